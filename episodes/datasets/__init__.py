@@ -1,0 +1,74 @@
+"""Datasets by name: each source is one module with `load(name, options) -> Dataset`."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from episodes.bank import ImageBank
+from episodes.errors import DataError, nearest
+
+SOURCES = {
+    "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
+    "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals (default) or lake",
+    "folder:PATH": "your own pictures: one folder a class under PATH",
+    "torchvision:NAME": "a torchvision classification dataset, e.g. torchvision:FashionMNIST",
+}
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What a user may ask of a dataset; None leaves it to the dataset.
+
+    Attributes:
+        data_root: the folder with the dataset's files, or to download them to.
+        split: the class split: a name that the dataset knows, or a JSON file
+            `{"train": [...], "validation": [...], "test": [...]}` of class names.
+        image_size: height and width in pixels that the images are resized to, at least 16.
+        channels: 1 for grey, 3 for colour.
+    """
+
+    data_root: Path | None = None
+    split: str | None = None
+    image_size: int | None = None
+    channels: int | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three banks with no class in common.
+
+    Attributes:
+        name: as asked for, e.g. `glyphs` or `folder:flowers`.
+        split: the name of the class split, for records.
+    """
+
+    name: str
+    split: str
+    train: ImageBank
+    validation: ImageBank
+    test: ImageBank
+
+
+def load(name: str, options: DataOptions | None = None) -> Dataset:
+    """The dataset of that name (see `SOURCES`).
+
+    Raises:
+        DataError: unknown name, missing or unreadable files, or an option that this dataset does not have.
+    """
+    options = options or DataOptions()
+    if options.channels not in (None, 1, 3):
+        raise DataError(f"--channels {options.channels} is not possible; give 1 (grey) or 3 (colour)")
+    if options.image_size is not None and options.image_size < 16:
+        raise DataError(f"--image-size {options.image_size} is too small; give at least 16")
+    source, _, rest = name.partition(":")
+    modules = {"glyphs": "glyphs", "omniglot": "omniglot", "folder": "folder", "torchvision": "torchvision_sets"}
+    takes_rest = source in ("folder", "torchvision")
+    if source not in modules or bool(rest) != takes_rest:
+        raise DataError(
+            f"there is no dataset '{name}'{nearest(name, SOURCES)}; `metabench list datasets` shows all"
+        )
+    module = importlib.import_module(f"episodes.datasets.{modules[source]}")
+    dataset: Dataset = module.load(rest if takes_rest else name, options)
+    return dataset
