@@ -74,14 +74,13 @@ class EpisodeSampler:
     def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
         """The episodes of the given numbers as uint8 tensors on the sampler's device, class by class in order."""
         indices = self.indices(numbers)
-        episodes = len(indices.classes)
-        return EpisodeBatch(
-            self._gather(indices.support),
-            self._support_labels.expand(episodes, -1),
-            self._gather(indices.query),
-            self._query_labels.expand(episodes, -1),
-            self.task.ways,
-        )
+        support_labels, query_labels = self.labels(len(indices.classes))
+        support, query = self._gather(indices.support), self._gather(indices.query)
+        return EpisodeBatch(support, support_labels, query, query_labels, self.task.ways)
+
+    def labels(self, episodes: int) -> tuple[Tensor, Tensor]:
+        """Support labels `[episodes, N*K]` and query labels `[episodes, N*q]`, the same in every episode."""
+        return self._support_labels.expand(episodes, -1), self._query_labels.expand(episodes, -1)
 
     def _gather(self, indices: np.ndarray) -> Tensor:
         rows = torch.from_numpy(indices.reshape(-1)).to(self.images.device)

@@ -1,0 +1,133 @@
+"""Transfer: pre-train on all training classes, then fit a new head, or fine-tune all, on each task's support."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from baselines.backbones import build_backbone, feature_size
+from metabench.learner import (
+    Batches,
+    EmbeddingLearner,
+    EpisodeBatch,
+    LabelledBatch,
+    Problem,
+    Stage,
+    TrainingOptions,
+    option,
+)
+
+
+def ridge_head(support: Tensor, labels: Tensor, ways: int, penalty: float) -> tuple[Tensor, Tensor]:
+    """One-against-all ridge regression for B tasks in one call, by its closed form.
+
+    Minimises `|X W + b - Y|^2 + penalty * |W|^2`, Y one-hot and b unpenalised, in its dual form (Bertinetto et al.
+    2019, equations 4 and 5), whose matrix has the size of the support and not of the features.
+
+    Args:
+        support: features `[B, N*K, D]`.
+        labels: `[B, N*K]`.
+        ways: N.
+        penalty: above 0.
+
+    Returns:
+        W `[B, D, N]` and b `[B, 1, N]`.
+    """
+    targets = F.one_hot(labels, ways).to(support.dtype)
+    mean, target_mean = support.mean(1, keepdim=True), targets.mean(1, keepdim=True)
+    centred = support - mean
+    gram = centred @ centred.transpose(1, 2)
+    dual = torch.linalg.solve(gram + penalty * torch.eye(gram.shape[1], device=gram.device), targets - target_mean)
+    weight = centred.transpose(1, 2) @ dual
+    return weight, target_mean - mean @ weight
+
+
+class FineTune(EmbeddingLearner):
+    """Pre-train with a softmax head on all training classes; each task gets a new head on the frozen features.
+
+    The baseline of Chen et al. 2019 (section 3.1), on features of unit length as in Tian et al. 2020 (section 3.1),
+    with a ridge-regression head in closed form. With `scope=all` that head is only where each task starts, and
+    `tuning_steps` of gradient descent on its support change head and network together (BatchNorm keeps the training
+    set's statistics).
+    """
+
+    @dataclass(frozen=True)
+    class Options(TrainingOptions):
+        batch_size: int = option(64, "images a training step")
+        scope: Literal["head", "all"] = option("head", "what a task's support changes: the head, or the whole network")
+        ridge: float = option(0.1, "penalty of the head's ridge regression")
+        tuning_steps: int = option(20, "scope=all: gradient steps on the support")
+        tuning_rate: float = option(0.01, "scope=all: their learning rate")
+        logit_scale: float = option(10.0, "scope=all: factor from the head's scores to logits")
+
+    presets: ClassVar = {
+        "glyphs": {"steps": 1500},
+        "omniglot": {"steps": 8000, "batch_size": 128},
+    }
+
+    def __init__(self, problem: Problem, options: Options) -> None:
+        super().__init__(problem, options)
+        self.options = options
+        self.backbone = build_backbone(options.backbone, problem.image_shape)
+        self.head = nn.Linear(feature_size(self.backbone, problem.image_shape), problem.train_classes)
+
+    @property
+    def frozen_embedding(self) -> bool:
+        return self.options.scope == "head"
+
+    def stages(self) -> Sequence[Stage]:
+        trained = nn.ModuleList([self.backbone, self.head])
+        return [Stage("pre-train", Batches(self.options.batch_size), self.loss, trained, self.options)]
+
+    def loss(self, batch: LabelledBatch) -> Tensor:
+        return F.cross_entropy(self.train_logits(batch.images), batch.labels)
+
+    def train_logits(self, images: Tensor) -> Tensor:
+        """Logits `[n, training classes]`."""
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+    def scoring_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.backbone.parameters())
+
+    def embed(self, images: Tensor) -> Tensor:
+        return F.normalize(self.backbone(images), dim=1)
+
+    def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        weight, bias = ridge_head(support, support_labels, ways, self.options.ridge)
+        return query @ weight + bias
+
+    def classify(self, episodes: EpisodeBatch) -> Tensor:
+        if self.frozen_embedding:
+            return super().classify(episodes)
+        tasks = zip(episodes.support, episodes.support_labels, episodes.query, strict=True)
+        return torch.stack([self._tune(support, labels, query, episodes.ways) for support, labels, query in tasks])
+
+    def _tune(self, support: Tensor, labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """Logits `[Q, N]` of one task after fine-tuning everything on its support."""
+        features = self.embed(support)
+        head = [part[0] for part in ridge_head(features[None], labels[None], ways, self.options.ridge)]
+        weights = dict(self.backbone.named_parameters())
+
+        def logits(images: Tensor) -> Tensor:
+            embedding = F.normalize(functional_call(self.backbone, weights, images), dim=1)
+            return self.options.logit_scale * (embedding @ head[0] + head[1])
+
+        with torch.enable_grad():
+            head = [part.detach().requires_grad_() for part in head]
+            for _ in range(self.options.tuning_steps):
+                changing = [*weights.values(), *head]
+                gradients = torch.autograd.grad(F.cross_entropy(logits(support), labels), changing)
+                changed = [
+                    (tensor - self.options.tuning_rate * gradient).detach().requires_grad_()
+                    for tensor, gradient in zip(changing, gradients, strict=True)
+                ]
+                weights, head = dict(zip(weights, changed[:-2], strict=True)), changed[-2:]
+        with torch.no_grad():
+            return logits(query)

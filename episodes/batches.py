@@ -1,0 +1,55 @@
+"""BatchSampler: labelled images over all classes of a bank, for supervised training."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from episodes.bank import ImageBank
+from episodes.episode import to_float
+from episodes.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledBatch:
+    """Attributes:
+    images: `[n, C, H, W]` float32 in [0, 1].
+    labels: `[n]` int64, the class's number in the training bank.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+class BatchSampler:
+    """Batch i is a pure function of (bank fingerprint, size, seed, i): each epoch shuffles all images anew.
+
+    The images that are left when an epoch no longer fills a batch are dropped.
+
+    Raises:
+        DataError: if the batch is larger than the bank.
+    """
+
+    def __init__(self, bank: ImageBank, size: int, seed: int, device: torch.device | str = "cpu") -> None:
+        if not 1 <= size <= len(bank.images):
+            raise DataError(f"a batch of {size} images is not possible: '{bank.name}' has {len(bank.images)}")
+        self.size = size
+        self.images = bank.images.to(device)
+        self.labels = bank.labels.to(device)
+        key = hashlib.sha256(repr((bank.fingerprint, size, seed)).encode()).digest()[:16]
+        self._key = int.from_bytes(key, "little")
+        self._epoch = -1
+        self._order = np.zeros(0, dtype=np.int64)
+
+    def batch(self, number: int) -> LabelledBatch:
+        """The batch of that number, on the sampler's device."""
+        epoch, place = divmod(number, len(self.images) // self.size)
+        if epoch != self._epoch:
+            raw = np.random.Philox(key=self._key, counter=epoch << 64).random_raw(len(self.images))
+            self._epoch, self._order = epoch, np.argsort(raw, kind="stable")
+        rows = torch.from_numpy(self._order[place * self.size : (place + 1) * self.size]).to(self.images.device)
+        return LabelledBatch(to_float(self.images.index_select(0, rows)), self.labels.index_select(0, rows))

@@ -1,0 +1,16 @@
+"""What can go wrong, by who can mend it.
+
+    ValueError
+        episodes.DataError      the data cannot give what was asked   exit code 2
+        UsageError              the request cannot be met             exit code 2
+    RuntimeError
+        RunError                a run that had begun has failed       exit code 1
+"""
+
+
+class UsageError(ValueError):
+    """A request that cannot be met; the message says what was asked, what was found, what to do."""
+
+
+class RunError(RuntimeError):
+    """A run that failed; the message says what happened, what is kept, what to do."""

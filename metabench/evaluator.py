@@ -1,0 +1,108 @@
+"""The one evaluation loop: a learner's accuracy on each of a sequence of episodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from episodes.episode import to_float
+from episodes.sampler import EpisodeSampler
+from metabench.learner import EmbeddingLearner, Learner
+
+EPISODES_AT_ONCE = 16
+IMAGES_AT_ONCE = 512
+
+
+def evaluate(learner: Learner, sampler: EpisodeSampler, episodes: int, progress: str | None = None) -> np.ndarray:
+    """The fraction of queries answered rightly in each of the episodes 0 to `episodes` - 1, `[episodes]` float64.
+
+    Args:
+        learner: on the sampler's device.
+        sampler: where the episodes come from.
+        episodes: how many, at least 1.
+        progress: a label for a progress bar on a terminal; None for none.
+    """
+    logits_of = _predictor(learner, sampler, episodes)
+    was_training = learner.training
+    learner.eval()
+    correct = []
+    with torch.no_grad(), tqdm(total=episodes, desc=progress, unit="task", disable=None if progress else True) as bar:
+        for numbers in _chunks(episodes, EPISODES_AT_ONCE):
+            logits, labels = logits_of(numbers)
+            correct.append((logits.argmax(2) == labels).double().mean(1).cpu())
+            bar.update(len(numbers))
+    learner.train(was_training)
+    return torch.cat(correct).numpy()
+
+
+def classify_latency(learner: Learner, sampler: EpisodeSampler, repeats: int = 20) -> float:
+    """Median milliseconds to adapt to one task and answer its queries, measured over `repeats` tasks."""
+    was_training = learner.training
+    learner.eval()
+    seconds = []
+    with torch.no_grad():
+        for number in range(repeats + 1):
+            episode = sampler.batch([number]).to_float()
+            start = time.perf_counter()
+            learner.classify(episode).argmax(2).cpu()  # the copy waits for the device
+            seconds.append(time.perf_counter() - start)
+    learner.train(was_training)
+    return float(np.median(seconds[1:]) * 1000)  # the first one warms up
+
+
+class _Direct:
+    """Answers by `Learner.classify`."""
+
+    def __init__(self, learner: Learner, sampler: EpisodeSampler) -> None:
+        self.learner, self.sampler = learner, sampler
+
+    def __call__(self, numbers: range) -> tuple[Tensor, Tensor]:
+        batch = self.sampler.batch(numbers).to_float()
+        return self.learner.classify(batch), batch.query_labels
+
+
+class _Embedded:
+    """Answers on features, after embedding each image that occurs in any of the episodes once."""
+
+    def __init__(self, learner: EmbeddingLearner, sampler: EpisodeSampler, episodes: int) -> None:
+        self.learner, self.sampler, self.episodes = learner, sampler, episodes
+        self.features: Tensor | None = None
+
+    def __call__(self, numbers: range) -> tuple[Tensor, Tensor]:
+        if self.features is None:
+            self.features = self._embed_all()
+        drawn = self.sampler.indices(numbers)
+        support, query = (
+            self.features[torch.from_numpy(part.reshape(len(numbers), -1)).to(self.features.device)]
+            for part in (drawn.support, drawn.query)
+        )
+        support_labels, query_labels = self.sampler.labels(len(numbers))
+        return self.learner.classify_features(support, support_labels, query, self.sampler.task.ways), query_labels
+
+    def _embed_all(self) -> Tensor:
+        """`[M, D]`: the features of every image drawn; zeros for the others."""
+        images = self.sampler.images
+        drawn = np.zeros(len(images), dtype=bool)
+        for numbers in _chunks(self.episodes, 1024):
+            indices = self.sampler.indices(numbers)
+            drawn[indices.support.ravel()] = drawn[indices.query.ravel()] = True
+        rows = torch.from_numpy(np.flatnonzero(drawn)).to(images.device)
+        features = torch.cat([self.learner.embed(to_float(images[part])) for part in rows.split(IMAGES_AT_ONCE)])
+        table = features.new_zeros(len(images), features.shape[1])
+        table[rows] = features
+        return table
+
+
+def _predictor(learner: Learner, sampler: EpisodeSampler, episodes: int) -> _Direct | _Embedded:
+    if isinstance(learner, EmbeddingLearner) and learner.frozen_embedding:
+        return _Embedded(learner, sampler, episodes)
+    return _Direct(learner, sampler)
+
+
+def _chunks(total: int, size: int) -> Iterator[range]:
+    return (range(start, min(start + size, total)) for start in range(0, total, size))

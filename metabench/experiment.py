@@ -1,0 +1,126 @@
+"""run(): the only place where dataset, learner, training, evaluation and record are wired together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+import episodes
+from episodes.datasets import Dataset
+from episodes.sampler import EpisodeSampler
+from metabench.config import RunConfig, learner_options, make_config
+from metabench.environment import choose_device, describe_environment, peak_memory_megabytes
+from metabench.errors import RunError
+from metabench.evaluator import classify_latency, evaluate
+from metabench.learner import Learner, Problem, TrainingOptions
+from metabench.records import DatasetInfo, RunRecord, Score, Training, now
+from metabench.registry import get_learner
+from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, save_run
+from metabench.stats import mean_interval
+from metabench.training import TrainingPlan, train
+
+
+def run(*, resume: bool = False, **settings: Any) -> RunRecord:
+    """Train a learner, score it on unseen classes, and write the record: `metabench run` as a call.
+
+    Args:
+        resume: go on from the checkpoint that an interrupted run of the same settings left.
+        settings: the fields of `metabench.config.RunConfig`.
+
+    Raises:
+        UsageError, episodes.DataError: a request that cannot be met.
+        RunError: training failed or was interrupted.
+    """
+    return run_config(make_config(**settings), resume=resume)
+
+
+def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
+    """As `run`, for a RunConfig."""
+    device = choose_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    learner_class = get_learner(config.learner)
+    options = learner_options(learner_class, config.learner, config.dataset, config.options)
+    defaults = learner_options(learner_class, config.learner, config.dataset, {})
+    config = _resolve(config, device, options)
+
+    dataset = episodes.load(config.dataset, config.data_options)
+    for bank in (dataset.train, dataset.validation, dataset.test):
+        config.task.check(bank)
+    torch.manual_seed(config.seed)
+    problem = Problem(dataset.train.image_shape, dataset.train.classes, config.task)
+    learner = learner_class(problem, options).to(device)
+    test = EpisodeSampler(dataset.test, config.task, config.test_seed, device)
+
+    folder, state = find_checkpoint(config) if resume else (claim_folder(config), None)
+    plan = TrainingPlan(
+        seed=config.seed,
+        precision=config.precision,
+        validation=EpisodeSampler(dataset.validation, config.task, config.test_seed, device),
+        validation_episodes=config.validation_episodes,
+        checkpoint=folder / CHECKPOINT_FILE,
+        config=config.model_dump(mode="json"),
+    )
+    try:
+        log = train(learner, dataset, plan, state)
+        started = time.perf_counter()
+        entrants = {"learner": learner, **learner.companions()}
+        accuracies = {name: evaluate(entrant, test, config.episodes, f"test {name}") for name, entrant in entrants.items()}
+        evaluation_seconds = time.perf_counter() - started
+        scores = {name: _score(entrant, accuracies[name], test) for name, entrant in entrants.items()}
+    except torch.OutOfMemoryError:
+        raise RunError("the GPU's memory is too small; choose a smaller backbone or batch, or --device cpu") from None
+    record = RunRecord(
+        id=folder.name,
+        created=now(),
+        config=config,
+        changed_options={name: value for name, value in config.options.items() if value != asdict(defaults)[name]},
+        dataset=_dataset_info(dataset),
+        transductive=learner.transductive,
+        outside_data=learner.outside_data,
+        score=scores.pop("learner"),
+        companions=scores,
+        training=Training(**asdict(log)),
+        evaluation_seconds=evaluation_seconds,
+        peak_memory_megabytes=peak_memory_megabytes(device),
+        environment=describe_environment(device),
+    )
+    save_run(folder, record, accuracies, learner)
+    return record
+
+
+def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) -> RunConfig:
+    """The configuration with nothing left to be chosen, as the record keeps it."""
+    mixed = config.precision == "auto" and device.type == "cuda"
+    chosen = {
+        "options": asdict(options),
+        "device": device.type,
+        "precision": "bfloat16" if mixed or config.precision == "bfloat16" else "float32",
+        "threads": torch.get_num_threads(),
+    }
+    return config.model_copy(update=chosen)
+
+
+def _score(learner: Learner, accuracies: np.ndarray, test: EpisodeSampler) -> Score:
+    estimate = mean_interval(accuracies)
+    return Score(
+        accuracy=estimate.mean,
+        half_width=estimate.half_width,
+        parameters=learner.scoring_parameters(),
+        task_milliseconds=classify_latency(learner, test),
+    )
+
+
+def _dataset_info(dataset: Dataset) -> DatasetInfo:
+    banks = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    return DatasetInfo(
+        name=dataset.name,
+        split=dataset.split,
+        image_shape=dataset.test.image_shape,
+        fingerprints={name: bank.fingerprint for name, bank in banks.items()},
+        classes={name: bank.classes for name, bank in banks.items()},
+    )

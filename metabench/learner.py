@@ -1,0 +1,184 @@
+"""The Learner protocol: the one page that the author of a plug-in reads.
+
+A learner is a `torch.nn.Module` that says how it is trained (`stages`) and classifies tasks (`classify`). The
+harness owns every loop, so progress, checkpoints, resume, mixed precision and devices work for it unasked.
+Choose the base by what happens to a test task:
+
+- `EmbeddingLearner`: images are embedded by a network that a test task does not change, and the task is solved on
+  the features (nearest prototype, linear head). Write `embed` and `classify_features`.
+- `Learner`: anything else. Write `adapt` and `predict`, or `classify` when queries are looked at together.
+
+`metabench.checks.check_learner` tests a learner against this contract.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor, nn
+
+from episodes.batches import LabelledBatch
+from episodes.episode import EpisodeBatch
+from episodes.task import FixedTask
+
+__all__ = [
+    "Batches",
+    "EmbeddingLearner",
+    "EpisodeBatch",
+    "Episodes",
+    "FixedTask",
+    "LabelledBatch",
+    "Learner",
+    "Problem",
+    "Stage",
+    "TrainingOptions",
+    "option",
+]
+
+
+def option(default: Any, help: str) -> Any:
+    """A field of a learner's `Options` that `--set name=value` changes and `metabench list learners` explains."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The options that every learner with a training stage has; a learner's own `Options` derive from them."""
+
+    backbone: str = option("conv4", "network, one of `metabench list backbones`")
+    steps: int = option(1000, "training steps")
+    optimizer: Literal["adam", "sgd"] = option("adam", "adam, or sgd with Nesterov momentum 0.9")
+    learning_rate: float = option(1e-3, "learning rate at the start")
+    weight_decay: float = option(0.0, "L2 penalty on the weights")
+    schedule: Literal["cosine", "constant", "halving"] = option(
+        "cosine", "learning rate: cosine to 0, constant, or halved every 2,000 steps"
+    )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a learner is built for.
+
+    Attributes:
+        image_shape: (C, H, W).
+        train_classes: how many classes there are to train on.
+        task: what it will be scored on.
+    """
+
+    image_shape: tuple[int, int, int]
+    train_classes: int
+    task: FixedTask
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Training data of a stage: `batch` episodes of `task` a step, as an `EpisodeBatch`."""
+
+    task: FixedTask
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Training data of a stage: `size` images a step from all training classes, as a `LabelledBatch`."""
+
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One stretch of training.
+
+    Attributes:
+        name: for progress and records, unique within the learner.
+        data: what each step gets.
+        loss: one step's data to a scalar, or to several whose sum is the loss (each is differentiated before the
+            next is asked for, which keeps memory at one task's graph).
+        module: the part whose parameters this stage trains.
+        options: steps, optimiser and schedule.
+        scored: the learner whose validation accuracy chooses the best step; None for the learner itself.
+    """
+
+    name: str
+    data: Episodes | Batches
+    loss: Callable[[Any], Tensor | Iterable[Tensor]]
+    module: nn.Module
+    options: TrainingOptions
+    scored: Learner | None = None
+
+
+class Learner(nn.Module):
+    """Base of all learners.
+
+    Class attributes:
+        Options: a frozen dataclass deriving from `TrainingOptions`, its fields made by `option`.
+        presets: other defaults for a dataset, by the dataset's name: `{"omniglot": {"steps": 5000}}`.
+        transductive: an answer may depend on the task's other queries.
+        label_equivariant: renaming a task's labels only renames the answers.
+        outside_data: some weights were trained on data that is not the run's.
+    """
+
+    Options: ClassVar[type[TrainingOptions]] = TrainingOptions
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    transductive: bool = False
+    label_equivariant: bool = True
+    outside_data: bool = False
+
+    def __init__(self, problem: Problem, options: TrainingOptions) -> None:
+        """Build the networks. Random numbers come from torch's generator, which the harness has seeded."""
+        super().__init__()
+        self.problem = problem
+
+    def stages(self) -> Sequence[Stage]:
+        """The training stages, in order; none for a learner that needs no training."""
+        return ()
+
+    def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> Any:
+        """What the support of B tasks (`[B, N*K, C, H, W]`, `[B, N*K]`) teaches: returned, never kept."""
+        raise NotImplementedError(f"{type(self).__name__} needs adapt() and predict(), or classify()")
+
+    def predict(self, adapted: Any, query: Tensor) -> Tensor:
+        """Logits `[B, Q, N]` for queries `[B, Q, C, H, W]`, each query on its own, by what `adapt` returned."""
+        raise NotImplementedError(f"{type(self).__name__} needs adapt() and predict(), or classify()")
+
+    def classify(self, episodes: EpisodeBatch) -> Tensor:
+        """Logits `[B, Q, N]` for B tasks, each on its own; looks at everything but `query_labels`.
+
+        Called without gradients and in evaluation mode; changes no state of the learner.
+        """
+        return self.predict(self.adapt(episodes.support, episodes.support_labels, episodes.ways), episodes.query)
+
+    def companions(self) -> Mapping[str, Learner]:
+        """Other learners in this one that the record shows beside it, by name (a student's teacher)."""
+        return {}
+
+    def scoring_parameters(self) -> int:
+        """How many parameters scoring a test task needs, for the record."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+class EmbeddingLearner(Learner):
+    """A learner whose embedding no test task changes: the evaluator embeds every distinct image once."""
+
+    @property
+    def frozen_embedding(self) -> bool:
+        """Whether `classify` is no more than `embed` and `classify_features`."""
+        return True
+
+    @abstractmethod
+    def embed(self, images: Tensor) -> Tensor:
+        """Features `[n, D]` of images `[n, C, H, W]`, each on its own."""
+
+    @abstractmethod
+    def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """Logits `[B, Q, N]` from features `[B, N*K, D]`, their labels `[B, N*K]`, and query features `[B, Q, D]`."""
+
+    def classify(self, episodes: EpisodeBatch) -> Tensor:
+        features = [
+            self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+            for images in (episodes.support, episodes.query)
+        ]
+        return self.classify_features(features[0], episodes.support_labels, features[1], episodes.ways)

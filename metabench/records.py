@@ -1,0 +1,126 @@
+"""RunRecord: what a run writes, and reading it back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metabench.config import RunConfig
+from metabench.errors import UsageError
+
+SCHEMA_VERSION = 1
+RECORD_FILE = "record.json"
+ACCURACIES_FILE = "accuracies.csv"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Score(_Part):
+    """One learner on the test tasks.
+
+    Attributes:
+        accuracy: mean over tasks, 0 to 1.
+        half_width: of its 95% interval (Student's t), which covers the draw of tasks and nothing else.
+        parameters: that scoring a task needs.
+        task_milliseconds: median time to adapt to one task and answer its queries.
+    """
+
+    accuracy: float = Field(ge=0, le=1)
+    half_width: float = Field(ge=0)
+    parameters: int
+    task_milliseconds: float
+
+
+class DatasetInfo(_Part):
+    """name and split as asked for; fingerprints and class counts of the banks by split."""
+
+    name: str
+    split: str
+    image_shape: tuple[int, int, int]
+    fingerprints: dict[str, str]
+    classes: dict[str, int]
+
+
+class Training(_Part):
+    """See `metabench.training.TrainingLog`."""
+
+    curve: list[dict[str, Any]]
+    best: dict[str, dict[str, float]]
+    seconds: float
+    images: int
+
+
+class RunRecord(_Part):
+    """A finished run: enough to repeat it and to draw every table from.
+
+    Attributes:
+        id: the name of the run's folder.
+        config: as resolved: what the user gave and every default.
+        changed_options: the learner's options that are not its defaults for this dataset.
+        transductive, outside_data: what the learner was given (see `metabench.Learner`).
+        score: the result.
+        companions: scores of other models in the learner (a student's teacher), by name.
+        evaluation_seconds: for all test tasks.
+        peak_memory_megabytes: of the process on CPU, of the GPU's allocations on a GPU.
+        environment: versions, platform, device, threads, commit.
+    """
+
+    schema_version: Literal[1] = 1
+    id: str
+    created: str
+    config: RunConfig
+    changed_options: dict[str, Any]
+    dataset: DatasetInfo
+    transductive: bool
+    outside_data: bool
+    score: Score
+    companions: dict[str, Score]
+    training: Training
+    evaluation_seconds: float
+    peak_memory_megabytes: float
+    environment: dict[str, Any]
+
+
+def now() -> str:
+    """The time, UTC, to the second, in ISO 8601."""
+    return datetime.now(UTC).replace(microsecond=0).isoformat()
+
+
+def write_accuracies(folder: Path, columns: dict[str, np.ndarray]) -> None:
+    """One row a test task: its number and the accuracy of the learner and of each companion."""
+    table = pd.DataFrame({name: values for name, values in columns.items()})
+    table.to_csv(folder / ACCURACIES_FILE, index_label="episode", float_format="%.6g")
+
+
+def read_record(path: Path) -> tuple[RunRecord, np.ndarray]:
+    """A record and its per-task accuracies `[episodes]`, checked against each other.
+
+    Args:
+        path: the JSON file; the accuracies lie beside it.
+
+    Raises:
+        UsageError: names the file and what is wrong with it.
+    """
+    try:
+        record = RunRecord.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read record '{path}': {error.strerror or error}") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise UsageError(f"'{path}' is not a valid record: {place + ': ' if place else ''}{problem['msg']}") from None
+    table = path.with_name(ACCURACIES_FILE)
+    try:
+        accuracies = pd.read_csv(table, index_col="episode")["learner"].to_numpy(dtype=np.float64)
+    except (OSError, ValueError, KeyError, pd.errors.ParserError) as error:
+        raise UsageError(f"cannot read '{table}', the accuracies of record '{path}': {error}") from None
+    if len(accuracies) != record.config.episodes or not abs(accuracies.mean() - record.score.accuracy) < 1e-4:
+        raise UsageError(f"'{table}' does not fit record '{path}': other tasks or another mean; restore one of the two")
+    return record, accuracies

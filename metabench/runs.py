@@ -1,0 +1,90 @@
+"""The folder of a run: claimed, resumed, filled."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from episodes.cache import write_atomically
+from metabench.config import RunConfig
+from metabench.errors import UsageError
+from metabench.learner import Learner
+from metabench.records import RECORD_FILE, RunRecord, write_accuracies
+
+WEIGHTS_FILE = "learner.pt"
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+def claim_folder(config: RunConfig) -> Path:
+    """A new folder for the run under `config.output`: no other run, nor another process at this moment, has it.
+
+    Raises:
+        UsageError: the folder cannot be made.
+    """
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+        for folder in _folders(config):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to --output '{config.output}': {error.strerror}; choose a folder that can be written"
+        ) from None
+    raise AssertionError("there is always a next name")
+
+
+def find_checkpoint(config: RunConfig) -> tuple[Path, dict[str, Any]]:
+    """The newest unfinished run of exactly this configuration: its folder, and its checkpoint.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
+    wanted = config.model_dump(mode="json")
+    others = 0
+    for folder in sorted(config.output.glob(f"{_stem(config)}*"), key=lambda path: path.stat().st_mtime, reverse=True):
+        path = folder / CHECKPOINT_FILE
+        if not path.is_file() or (folder / RECORD_FILE).exists():
+            continue
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load raises whatever the broken bytes lead to
+            raise UsageError(f"cannot read checkpoint '{path}': {error}; delete it, or run without --resume") from None
+        if state["config"] == wanted:
+            return folder, state
+        others += 1
+    found = f"{others} of other settings" if others else "none"
+    raise UsageError(
+        f"--resume finds no unfinished run of these settings in '{config.output}' (unfinished there: {found}); "
+        "give the settings of the interrupted run, or run without --resume"
+    )
+
+
+def save_run(folder: Path, record: RunRecord, accuracies: dict[str, np.ndarray], learner: Learner) -> None:
+    """Write the run's files, the record last, so that a folder with a record is a whole one; drop the checkpoint."""
+    weights = {"config": record.config.model_dump(mode="json"), "learner": learner.state_dict()}
+    write_atomically(folder / WEIGHTS_FILE, lambda file: torch.save(weights, file))
+    write_accuracies(folder, accuracies)
+    text = record.model_dump_json(indent=2) + "\n"
+    write_atomically(folder / RECORD_FILE, lambda file: file.write(text.encode()))
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+
+
+def _folders(config: RunConfig) -> Any:
+    stem = config.output / _stem(config)
+    yield stem
+    for number in itertools.count(2):
+        yield stem.with_name(f"{stem.name}-{number}")
+
+
+def _stem(config: RunConfig) -> str:
+    words = [config.dataset, f"{config.ways}way", f"{config.shots}shot", config.learner, f"seed{config.seed}"]
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word.rstrip(os.sep)).strip("_") for word in words)

@@ -1,0 +1,248 @@
+"""The one training loop: stages, schedule, best on validation, checkpoint, resume, progress."""
+
+from __future__ import annotations
+
+import copy
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
+from tqdm import tqdm
+
+from episodes.batches import BatchSampler
+from episodes.cache import write_atomically
+from episodes.datasets import Dataset
+from episodes.sampler import EpisodeSampler
+from metabench.errors import RunError
+from metabench.evaluator import evaluate
+from metabench.learner import Batches, Learner, Stage, TrainingOptions
+
+VALIDATIONS = 10  # a stage
+
+
+@dataclass
+class TrainingLog:
+    """What training did, for the record and the checkpoint.
+
+    Attributes:
+        curve: rows of stage, step, loss (mean since the row before) and validation accuracy.
+        best: the step of each finished or running stage whose weights were kept, and its validation accuracy.
+        seconds: time spent in training, validation included, over all interruptions.
+        images: images seen in training steps, repeats counted.
+    """
+
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    images: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How to train: everything that is not the learner's or the dataset's.
+
+    Attributes:
+        seed: from which the order of episodes and batches derives.
+        precision: `float32`, or `bfloat16` for mixed precision.
+        validation: where validation episodes come from; on the device that is trained on.
+        validation_episodes: how many a validation.
+        checkpoint: the file to keep the state in.
+        config: the run's configuration, kept in the checkpoint so that only the same run is resumed from it.
+    """
+
+    seed: int
+    precision: str
+    validation: EpisodeSampler
+    validation_episodes: int
+    checkpoint: Path
+    config: dict[str, Any]
+
+
+def train(learner: Learner, dataset: Dataset, plan: TrainingPlan, state: dict[str, Any] | None = None) -> TrainingLog:
+    """Run the learner's stages in order; it ends with the weights that did best on validation in each.
+
+    Args:
+        learner: trained in place.
+        dataset: trained on its `train` bank.
+        plan: how.
+        state: a checkpoint to go on from, as saved to `plan.checkpoint`; the result is the same to the bit as
+            without the interruption (on CPU, with the same number of threads).
+
+    Raises:
+        RunError: a loss that is not finite, or an interruption (SIGINT); the checkpoint is kept.
+        DataError: a stage asks for more than the dataset has.
+    """
+    log = TrainingLog(**state["log"]) if state else TrainingLog()
+    first = state["stage"] if state else 0
+    for number, stage in enumerate(learner.stages()):
+        if number >= first:
+            resumed = state if state and number == first else None
+            _StageRun(learner, dataset, plan, log, number, stage).run(resumed)
+    learner.eval()
+    return log
+
+
+class _StageRun:
+    """One stage in progress."""
+
+    def __init__(
+        self, learner: Learner, dataset: Dataset, plan: TrainingPlan, log: TrainingLog, number: int, stage: Stage
+    ) -> None:
+        self.learner, self.plan, self.log, self.number, self.stage = learner, plan, log, number, stage
+        self.device = plan.validation.images.device
+        self.draw = _data(stage, dataset, plan.seed + number, self.device)
+        self.optimizer = _optimizer(stage)
+        self.scheduler = _schedule(self.optimizer, stage.options)
+        self.step = 0
+        self.losses: list[float] = []
+        self.best_weights: dict[str, Tensor] | None = None
+
+    def run(self, state: dict[str, Any] | None) -> None:
+        if state:
+            self._restore(state)
+        steps = self.stage.options.steps
+        started = time.perf_counter() - self.log.seconds
+        self._train_mode()
+        with (
+            tqdm(total=steps, initial=self.step, desc=self.stage.name, unit="step", disable=None) as bar,
+            _interrupt_flag() as interrupted,
+        ):
+            while self.step < steps:
+                self._one_step()
+                self.log.seconds = time.perf_counter() - started
+                bar.update()
+                if self.step * VALIDATIONS // steps > (self.step - 1) * VALIDATIONS // steps:
+                    self._validate()
+                    self.log.seconds = time.perf_counter() - started
+                    row = self.log.curve[-1]
+                    bar.set_postfix(loss=f"{row['loss']:.3f}", validation=f"{row['validation_accuracy']:.1%}")
+                    self._save()
+                if interrupted.is_set():
+                    self._save()
+                    raise RunError(
+                        f"interrupted at step {self.step} of {steps} of stage '{self.stage.name}'; "
+                        f"'{self.plan.checkpoint}' keeps it: the same command with --resume goes on"
+                    )
+        if self.best_weights is not None:
+            self.learner.load_state_dict(self.best_weights)
+
+    def _one_step(self) -> None:
+        total = 0.0
+        self.optimizer.zero_grad(set_to_none=True)
+        mixed = self.plan.precision == "bfloat16"
+        images, batch = self.draw(self.step)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
+            loss = self.stage.loss(batch)
+            for part in [loss] if isinstance(loss, Tensor) else loss:
+                part.backward()  # type: ignore[no-untyped-call]
+                total += part.item()
+        if total - total != 0:  # true of nan and of both infinities
+            raise RunError(
+                f"the loss is {total} at step {self.step + 1} of stage '{self.stage.name}'; "
+                f"lower the learning rate, e.g. --set learning_rate={self.stage.options.learning_rate / 10:g}"
+            )
+        self.optimizer.step()
+        self.scheduler.step()
+        self.losses.append(total)
+        self.log.images += images
+        self.step += 1
+
+    def _validate(self) -> None:
+        scored = self.stage.scored or self.learner
+        accuracy = float(evaluate(scored, self.plan.validation, self.plan.validation_episodes).mean())
+        self.log.curve.append(
+            {
+                "stage": self.stage.name,
+                "step": self.step,
+                "loss": sum(self.losses) / len(self.losses),
+                "validation_accuracy": accuracy,
+            }
+        )
+        self.losses.clear()
+        best = self.log.best.get(self.stage.name)
+        if best is None or accuracy >= best["validation_accuracy"]:
+            self.log.best[self.stage.name] = {"step": self.step, "validation_accuracy": accuracy}
+            self.best_weights = copy.deepcopy(self.learner.state_dict())
+        self._train_mode()
+
+    def _train_mode(self) -> None:
+        self.learner.eval()
+        self.stage.module.train()
+
+    def _save(self) -> None:
+        state = {
+            "config": self.plan.config,
+            "stage": self.number,
+            "step": self.step,
+            "log": asdict(self.log),
+            "losses": self.losses,
+            "learner": self.learner.state_dict(),
+            "best_weights": self.best_weights,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "random_state": torch.get_rng_state(),
+        }
+        write_atomically(self.plan.checkpoint, lambda file: torch.save(state, file))
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.learner.load_state_dict(state["learner"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.step, self.losses, self.best_weights = state["step"], state["losses"], state["best_weights"]
+        torch.set_rng_state(state["random_state"])
+
+
+def _data(stage: Stage, dataset: Dataset, seed: int, device: torch.device) -> Callable[[int], tuple[int, Any]]:
+    """A function from a step's number to (how many images, the data)."""
+    if isinstance(stage.data, Batches):
+        batches = BatchSampler(dataset.train, stage.data.size, seed, device)
+        return lambda step: (batches.size, batches.batch(step))
+    task, count = stage.data.task, stage.data.batch
+    sampler = EpisodeSampler(dataset.train, task, seed, device)
+    images = count * task.ways * (task.shots + task.queries)
+    return lambda step: (images, sampler.batch(range(step * count, (step + 1) * count)).to_float())
+
+
+def _optimizer(stage: Stage) -> torch.optim.Optimizer:
+    options, parameters = stage.options, list(stage.module.parameters())
+    if options.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
+    return torch.optim.SGD(
+        parameters, lr=options.learning_rate, weight_decay=options.weight_decay, momentum=0.9, nesterov=True
+    )
+
+
+def _schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions) -> LRScheduler:
+    if options.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, max(1, options.steps))
+    if options.schedule == "halving":
+        return StepLR(optimizer, 2000, 0.5)
+    return ConstantLR(optimizer, 1.0)
+
+
+@contextmanager
+def _interrupt_flag() -> Iterator[threading.Event]:
+    """Within it the first SIGINT sets the flag, so that a step is finished first; a second one stops at once."""
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag  # only the main thread may handle signals
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(number: int, frame: object) -> None:
+        flag.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, before)
