@@ -68,7 +68,7 @@ class FineTune(EmbeddingLearner):
 
     presets: ClassVar = {
         "glyphs": {"steps": 1500},
-        "omniglot": {"steps": 8000, "batch_size": 128},
+        "omniglot": {"steps": 5000, "batch_size": 128},
     }
 
     def __init__(self, problem: Problem, options: Options) -> None:

@@ -93,7 +93,9 @@ class MAML(Learner):
         self.options = options
         self.transductive = options.transductive
         backbone = build_backbone(options.backbone, problem.image_shape, norm=TaskBatchNorm2d)
-        self.network = nn.Sequential(backbone, nn.Linear(feature_size(backbone, problem.image_shape), problem.task.ways))
+        self.network = nn.Sequential(
+            backbone, nn.Linear(feature_size(backbone, problem.image_shape), problem.task.ways)
+        )
 
     def stages(self) -> Sequence[Stage]:
         options, task = self.options, self.problem.task

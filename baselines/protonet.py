@@ -49,7 +49,7 @@ class ProtoNet(EmbeddingLearner):
 
     presets: ClassVar = {
         "glyphs": {"steps": 800},
-        "omniglot": {"steps": 5000, "train_ways": 60},
+        "omniglot": {"steps": 4000, "train_ways": 60},
     }
 
     def __init__(self, problem: Problem, options: Options) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.errors import DataError
@@ -80,7 +81,7 @@ class ImageBank:
         return channels, height, width
 
     @cached_property
-    def class_starts(self) -> np.ndarray:
+    def class_starts(self) -> NDArray[np.int64]:
         """Index of each class's first image, `[classes]` int64."""
         return np.concatenate([[0], np.cumsum(self.class_sizes)[:-1]]).astype(np.int64)
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import numpy as np
 import platformdirs
 
 from episodes.errors import DataError
+
+Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def cache_folder() -> Path:
@@ -38,7 +44,28 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        raise DataError(f"cannot write '{path}': {error.strerror or error}; choose a folder that can be written") from None
+        raise DataError(
+            f"cannot write '{path}': {error.strerror or error}; choose a folder that can be written"
+        ) from None
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def cached_arrays(name: str, make: Callable[[], Arrays]) -> Arrays:
+    """The arrays that `make` gives, kept in the cache folder under `name` for the next time.
+
+    A file there that cannot be read is made anew; where the folder cannot be written, a warning is all.
+    """
+    path = cache_folder() / f"{name}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        pass  # not there yet, or damaged
+    arrays = make()
+    try:
+        write_atomically(path, lambda file: np.savez(file, **arrays))
+    except DataError as error:
+        warnings.warn(f"{error} by METABENCH_CACHE; until then it is made anew each time", stacklevel=2)
+    return arrays

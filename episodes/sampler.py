@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
@@ -25,9 +26,9 @@ class EpisodeIndices:
         query: `[B, N, q]` int64, image numbers; none of them in `support`.
     """
 
-    classes: np.ndarray
-    support: np.ndarray
-    query: np.ndarray
+    classes: NDArray[np.int64]
+    support: NDArray[np.int64]
+    query: NDArray[np.int64]
 
 
 class EpisodeSampler:
@@ -82,11 +83,11 @@ class EpisodeSampler:
         """Support labels `[episodes, N*K]` and query labels `[episodes, N*q]`, the same in every episode."""
         return self._support_labels.expand(episodes, -1), self._query_labels.expand(episodes, -1)
 
-    def _gather(self, indices: np.ndarray) -> Tensor:
+    def _gather(self, indices: NDArray[np.int64]) -> Tensor:
         rows = torch.from_numpy(indices.reshape(-1)).to(self.images.device)
         return self.images.index_select(0, rows).view(len(indices), -1, *self.bank.image_shape)
 
-    def _uniform(self, numbers: np.ndarray, count: int) -> np.ndarray:
+    def _uniform(self, numbers: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         """`[episodes, count]` doubles in [0, 1): episode i owns the generator's counters from `i * blocks`.
 
         A run of consecutive episodes is one call, which is what makes sampling fast.
@@ -101,7 +102,7 @@ class EpisodeSampler:
         return np.asarray((words >> np.uint64(11)) * 2.0**-53)
 
 
-def _draw(uniform: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def _draw(uniform: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each row r, distinct integers below `sizes[r]`: the first steps of a Fisher-Yates shuffle.
 
     `uniform` is `[rows, draws]` in [0, 1); the result has its shape. Each row's items are in random order.

@@ -32,7 +32,8 @@ class RunConfig(BaseModel):
         device: `auto` takes a GPU where there is one.
         precision: of training; `auto` is mixed bfloat16 on a GPU and float32 on CPU. Scoring is in float32.
         threads: CPU threads; None for torch's choice.
-        output: the folder that gets the run's folder.
+        output: the folder that gets the run's folder. Like data_root it is no part of the record: both are places on one
+            machine, and the fingerprints say which data it was.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,7 +41,7 @@ class RunConfig(BaseModel):
     learner: str = "protonet"
     options: dict[str, Any] = Field(default_factory=dict)
     dataset: str = "glyphs"
-    data_root: Path | None = None
+    data_root: Path | None = Field(None, exclude=True)
     split: str | None = None
     image_size: int | None = None
     channels: int | None = None
@@ -54,7 +55,7 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(None, ge=1)
-    output: Path = Path("results")
+    output: Path = Field(Path("results"), exclude=True)
 
     @property
     def task(self) -> FixedTask:

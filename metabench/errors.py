@@ -1,10 +1,10 @@
 """What can go wrong, by who can mend it.
 
-    ValueError
-        episodes.DataError      the data cannot give what was asked   exit code 2
-        UsageError              the request cannot be met             exit code 2
-    RuntimeError
-        RunError                a run that had begun has failed       exit code 1
+ValueError
+    episodes.DataError      the data cannot give what was asked   exit code 2
+    UsageError              the request cannot be met             exit code 2
+RuntimeError
+    RunError                a run that had begun has failed       exit code 1
 """
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -18,7 +19,9 @@ EPISODES_AT_ONCE = 16
 IMAGES_AT_ONCE = 512
 
 
-def evaluate(learner: Learner, sampler: EpisodeSampler, episodes: int, progress: str | None = None) -> np.ndarray:
+def evaluate(
+    learner: Learner, sampler: EpisodeSampler, episodes: int, progress: str | None = None
+) -> NDArray[np.float64]:
     """The fraction of queries answered rightly in each of the episodes 0 to `episodes` - 1, `[episodes]` float64.
 
     Args:

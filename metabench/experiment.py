@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 
 import episodes
@@ -17,9 +19,10 @@ from metabench.environment import choose_device, describe_environment, peak_memo
 from metabench.errors import RunError
 from metabench.evaluator import classify_latency, evaluate
 from metabench.learner import Learner, Problem, TrainingOptions
+from metabench.plots import draw_episode
 from metabench.records import DatasetInfo, RunRecord, Score, Training, now
 from metabench.registry import get_learner
-from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, save_run
+from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, load_run, restore, save_run
 from metabench.stats import mean_interval
 from metabench.training import TrainingPlan, train
 
@@ -51,9 +54,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     dataset = episodes.load(config.dataset, config.data_options)
     for bank in (dataset.train, dataset.validation, dataset.test):
         config.task.check(bank)
-    torch.manual_seed(config.seed)
-    problem = Problem(dataset.train.image_shape, dataset.train.classes, config.task)
-    learner = learner_class(problem, options).to(device)
+    learner = _build(config, dataset, options).to(device)
     test = EpisodeSampler(dataset.test, config.task, config.test_seed, device)
 
     folder, state = find_checkpoint(config) if resume else (claim_folder(config), None)
@@ -69,7 +70,9 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
         log = train(learner, dataset, plan, state)
         started = time.perf_counter()
         entrants = {"learner": learner, **learner.companions()}
-        accuracies = {name: evaluate(entrant, test, config.episodes, f"test {name}") for name, entrant in entrants.items()}
+        accuracies = {
+            name: evaluate(entrant, test, config.episodes, f"test {name}") for name, entrant in entrants.items()
+        }
         evaluation_seconds = time.perf_counter() - started
         scores = {name: _score(entrant, accuracies[name], test) for name, entrant in entrants.items()}
     except torch.OutOfMemoryError:
@@ -93,6 +96,42 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     return record
 
 
+def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **settings: Any) -> None:
+    """Draw a test task to a picture file: `metabench show` as a call.
+
+    Args:
+        path: the picture; its ending chooses the format.
+        episode: the task's number, at least 0.
+        run_folder: a finished run whose learner answers the queries.
+        settings: fields of RunConfig; by default those of the run, if given.
+
+    Raises:
+        UsageError, episodes.DataError: a request that cannot be met.
+    """
+    saved = load_run(run_folder) if run_folder else None
+    config = make_config(**{**(saved[0] if saved else {}), **settings, "device": "cpu"})
+    dataset = episodes.load(config.dataset, config.data_options)
+    sampler = EpisodeSampler(dataset.test, config.task, config.test_seed)
+    predictions, title = None, f"{dataset.test.name}, task {episode}"
+    if saved:
+        learner = _build(
+            config, dataset, learner_options(get_learner(config.learner), config.learner, "", config.options)
+        )
+        restore(learner, saved[1], run_folder)
+        batch = sampler.batch([episode]).to_float()
+        with torch.no_grad():
+            answers = learner.eval().classify(batch).argmax(2)
+        predictions = answers.view(config.ways, config.queries).numpy()
+        title += f", {config.learner}: {float((answers == batch.query_labels).float().mean()):.0%} right"
+    draw_episode(dataset.test, sampler.indices([episode]), path, predictions, title)
+
+
+def _build(config: RunConfig, dataset: Dataset, options: TrainingOptions) -> Learner:
+    torch.manual_seed(config.seed)
+    problem = Problem(dataset.train.image_shape, dataset.train.classes, config.task)
+    return get_learner(config.learner)(problem, options)
+
+
 def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) -> RunConfig:
     """The configuration with nothing left to be chosen, as the record keeps it."""
     mixed = config.precision == "auto" and device.type == "cuda"
@@ -105,7 +144,7 @@ def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) 
     return config.model_copy(update=chosen)
 
 
-def _score(learner: Learner, accuracies: np.ndarray, test: EpisodeSampler) -> Score:
+def _score(learner: Learner, accuracies: NDArray[np.float64], test: EpisodeSampler) -> Score:
     estimate = mean_interval(accuracies)
     return Score(
         accuracy=estimate.mean,

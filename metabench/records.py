@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -93,13 +94,13 @@ def now() -> str:
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
-def write_accuracies(folder: Path, columns: dict[str, np.ndarray]) -> None:
+def write_accuracies(folder: Path, columns: dict[str, NDArray[np.float64]]) -> None:
     """One row a test task: its number and the accuracy of the learner and of each companion."""
-    table = pd.DataFrame({name: values for name, values in columns.items()})
+    table = pd.DataFrame(columns)
     table.to_csv(folder / ACCURACIES_FILE, index_label="episode", float_format="%.6g")
 
 
-def read_record(path: Path) -> tuple[RunRecord, np.ndarray]:
+def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
     """A record and its per-task accuracies `[episodes]`, checked against each other.
 
     Args:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 
 from episodes.cache import write_atomically
@@ -54,10 +56,7 @@ def find_checkpoint(config: RunConfig) -> tuple[Path, dict[str, Any]]:
         path = folder / CHECKPOINT_FILE
         if not path.is_file() or (folder / RECORD_FILE).exists():
             continue
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises whatever the broken bytes lead to
-            raise UsageError(f"cannot read checkpoint '{path}': {error}; delete it, or run without --resume") from None
+        state = _load(path)
         if state["config"] == wanted:
             return folder, state
         others += 1
@@ -68,7 +67,7 @@ def find_checkpoint(config: RunConfig) -> tuple[Path, dict[str, Any]]:
     )
 
 
-def save_run(folder: Path, record: RunRecord, accuracies: dict[str, np.ndarray], learner: Learner) -> None:
+def save_run(folder: Path, record: RunRecord, accuracies: dict[str, NDArray[np.float64]], learner: Learner) -> None:
     """Write the run's files, the record last, so that a folder with a record is a whole one; drop the checkpoint."""
     weights = {"config": record.config.model_dump(mode="json"), "learner": learner.state_dict()}
     write_atomically(folder / WEIGHTS_FILE, lambda file: torch.save(weights, file))
@@ -78,7 +77,45 @@ def save_run(folder: Path, record: RunRecord, accuracies: dict[str, np.ndarray],
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
-def _folders(config: RunConfig) -> Any:
+def load_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration and the trained weights of a finished run.
+
+    Raises:
+        UsageError: the folder has none that can be read.
+    """
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise UsageError(
+            f"there is no trained learner in '{folder}' ({WEIGHTS_FILE}); name the folder of a finished run"
+        )
+    saved = _load(path)
+    return saved["config"], saved["learner"]
+
+
+def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> None:
+    """Give the learner the weights of a run.
+
+    Raises:
+        UsageError: they are those of another shape: image size, ways or backbone differ from the run's.
+    """
+    try:
+        learner.load_state_dict(weights)
+    except RuntimeError:
+        raise UsageError(
+            f"the learner of '{folder}' does not fit these images or ways; leave --dataset, --image-size and --ways out"
+        ) from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever the broken bytes lead to
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"cannot read '{path}': {reason}; delete it, and run again without --resume") from None
+    return state
+
+
+def _folders(config: RunConfig) -> Iterator[Path]:
     stem = config.output / _stem(config)
     yield stem
     for number in itertools.count(2):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from episodes.bank import ImageBank
@@ -22,7 +23,8 @@ class DataOptions:
     """What a user may ask of a dataset; None leaves it to the dataset.
 
     Attributes:
-        data_root: the folder with the dataset's files, or to download them to.
+        data_root: the folder with the dataset's files, or to download them to; None for the environment variable
+            METABENCH_DATA, and without it a folder in the cache.
         split: the class split: a name that the dataset knows, or a JSON file
             `{"train": [...], "validation": [...], "test": [...]}` of class names.
         image_size: height and width in pixels that the images are resized to, at least 16.
@@ -58,6 +60,8 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
         DataError: unknown name, missing or unreadable files, or an option that this dataset does not have.
     """
     options = options or DataOptions()
+    if options.data_root is None and os.environ.get("METABENCH_DATA"):
+        options = replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
     if options.channels not in (None, 1, 3):
         raise DataError(f"--channels {options.channels} is not possible; give 1 (grey) or 3 (colour)")
     if options.image_size is not None and options.image_size < 16:
@@ -66,9 +70,7 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
     modules = {"glyphs": "glyphs", "omniglot": "omniglot", "folder": "folder", "torchvision": "torchvision_sets"}
     takes_rest = source in ("folder", "torchvision")
     if source not in modules or bool(rest) != takes_rest:
-        raise DataError(
-            f"there is no dataset '{name}'{nearest(name, SOURCES)}; `metabench list datasets` shows all"
-        )
+        raise DataError(f"there is no dataset '{name}'{nearest(name, SOURCES)}; `metabench list datasets` shows all")
     module = importlib.import_module(f"episodes.datasets.{modules[source]}")
     dataset: Dataset = module.load(rest if takes_rest else name, options)
     return dataset

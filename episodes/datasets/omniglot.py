@@ -1,0 +1,170 @@
+"""Omniglot (Lake, Salakhutdinov, Tenenbaum 2015): 1,623 handwritten characters of 50 alphabets, 20 drawings each.
+
+Licence: MIT. Drawings are 105 x 105, 1 bit. They are inverted (ink 255 on 0), and resized to 28 x 28 (or
+--image-size) with Pillow's Lanczos filter.
+
+Class splits (`splits/omniglot.json`):
+
+- `vinyals` (default): 1,028 characters train, 172 validate, 423 test. As in Vinyals et al. 2016 each training
+  character also gives three classes by rotation (4,112 training classes). Validation and test classes are upright:
+  the code of Snell et al. 2017 rotates those too, which makes 1,692 test classes of the same 423 characters.
+- `lake`: the background alphabets train (five of them validate), the evaluation alphabets test; no rotations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import datasets
+
+from episodes.bank import ImageBank
+from episodes.cache import cache_folder, cached_arrays
+from episodes.datasets import DataOptions, Dataset
+from episodes.errors import DataError, nearest
+
+PARTS = ("images_background", "images_evaluation")
+Reader = Callable[[], bytes]
+
+
+def load(name: str, options: DataOptions) -> Dataset:
+    """Omniglot with one of its class splits; downloads it where it is missing and there is a network.
+
+    Raises:
+        DataError: unknown split, missing files, or files that are not Omniglot's.
+    """
+    data = json.loads(files("episodes.splits").joinpath("omniglot.json").read_text(encoding="utf-8"))
+    wanted = options.split or "vinyals"
+    if wanted not in data["splits"]:
+        raise DataError(f"omniglot has no split '{wanted}'{nearest(wanted, data['splits'])}; give vinyals or lake")
+    split = data["splits"][wanted]
+    everything = _all_characters(options, data)
+    parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
+    for number, character in enumerate(everything.class_names):
+        place = next((part for part in ("validation", "test") if _listed(character, split[part])), "train")
+        parts[place].append(number)
+    train, validation, test = (everything.select(f"{name}/{part}", classes) for part, classes in parts.items())
+    return Dataset(name, wanted, train.with_rotations() if split["rotate_training"] else train, validation, test)
+
+
+def _listed(character: str, names: list[str]) -> bool:
+    return character in names or character.split("/")[0] in names
+
+
+def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
+    """Every character in the order background, evaluation, then alphabet and number; cached once decoded."""
+    size = options.image_size or 28
+    root = _find(options.data_root)
+    drawings = [drawing for part in PARTS for drawing in sorted(_drawings(root, part).items())]
+    _check_counts(root, [path for path, _ in drawings], data["counts"])
+    names = list(dict.fromkeys("/".join(path.split("/")[1:3]) for path, _ in drawings))
+
+    def decode() -> dict[str, np.ndarray[Any, Any]]:
+        with ThreadPoolExecutor() as pool:
+            masks = list(pool.map(lambda drawing: _decode(root, *drawing), drawings))
+            digest = hashlib.sha256(b"".join(np.packbits(mask).tobytes() for mask in masks)).hexdigest()
+            if digest != data["pixels"]:
+                raise DataError(
+                    f"the drawings in '{root}' are not Omniglot's: pixel digest {digest[:16]}, "
+                    f"expected {data['pixels'][:16]}; fetch images_background.zip and images_evaluation.zip anew"
+                )
+            return {"images": np.stack(list(pool.map(lambda mask: _shrink(mask, size), masks)))}
+
+    images = cached_arrays(f"omniglot-{size}-{_stamp(root)}", decode)["images"]
+    return ImageBank(
+        "omniglot",
+        _channels(torch.from_numpy(images), options.channels or 1),
+        tuple(names),
+        (data["counts"]["drawings"],) * len(names),
+        tuple(name.split("/")[0] for name in names),
+    )
+
+
+def _find(data_root: Path | None) -> Path:
+    """The folder with both parts, zipped or as trees; downloaded if it is nowhere."""
+    if data_root is not None and not data_root.is_dir():
+        raise DataError(f"--data-root '{data_root}' is not a folder; name one that holds, or is to hold, Omniglot")
+    root = data_root or cache_folder() / "data"
+    for folder in (root, root / "omniglot-py"):
+        if all((folder / f"{part}.zip").is_file() or (folder / part).is_dir() for part in PARTS):
+            return folder
+    try:
+        for background in (True, False):
+            datasets.Omniglot(str(root), background=background, download=True)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"omniglot needs images_background.zip and images_evaluation.zip in '{root}' or '{root / 'omniglot-py'}', "
+            f"and the download failed ({reason}); put them there, or name their folder by --data-root"
+        ) from None
+    return root / "omniglot-py"
+
+
+def _drawings(root: Path, part: str) -> dict[str, Reader]:
+    """Path inside the part to a function that reads the file, from the zip or the tree."""
+    archive = root / f"{part}.zip"
+    if (root / part).is_dir():
+        return {path.relative_to(root).as_posix(): path.read_bytes for path in (root / part).rglob("*.png")}
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return {
+                entry: (lambda content=opened.read(entry): content)
+                for entry in opened.namelist()
+                if entry.endswith(".png") and entry.startswith(part + "/")
+            }
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"cannot read '{archive}': {error}; fetch it anew") from None
+
+
+def _check_counts(root: Path, paths: list[str], counts: dict[str, Any]) -> None:
+    characters: dict[str, int] = {}
+    for path in paths:
+        characters[path.rsplit("/", 1)[0]] = characters.get(path.rsplit("/", 1)[0], 0) + 1
+    for part in PARTS:
+        inside = [character for character in characters if character.startswith(part + "/")]
+        alphabets = {character.split("/")[1] for character in inside}
+        if [len(alphabets), len(inside)] != counts[part]:
+            raise DataError(
+                f"'{root / part}' has {len(alphabets)} alphabets and {len(inside)} characters; Omniglot's has "
+                f"{counts[part][0]} and {counts[part][1]}: fetch {part}.zip anew"
+            )
+    for character, drawings in characters.items():
+        if drawings != counts["drawings"]:
+            raise DataError(
+                f"'{root / character}' has {drawings} drawings; Omniglot's has {counts['drawings']}: fetch it anew"
+            )
+
+
+def _decode(root: Path, path: str, read: Reader) -> np.ndarray[Any, Any]:
+    try:
+        with Image.open(io.BytesIO(read())) as image:
+            return ~np.asarray(image.convert("1"))
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"cannot read the picture '{root / path}': {error}; fetch it anew") from None
+
+
+def _shrink(mask: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    ink = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(ink.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def _channels(images: Tensor, channels: int) -> Tensor:
+    return images.unsqueeze(1).repeat(1, channels, 1, 1)
+
+
+def _stamp(root: Path) -> str:
+    """Changes whenever the files do, without reading them: their names, sizes and times of change."""
+    paths = [root / part if (root / part).is_dir() else root / f"{part}.zip" for part in PARTS]
+    facts = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Class splits, as data."""

@@ -1,0 +1,217 @@
+"""The command line: arguments to RunConfig, errors to exit codes, nothing else."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from metabench.records import RunRecord
+
+USAGE_ERROR, RUN_ERROR = 2, 1
+
+
+class Group(click.Group):
+    """A group that names the nearest command for an unknown one."""
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        from episodes.errors import nearest
+
+        if args and self.get_command(context, args[0]) is None:
+            commands = self.list_commands(context)
+            raise click.UsageError(
+                f"there is no command '{args[0]}'{nearest(args[0], commands)}; there are {', '.join(commands)}"
+            )
+        return super().resolve_command(context, args)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every error is one line on standard error, its exit code 2 (request) or 1 (run)."""
+    try:
+        code = cli.main(arguments, prog_name="metabench", standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", 130)
+    except (ValueError, RuntimeError) as error:
+        # Imported here, because a mistyped option must not wait for torch; these are raised only where it is loaded.
+        from episodes.errors import DataError
+        from metabench.errors import RunError, UsageError
+
+        if not isinstance(error, DataError | UsageError | RunError):
+            raise
+        _fail(str(error), RUN_ERROR if isinstance(error, RunError) else USAGE_ERROR)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"metabench: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("metabench"), message="metabench %(version)s")
+def cli() -> None:
+    """Few-shot and transfer learning, measured: the same tasks for every learner, with intervals.
+
+    \b
+    metabench run --learner maml --ways 3 --shots 5      train, score on unseen classes, write a record
+    metabench leaderboard                                all records in one table
+    metabench list learners                              what there is, with every option and default
+    """
+
+
+def data_settings(command: Any) -> Any:
+    """The options that choose data and task, shared by the commands that draw episodes."""
+    options = [
+        click.option("--dataset", help="See `metabench list datasets`.  [default: glyphs]"),
+        click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files."),
+        click.option("--split", help="Class split: a name the dataset knows, or a JSON file of class names."),
+        click.option("--image-size", type=int, help="Resize images to this height and width, at least 16."),
+        click.option("--channels", type=int, help="1 for grey, 3 for colour."),
+        click.option("--ways", type=int, help="Classes a task.  [default: 5]"),
+        click.option("--shots", type=int, help="Labelled (support) images a class.  [default: 1]"),
+        click.option("--queries", type=int, help="Images to classify a class.  [default: 15]"),
+        click.option("--test-seed", type=int, help="Which test tasks; the same for every learner.  [default: 0]"),
+    ]
+    for each in reversed(options):
+        command = each(command)
+    return command
+
+
+@cli.command()
+@click.option("--learner", help="A name of `metabench list learners`, or package.module:Class.  [default: protonet]")
+@data_settings
+@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the learner; repeatable.")
+@click.option("--backbone", help="Short for --set backbone=NAME.")
+@click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
+@click.option("--episodes", type=int, help="Test tasks.  [default: 600]")
+@click.option("--validation-episodes", type=int, help="Validation tasks, each time.  [default: 100]")
+@click.option("--seed", type=int, help="Of weights and training order.  [default: 0]")
+@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
+@click.option("--precision", help="Of training: auto, float32 or bfloat16 (mixed).  [default: auto]")
+@click.option("--threads", type=int, help="CPU threads.  [default: all cores]")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.  [default: results]")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of these settings; the command line wins.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same, interrupted run.")
+def run(
+    options: tuple[str, ...],
+    backbone: str | None,
+    steps: int | None,
+    config: Path | None,
+    resume: bool,
+    **settings: Any,
+) -> None:
+    """Train a learner, score it on classes it has never seen, and write a record.
+
+    Without --steps the learner's default budget for the dataset holds (`metabench list learners`).
+    """
+    from metabench.config import make_config, read_config_file
+    from metabench.experiment import run_config
+
+    values = read_config_file(config) if config else {}
+    values.update(_given(settings))
+    shorthand = _given({"backbone": backbone, "steps": steps})
+    values["options"] = {**_mapping(values.get("options")), **_parse_options(options), **shorthand}
+    record = run_config(make_config(**values), resume=resume)
+    _summarise(record)
+
+
+@cli.command()
+@data_settings
+@click.option("--episode", type=click.IntRange(0), default=0, show_default=True, help="The task's number.")
+@click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its answers too.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
+def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -> None:
+    """Draw one test task: its support, its queries, and with --run the answers of a trained learner.
+
+    With --run, dataset and task are those of the run unless given.
+    """
+    from metabench.experiment import draw_task
+
+    draw_task(output, episode, run_folder, **_given(settings))
+    click.echo(f"wrote {output}")
+
+
+@cli.command()
+@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
+@click.option(
+    "--csv", type=click.Path(path_type=Path), help="The table's file.  [default: leaderboard.csv in --results]"
+)
+def leaderboard(results: Path, csv: Path | None) -> None:
+    """Make the leaderboard's CSV from all records below a folder, and print it as a table.
+
+    \b
+    A record that cannot be used is named; the others are ranked all the same, and the exit code is 1.
+    """
+    from episodes.cache import write_atomically
+    from metabench.leaderboard import leaderboard as make_table
+    from metabench.leaderboard import printable, read_records
+
+    records, problems = read_records(results)
+    table = make_table(records)
+    target = csv or results / "leaderboard.csv"
+    write_atomically(target, lambda file: file.write(table.to_csv(index=False).encode()))
+    click.echo(printable(table))
+    click.echo(f"wrote {target}")
+    for problem in problems:
+        click.echo(f"metabench: {problem}; it is left out", err=True)
+    if problems:
+        sys.exit(RUN_ERROR)
+
+
+@cli.command("list")
+@click.argument("what", metavar="learners|datasets|backbones")
+def list_(what: str) -> None:
+    """Show the learners with all their options and defaults, the datasets, or the backbones."""
+    from episodes.errors import nearest
+    from metabench import listings
+
+    kinds = {"learners": listings.learners, "datasets": listings.datasets, "backbones": listings.backbones}
+    if what not in kinds:
+        raise click.UsageError(f"there is no list of '{what}'{nearest(what, kinds)}; there are {', '.join(kinds)}")
+    click.echo(kinds[what]())
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if value is None or isinstance(value, dict):
+        return value or {}
+    raise click.UsageError(f"'options' in the --config file must be lines like 'inner_steps: 5'; found {value!r}")
+
+
+def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
+    parsed = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--set {pair} is not KEY=VALUE, e.g. --set inner_steps=5")
+        parsed[key.replace("-", "_")] = value
+    return parsed
+
+
+def _summarise(record: RunRecord) -> None:
+    score, config = record.score, record.config
+    click.echo(
+        f"{config.learner} on {record.dataset.name}, {config.ways}-way {config.shots}-shot: "
+        f"accuracy {score.accuracy:.2%} ± {100 * score.half_width:.2f} points "
+        f"(95% interval over {config.episodes} test tasks)"
+    )
+    for name, companion in record.companions.items():
+        click.echo(
+            f"  its {name}: {companion.accuracy:.2%} ± {100 * companion.half_width:.2f}, "
+            f"{companion.parameters:,} parameters to the learner's {score.parameters:,}, "
+            f"{companion.task_milliseconds:.1f} ms a task to {score.task_milliseconds:.1f}"
+        )
+    click.echo(f"record: {config.output / record.id}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Records to one table: a row for each learner, dataset and task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+import pandas as pd
+
+from metabench.config import RunConfig
+from metabench.errors import UsageError
+from metabench.records import RECORD_FILE, RunRecord, read_record
+from metabench.stats import mean_interval
+
+COLUMNS = {
+    "dataset": "dataset as given to --dataset",
+    "split": "its class split",
+    "ways": "classes a task",
+    "shots": "support images a class",
+    "queries": "query images a class",
+    "learner": "learner as given to --learner",
+    "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
+    "accuracy": "mean accuracy on test tasks, in percent",
+    "half_width": "half of its 95% interval (Student's t over tasks), in percentage points",
+    "seeds": "training seeds pooled",
+    "seed_deviation": "standard deviation of the accuracy between training seeds, in points; empty for one seed",
+    "episodes": "distinct test tasks",
+    "transductive": "whether an answer may depend on the task's other queries",
+    "outside_data": "whether weights were trained on other data",
+    "parameters": "parameters that scoring a task needs",
+    "task_milliseconds": "median time for one task, mean over seeds",
+    "training_seconds": "mean over seeds",
+    "images": "images seen in training, mean over seeds",
+    "device": "where it ran, as given by the machine",
+    "test_fingerprint": "first 8 digits of the test images' fingerprint: rows compare only where it is the same",
+}
+
+Scored = tuple[RunRecord, NDArray[np.float64]]
+
+
+def read_records(folder: Path) -> tuple[list[Scored], list[str]]:
+    """All records below the folder, by path, and a line on each that cannot be used.
+
+    Raises:
+        UsageError: the folder is missing, or holds no record at all.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder '{folder}'; `metabench run` makes records, --results names their folder")
+    paths = sorted(folder.rglob(RECORD_FILE))
+    if not paths:
+        raise UsageError(f"there is no record ({RECORD_FILE}) below '{folder}'; `metabench run` makes one")
+    good, bad = [], []
+    for path in paths:
+        try:
+            good.append(read_record(path))
+        except UsageError as error:
+            bad.append(str(error))
+    return good, bad
+
+
+def leaderboard(records: Iterable[Scored]) -> pd.DataFrame:
+    """One row (see `COLUMNS`) a learner, its settings, dataset and task, best first within a dataset and task.
+
+    Seeds are pooled task by task: their accuracies on the same task are averaged first, and the interval is over
+    tasks, so that more seeds on the same tasks do not pass for more tasks. A run that was repeated with the same
+    seed counts once, the newest.
+    """
+    groups: dict[tuple[object, ...], dict[tuple[int, int], Scored]] = {}
+    for record, accuracies in sorted(records, key=lambda scored: (scored[0].created, scored[0].id)):
+        config = record.config
+        groups.setdefault(_row_key(record), {})[(config.seed, config.test_seed)] = (record, accuracies)
+    rows = [_row(list(group.values())) for group in groups.values()]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    order = ["dataset", "split", "ways", "shots", "queries", "test_fingerprint", "accuracy", "learner", "settings"]
+    return table.sort_values(order, ascending=[name != "accuracy" for name in order], ignore_index=True)
+
+
+def printable(table: pd.DataFrame) -> str:
+    """The leaderboard for a terminal: the columns that people compare."""
+    shown = table[["dataset", "ways", "shots", "learner", "settings", "seeds", "episodes"]].copy()
+    interval = [f"{mean:.2f} ± {half:.2f}" for mean, half in zip(table["accuracy"], table["half_width"], strict=True)]
+    shown.insert(4, "accuracy %", interval)
+    shown["training s"] = table["training_seconds"].map("{:.0f}".format)
+    shown["ms/task"] = table["task_milliseconds"].map("{:.1f}".format)
+    return shown.to_string(index=False)
+
+
+def settings(record: RunRecord) -> str:
+    """What was changed from the defaults, as `name=value` in the order of the names."""
+    changed = dict(record.changed_options)
+    if record.config.precision != "float32":
+        changed["precision"] = record.config.precision
+    if record.config.validation_episodes != RunConfig.model_fields["validation_episodes"].default:
+        changed["validation_episodes"] = record.config.validation_episodes
+    return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
+
+
+def _row_key(record: RunRecord) -> tuple[object, ...]:
+    config = record.config
+    return (
+        *(record.dataset.name, record.dataset.split, record.dataset.fingerprints["test"], record.dataset.image_shape),
+        *(config.ways, config.shots, config.queries, config.learner, settings(record)),
+    )
+
+
+def _row(scored: list[Scored]) -> dict[str, object]:
+    record = scored[-1][0]
+    records = [each for each, _ in scored]
+    by_tasks: dict[int, list[NDArray[np.float64]]] = {}
+    for each, accuracies in scored:
+        by_tasks.setdefault(each.config.test_seed, []).append(accuracies)
+    pooled = np.concatenate([_mean_by_task(runs) for runs in by_tasks.values()])
+    estimate = mean_interval(pooled)
+    by_seed = {each.config.seed: each.score.accuracy for each in records}
+    deviation = np.std(list(by_seed.values()), ddof=1) if len(by_seed) > 1 else float("nan")
+    return {
+        "dataset": record.dataset.name,
+        "split": record.dataset.split,
+        "ways": record.config.ways,
+        "shots": record.config.shots,
+        "queries": record.config.queries,
+        "learner": record.config.learner,
+        "settings": settings(record),
+        "accuracy": round(100 * estimate.mean, 2),
+        "half_width": round(100 * estimate.half_width, 2),
+        "seeds": len(by_seed),
+        "seed_deviation": round(100 * deviation, 2),
+        "episodes": estimate.count,
+        "transductive": record.transductive,
+        "outside_data": record.outside_data,
+        "parameters": record.score.parameters,
+        "task_milliseconds": round(np.mean([each.score.task_milliseconds for each in records]), 2),
+        "training_seconds": round(np.mean([each.training.seconds for each in records]), 1),
+        "images": round(np.mean([each.training.images for each in records])),
+        "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
+        "test_fingerprint": record.dataset.fingerprints["test"][:8],
+    }
+
+
+def _mean_by_task(runs: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean over runs of each task's accuracy; a run of fewer tasks counts for those it has."""
+    longest = max(len(run) for run in runs)
+    padded = np.full((len(runs), longest), np.nan)
+    for row, run in zip(padded, runs, strict=True):
+        row[: len(run)] = run
+    return np.asarray(np.nanmean(padded, axis=0))

@@ -1,0 +1,51 @@
+"""What `metabench list` prints."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from episodes.datasets import SOURCES
+from metabench.errors import UsageError
+from metabench.learner import Learner
+from metabench.registry import get_learner, learner_names
+
+
+def learners() -> str:
+    """Every registered learner: what it is, its options with their defaults, its presets; a broken one by name."""
+    parts = []
+    for name in learner_names():
+        try:
+            parts.append(_learner(name, get_learner(name)))
+        except UsageError as error:
+            parts.append(f"{name}\n  broken: {error}")
+    return "\n\n".join(parts)
+
+
+def datasets() -> str:
+    """Every dataset by the name that --dataset takes."""
+    width = max(map(len, SOURCES))
+    return "\n".join(f"{name:{width}}  {text}" for name, text in SOURCES.items())
+
+
+def backbones() -> str:
+    """Every backbone with the first line of its documentation."""
+    from importlib import import_module
+
+    # The harness does not depend on the learners that ship; their networks are looked up only to be listed.
+    available = import_module("baselines.backbones").BACKBONES
+    width = max(map(len, available))
+    lines = [f"{name:{width}}  {_first_line(make)}" for name, make in available.items()]
+    return "\n".join([*lines, "NAME:W has W filters in its first block in place of 64, e.g. conv4:128"])
+
+
+def _learner(name: str, learner: type[Learner]) -> str:
+    lines = [f"{name}", f"  {_first_line(learner)}"]
+    for item in fields(learner.Options):
+        lines.append(f"    {item.name + '=' + str(item.default):32} {item.metadata.get('help', '')}")
+    for dataset, changes in learner.presets.items():
+        lines.append(f"  on {dataset}: " + ", ".join(f"{key}={value}" for key, value in changes.items()))
+    return "\n".join(lines)
+
+
+def _first_line(documented: object) -> str:
+    return (documented.__doc__ or "").strip().split("\n")[0]
