@@ -96,7 +96,7 @@ class ImageBank:
         digest = hashlib.blake2b(digest_size=16)
         header = (tuple(self.images.shape), self.class_names, self.class_sizes, self.groups)
         digest.update(repr(header).encode())
-        digest.update(self.images.contiguous().numpy())
+        digest.update(self.images.contiguous().numpy().data)
         return digest.hexdigest()
 
     def select(self, name: str, classes: Sequence[int]) -> ImageBank:

@@ -41,15 +41,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except OSError as error:
         raise DataError(
             f"cannot write '{path}': {error.strerror or error}; choose a folder that can be written"
         ) from None
     finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def cached_arrays(name: str, make: Callable[[], Arrays]) -> Arrays:
@@ -65,7 +65,7 @@ def cached_arrays(name: str, make: Callable[[], Arrays]) -> Arrays:
         pass  # not there yet, or damaged
     arrays = make()
     try:
-        write_atomically(path, lambda file: np.savez(file, **arrays))
+        write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
     except DataError as error:
         warnings.warn(f"{error} by METABENCH_CACHE; until then it is made anew each time", stacklevel=2)
     return arrays

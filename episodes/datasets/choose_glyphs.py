@@ -1,4 +1,6 @@
-"""How the classes of `glyphs` were chosen: `python -m episodes.datasets.choose_glyphs` writes `splits/glyphs.json` anew.
+"""How the classes of `glyphs` were chosen.
+
+`python -m episodes.datasets.choose_glyphs` writes `splits/glyphs.json` anew.
 
 Nothing imports this at run time: the list is data, so that it is the same with any version of the fonts' tools.
 """
@@ -78,7 +80,7 @@ def _split_of(code: int) -> str:
 def group_of(code: int) -> str:
     """The script's name, or for what is common to scripts the Unicode block's."""
     script = scripts.script(chr(code))
-    return scripts.block(chr(code)) if script == "Zyyy" else scripts.script_name(script)
+    return str(scripts.block(chr(code)) if script == "Zyyy" else scripts.script_name(script))
 
 
 def _common_codes() -> list[int]:

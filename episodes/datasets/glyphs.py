@@ -98,7 +98,7 @@ def render(letters: list[str]) -> Tensor:
         canvases = torch.stack([draw(letter, font) for font in fonts])
         faces = torch.arange(IMAGES) % len(fonts)
         raw = np.random.Philox(key=ord(letter)).random_raw(IMAGES * 8).reshape(IMAGES, 8)
-        parts.append(_distort(canvases[faces], (raw >> np.uint64(11)) * 2.0**-53))
+        parts.append(_distort(canvases[faces], np.asarray((raw >> np.uint64(11)) * 2.0**-53, np.float64)))
     return torch.cat(parts).unsqueeze(1)
 
 

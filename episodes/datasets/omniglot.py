@@ -19,6 +19,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ def _drawings(root: Path, part: str) -> dict[str, Reader]:
     try:
         with zipfile.ZipFile(archive) as opened:
             return {
-                entry: (lambda content=opened.read(entry): content)
+                entry: partial(bytes, opened.read(entry))
                 for entry in opened.namelist()
                 if entry.endswith(".png") and entry.startswith(part + "/")
             }

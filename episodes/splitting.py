@@ -1,0 +1,82 @@
+"""Class splits of datasets that have none of their own: a seeded shuffle, or an explicit list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from episodes.bank import ImageBank
+from episodes.datasets import Dataset
+from episodes.errors import DataError, nearest
+
+PARTS = ("train", "validation", "test")
+
+
+def split_classes(bank: ImageBank, split: str | None) -> Dataset:
+    """The bank's classes as train, validation and test.
+
+    Args:
+        bank: all classes; its name becomes the dataset's.
+        split: `seed=N` for a shuffle of the sorted class names in parts of 64, 16 and 20 in a hundred (as
+            mini-ImageNet's), each of at least 2 classes; None for `seed=0`; or a JSON file
+            `{"train": [...], "validation": [...], "test": [...]}` of class names.
+
+    Raises:
+        DataError: too few classes, an unknown or doubled class, or a file that cannot be read.
+    """
+    split = split or "seed=0"
+    if split.endswith(".json"):
+        names = _read_list(Path(split).expanduser(), bank)
+    elif split.removeprefix("seed=").isdecimal() and split.startswith("seed="):
+        names = _shuffled(bank, int(split.removeprefix("seed=")))
+    else:
+        raise DataError(f"'{bank.name}' has no split '{split}'; give seed=N, or a .json file of class names")
+    number = {name: index for index, name in enumerate(bank.class_names)}
+    banks = (bank.select(f"{bank.name}/{part}", [number[name] for name in names[part]]) for part in PARTS)
+    return Dataset(bank.name, Path(split).name, *banks)
+
+
+def _shuffled(bank: ImageBank, seed: int) -> dict[str, list[str]]:
+    if bank.classes < 6:
+        raise DataError(
+            f"'{bank.name}' has {bank.classes} classes; train, validation and test need at least 6, two for each"
+        )
+    names = sorted(bank.class_names)
+    order = np.argsort(np.random.Philox(key=seed).random_raw(len(names)), kind="stable")
+    held = max(2, round(0.16 * len(names)))
+    tested = max(2, round(0.20 * len(names)))
+    shuffled = [names[index] for index in order]
+    return {
+        "train": sorted(shuffled[held + tested :]),
+        "validation": sorted(shuffled[:held]),
+        "test": sorted(shuffled[held : held + tested]),
+    }
+
+
+def _read_list(path: Path, bank: ImageBank) -> dict[str, list[str]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read --split '{path}': {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"--split '{path}' is not valid JSON: {error}") from None
+    if not isinstance(content, dict) or any(not _is_names(content.get(part)) for part in PARTS):
+        raise DataError(f"--split '{path}' must hold lists of class names under train, validation and test")
+    seen: dict[str, str] = {}
+    for part in PARTS:
+        for name in content[part]:
+            if name not in bank.class_names:
+                raise DataError(
+                    f"--split '{path}': '{bank.name}' has no class '{name}'{nearest(name, bank.class_names)}"
+                )
+            if name in seen:
+                raise DataError(f"--split '{path}': class '{name}' is in {seen[name]} and in {part}; leave it in one")
+            seen[name] = part
+    return {part: content[part] for part in PARTS}
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, Sequence) and bool(value) and all(isinstance(name, str) for name in value)
