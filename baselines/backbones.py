@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ def resnet12(channels: int, norm: Norm, width: int) -> nn.Sequential:
     Differs from the paper: no DropBlock. Another `width` scales all four blocks alike.
     """
     widths = [channels, width, width * 5 // 2, width * 5, width * 10]
-    blocks = [ResidualBlock(incoming, outgoing, norm) for incoming, outgoing in zip(widths, widths[1:], strict=False)]
+    blocks = [ResidualBlock(incoming, outgoing, norm) for incoming, outgoing in pairwise(widths)]
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 

@@ -113,7 +113,7 @@ class FineTune(EmbeddingLearner):
         """Logits `[Q, N]` of one task after fine-tuning everything on its support."""
         features = self.embed(support)
         head = [part[0] for part in ridge_head(features[None], labels[None], ways, self.options.ridge)]
-        weights = dict(self.backbone.named_parameters())
+        weights: dict[str, Tensor] = dict(self.backbone.named_parameters())
 
         def logits(images: Tensor) -> Tensor:
             embedding = F.normalize(functional_call(self.backbone, weights, images), dim=1)

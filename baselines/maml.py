@@ -139,7 +139,7 @@ class MAML(Learner):
 
     def _predict_task(self, adapted: tuple[Weights, Tensor], query: Tensor) -> Tensor:
         weights, support = adapted
-        if self.transductive:
+        if self.options.transductive:
             logits: Tensor = functional_call(self.network, weights, query)
             return logits
         with statistics_from(len(support)):

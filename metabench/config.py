@@ -32,8 +32,8 @@ class RunConfig(BaseModel):
         device: `auto` takes a GPU where there is one.
         precision: of training; `auto` is mixed bfloat16 on a GPU and float32 on CPU. Scoring is in float32.
         threads: CPU threads; None for torch's choice.
-        output: the folder that gets the run's folder. Like data_root it is no part of the record: both are places on one
-            machine, and the fingerprints say which data it was.
+        output: the folder that gets the run's folder. Like data_root it is no part of the record: both are places on
+            one machine, and the fingerprints say which data it was.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

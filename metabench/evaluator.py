@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -95,7 +95,8 @@ class _Embedded:
             indices = self.sampler.indices(numbers)
             drawn[indices.support.ravel()] = drawn[indices.query.ravel()] = True
         rows = torch.from_numpy(np.flatnonzero(drawn)).to(images.device)
-        features = torch.cat([self.learner.embed(to_float(images[part])) for part in rows.split(IMAGES_AT_ONCE)])
+        parts = torch.split(rows, IMAGES_AT_ONCE)
+        features = torch.cat([self.learner.embed(to_float(images[part])) for part in parts])
         table = features.new_zeros(len(images), features.shape[1])
         table[rows] = features
         return table

@@ -177,8 +177,6 @@ class EmbeddingLearner(Learner):
         """Logits `[B, Q, N]` from features `[B, N*K, D]`, their labels `[B, N*K]`, and query features `[B, Q, D]`."""
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
-        features = [
-            self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-            for images in (episodes.support, episodes.query)
-        ]
-        return self.classify_features(features[0], episodes.support_labels, features[1], episodes.ways)
+        both = (episodes.support, episodes.query)
+        support, query = (self.embed(images.flatten(0, 1)).view(*images.shape[:2], -1) for images in both)
+        return self.classify_features(support, episodes.support_labels, query, episodes.ways)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from episodes.bank import ImageBank
 from episodes.sampler import EpisodeIndices
@@ -81,18 +82,10 @@ def _mark(axes: Axes, predicted: int, actual: int) -> None:
         spine.set_color(RIGHT if right else WRONG)
         spine.set_linewidth(1.2 if right else 2.2)
     if not right:
-        box = {"facecolor": WRONG, "edgecolor": "none", "pad": 1.0}
-        axes.text(
-            *(0.96, 0.06, f"\N{MULTIPLICATION SIGN}{predicted + 1}"),
-            **{
-                "transform": axes.transAxes,
-                "ha": "right",
-                "va": "bottom",
-                "fontsize": 7,
-                "color": "white",
-                "bbox": box,
-            },
-        )
+        mark = f"\N{MULTIPLICATION SIGN}{predicted + 1}"
+        box: dict[str, Any] = {"facecolor": WRONG, "edgecolor": "none", "pad": 1.0}
+        place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
+        axes.text(0.96, 0.06, mark, fontsize=7, color="white", bbox=box, **place)
 
 
 def _short(name: str) -> str:

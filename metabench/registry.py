@@ -34,7 +34,7 @@ def get_learner(name: str) -> type[Learner]:
     if not found:
         raise UsageError(
             f"there is no learner '{name}'{nearest(name, learner_names())}; `metabench list learners` shows all "
-            "(a plug-in installed as editable is seen once it is installed again; package.module:Class needs no install)"
+            "(an editable install sees a new entry point once it is installed again; package.module:Class needs none)"
         )
     if len(found) > 1:
         owners = ", ".join(sorted(f"{entry.value} of {owner}" for entry, owner in found))

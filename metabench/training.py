@@ -142,7 +142,7 @@ class _StageRun:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
             loss = self.stage.loss(batch)
             for part in [loss] if isinstance(loss, Tensor) else loss:
-                part.backward()  # type: ignore[no-untyped-call]
+                part.backward()
                 total += part.item()
         if total - total != 0:  # true of nan and of both infinities
             raise RunError(
