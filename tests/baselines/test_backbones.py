@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from baselines.backbones import BACKBONES, build_backbone, feature_size
+from metabench.errors import UsageError
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 33, 17), (1, 28, 28)])
+def test_any_size_from_16_and_any_channels(name: str, shape: tuple[int, int, int]) -> None:
+    network = build_backbone(f"{name}:4", shape)
+    assert network.training
+    features = network(torch.rand(3, *shape))
+    assert features.shape == (3, feature_size(network, shape))
+    assert network.training
+
+
+def test_conv4_is_the_papers() -> None:
+    """64 filters, 84 x 84 images: 1,600 features (Snell et al. 2017, section 2.7); weights counted by hand."""
+    network = build_backbone("conv4", (3, 84, 84))
+    assert feature_size(network, (3, 84, 84)) == 1600
+    expected = (3 * 64 * 9 + 64) + 3 * (64 * 64 * 9 + 64) + 4 * 2 * 64
+    assert sum(parameter.numel() for parameter in network.parameters()) == expected
+
+
+def test_resnet12_is_the_papers() -> None:
+    """12.4 million weights with 64-160-320-640 filters, and 640 features (Lee et al. 2019)."""
+    network = build_backbone("resnet12", (3, 84, 84))
+    assert feature_size(network, (3, 84, 84)) == 640
+    assert sum(parameter.numel() for parameter in network.parameters()) == pytest.approx(12.4e6, rel=0.01)
+
+
+def test_strides_halve_as_pooling_does() -> None:
+    assert feature_size(build_backbone("conv4-strided", (1, 28, 28)), (1, 28, 28)) == 64 * 2 * 2
+    assert feature_size(build_backbone("conv4", (1, 28, 28)), (1, 28, 28)) == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        (
+            "conv5",
+            (1, 28, 28),
+            "there is no backbone 'conv5'; did you mean 'conv4'?; `metabench list backbones` shows all",
+        ),
+        (
+            "conv4:wide",
+            (1, 28, 28),
+            "'conv4:wide' asks for 'wide' filters; give an even number, e.g. conv4:128",
+        ),
+        ("conv4:0", (1, 28, 28), "'conv4:0' asks for '0' filters; give an even number, e.g. conv4:128"),
+        ("conv4", (1, 28, 15), "'conv4' needs images of at least 16 x 16; found 28 x 15"),
+    ],
+)
+def test_bad_requests_say_what_to_do(name: str, shape: tuple[int, int, int], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build_backbone(name, shape)
+    assert str(caught.value).endswith(message)

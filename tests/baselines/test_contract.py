@@ -1,0 +1,123 @@
+"""To be registered is to be tested."""
+
+from dataclasses import dataclass, fields
+
+import pytest
+import torch
+from torch import Tensor
+
+from baselines.finetune import FineTune
+from baselines.maml import MAML
+from baselines.protonet import ProtoNet
+from episodes import EpisodeBatch
+from metabench import checks
+from metabench.registry import get_learner, learner_names
+
+
+@pytest.mark.parametrize("name", learner_names())
+def test_every_registered_learner_keeps_the_contract(name: str) -> None:
+    checks.check_learner(get_learner(name))
+
+
+@pytest.mark.parametrize(
+    ("learner", "options"),
+    [(FineTune, {"scope": "all", "tuning_steps": 5}), (MAML, {"transductive": True}), (MAML, {"first_order": True})],
+)
+def test_variants_keep_the_contract(learner: type, options: dict[str, object]) -> None:
+    checks.check_learner(learner, **options)
+
+
+@pytest.mark.parametrize("name", learner_names())
+def test_every_learner_documents_itself_and_its_options(name: str) -> None:
+    learner = get_learner(name)
+    assert learner.__doc__
+    assert all(item.metadata.get("help") for item in fields(learner.Options))
+
+
+def test_maml_is_truly_not_label_equivariant() -> None:
+    learner = checks.build(MAML)
+    learner.label_equivariant = True
+    with pytest.raises(AssertionError, match="labels permuted"):
+        checks.check_labels(learner, 1e-2)
+
+
+def test_transductive_maml_truly_looks_at_other_queries() -> None:
+    learner = checks.build(MAML, transductive=True)
+    learner.transductive = False
+    with pytest.raises(AssertionError, match="depends on the other queries"):
+        checks.check_transduction(learner, 1e-2)
+
+
+class Leaky(ProtoNet):
+    """Breaks one point of the contract, by name."""
+
+    @dataclass(frozen=True)
+    class Options(ProtoNet.Options):
+        fault: str = ""
+
+    def __init__(self, problem: object, options: "Leaky.Options") -> None:
+        super().__init__(problem, options)  # type: ignore[arg-type]
+        self.fault = options.fault
+        self.secret = torch.rand(3)
+        self.register_buffer("calls", torch.zeros(()))
+        self.calls: Tensor
+
+    def classify(self, episodes: EpisodeBatch) -> Tensor:
+        logits = super().classify(episodes)
+        count = torch.arange(episodes.support.shape[1]).view(1, -1, 1)
+        if self.fault == "shape":
+            return logits.transpose(1, 2)
+        if self.fault == "nan":
+            return logits * float("nan")
+        if self.fault == "seed":
+            return logits + torch.rand(1)
+        if self.fault == "state":
+            self.calls += 1
+            return logits
+        if self.fault == "memory":
+            self.kept = getattr(self, "kept", 0) + 1
+            return logits + self.kept
+        if self.fault == "saved":
+            return logits + self.secret
+        if self.fault == "neighbours":
+            return logits - logits.mean(0, keepdim=True) if len(episodes) > 1 else logits
+        if self.fault == "order":
+            return logits + (episodes.support.mean((2, 3, 4)) * count[..., 0]).sum(1).view(-1, 1, 1)
+        if self.fault == "labels":
+            return logits + torch.arange(3)
+        if self.fault == "queries":
+            return logits - logits.mean(1, keepdim=True)
+        if self.fault == "embedding":
+            return 2 * logits
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("shape", "contract is"),
+        ("nan", "not finite"),
+        ("seed", "from the same seed|called again"),
+        ("state", "changes 'calls'"),
+        ("memory", "called again"),
+        ("saved", "not in its state_dict"),
+        ("neighbours", "neighbours"),
+        ("order", "order of the support"),
+        ("labels", "labels permuted"),
+        ("queries", "other queries"),
+        ("embedding", "image by image"),
+    ],
+)
+def test_the_checks_find_each_fault(fault: str, complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        checks.check_learner(Leaky, fault=fault)
+
+
+def test_a_healthy_copy_passes() -> None:
+    checks.check_learner(Leaky)
+
+
+def test_random_episodes_repeat() -> None:
+    first, second = checks.random_episodes(seed=3), checks.random_episodes(seed=3)
+    assert torch.equal(first.query, second.query)
+    assert not torch.equal(first.query, checks.random_episodes(seed=4).query)

@@ -1,0 +1,68 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import Ridge
+
+from baselines.finetune import FineTune, ridge_head
+from metabench.checks import build, random_episodes
+from metabench.learner import LabelledBatch
+
+
+@pytest.mark.parametrize("features", [4, 50])
+def test_ridge_head_equals_scikit_learns_ridge(features: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    support = torch.randn(3, 12, features, generator=generator, dtype=torch.float64)
+    labels = torch.stack([torch.randperm(12, generator=generator) % 4 for _ in range(3)])
+    weight, bias = ridge_head(support, labels, 4, penalty=0.7)
+    for task in range(3):
+        reference = Ridge(alpha=0.7, solver="svd").fit(support[task], F.one_hot(labels[task], 4))
+        torch.testing.assert_close(weight[task], torch.from_numpy(reference.coef_.T.copy()))
+        torch.testing.assert_close(bias[task, 0], torch.from_numpy(reference.intercept_))
+
+
+def test_embedding_has_unit_length() -> None:
+    learner = build(FineTune)
+    assert isinstance(learner, FineTune)
+    lengths = learner.embed(random_episodes().query[0]).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.ones_like(lengths))
+
+
+def test_scope_all_starts_at_the_ridge_head_and_lowers_the_support_loss() -> None:
+    episodes = random_episodes(1)
+    same = build(FineTune, scope="all", tuning_steps=0, logit_scale=1.0)
+    torch.testing.assert_close(same.classify(episodes), build(FineTune).classify(episodes), rtol=1e-4, atol=1e-5)
+    losses = []
+    for steps in (0, 5, 20):
+        learner = build(FineTune, scope="all", tuning_steps=steps, tuning_rate=1e-4)
+        logits = learner.classify(
+            type(episodes)(episodes.support, episodes.support_labels, episodes.support, episodes.support_labels, 3)
+        )
+        losses.append(float(F.cross_entropy(logits[0], episodes.support_labels[0])))
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_scope_all_changes_the_networks_weights_by_gradient_descent() -> None:
+    """One step of it equals torch.optim.SGD's on a copy."""
+    episodes = random_episodes(1)
+    learner = build(FineTune, scope="all", tuning_steps=1, tuning_rate=0.5)
+    assert isinstance(learner, FineTune)
+    answers = learner.classify(episodes).detach()
+    copy = build(FineTune, scope="all")
+    assert isinstance(copy, FineTune)
+    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
+    head = [part[0].detach().requires_grad_() for part in ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)]
+    optimizer = torch.optim.SGD([*copy.backbone.parameters(), *head], lr=0.5)
+    F.cross_entropy(10 * (copy.embed(support) @ head[0] + head[1]), labels).backward()
+    optimizer.step()
+    expected = 10 * (copy.embed(query) @ head[0] + head[1])
+    torch.testing.assert_close(answers[0], expected.detach(), rtol=1e-3, atol=1e-3)
+
+
+def test_pretraining_loss_is_cross_entropy_over_training_classes() -> None:
+    learner = build(FineTune)
+    assert isinstance(learner, FineTune)
+    batch = LabelledBatch(torch.rand(4, 1, 28, 28), torch.tensor([0, 5, 3, 3]))
+    logits = learner.head(learner.backbone(batch.images))
+    assert logits.shape == (4, 6)
+    expected = -torch.log_softmax(logits, 1)[range(4), batch.labels].mean()
+    torch.testing.assert_close(learner.loss(batch), expected)

@@ -1,0 +1,148 @@
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.maml import MAML, TaskBatchNorm2d, statistics_from
+from episodes import EpisodeBatch
+from metabench.checks import TASK, build, random_episodes
+
+
+def learn2learn_maml() -> Callable[..., Any]:
+    """learn2learn's MAML; in CI it must be installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it imports the unmaintained gym
+        if os.environ.get("CI"):
+            import learn2learn
+        else:
+            learn2learn = pytest.importorskip("learn2learn")
+    return learn2learn.algorithms.MAML  # type: ignore[no-any-return]
+
+
+def double_episodes() -> EpisodeBatch:
+    episodes = random_episodes(2)
+    return replace(episodes, support=episodes.support.double(), query=episodes.query.double())
+
+
+def double_learner(**options: Any) -> MAML:
+    learner = build(MAML, backbone="conv4:4", inner_steps=2, inner_learning_rate=0.3, **options).double()
+    assert isinstance(learner, MAML)
+    return learner
+
+
+def meta_gradient(learner: MAML, episodes: EpisodeBatch) -> list[Tensor]:
+    learner.zero_grad()
+    for part in learner.loss(episodes):
+        part.backward()
+    return [parameter.grad.clone() for parameter in learner.parameters() if parameter.grad is not None]
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_meta_gradient_equals_learn2learns(first_order: bool) -> None:
+    episodes = double_episodes()
+    learner = double_learner(transductive=True, first_order=first_order)
+    ours = meta_gradient(learner, episodes)
+    learner.zero_grad()
+    reference = learn2learn_maml()(learner.network, lr=0.3, first_order=first_order)
+    for number in range(len(episodes)):
+        clone = reference.clone()
+        for _ in range(2):
+            clone.adapt(F.cross_entropy(clone(episodes.support[number]), episodes.support_labels[number]))
+        loss = F.cross_entropy(clone(episodes.query[number]), episodes.query_labels[number])
+        (loss / len(episodes)).backward()
+    theirs = [parameter.grad for parameter in learner.network.parameters()]
+    for our, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our, their, rtol=1e-8, atol=1e-10)
+
+
+def test_meta_gradient_equals_finite_differences_with_support_statistics() -> None:
+    """The default, non-transductive way, against central differences in float64 along random directions.
+
+    The step is tiny because ReLU and max-pooling switch somewhere along a longer one.
+    """
+    episodes, learner = double_episodes(), double_learner()
+    gradient = meta_gradient(learner, episodes)
+    parameters = list(learner.parameters())
+    generator = torch.Generator().manual_seed(0)
+
+    def loss() -> float:
+        return float(sum(part.item() for part in learner.loss(episodes)))
+
+    for _ in range(3):
+        direction = [torch.randn(p.shape, generator=generator, dtype=torch.float64) for p in parameters]
+        with torch.no_grad():
+            values = []
+            for sign in (1, -2, 1):  # plus, then minus, then back
+                for parameter, step in zip(parameters, direction, strict=True):
+                    parameter.add_(sign * 1e-8 * step)
+                values.append(loss())
+        slope = (values[0] - values[1]) / 2e-8
+        expected = float(sum((g * d).sum() for g, d in zip(gradient, direction, strict=True)))
+        assert slope == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_first_order_differs_from_second() -> None:
+    episodes = double_episodes()
+    first = meta_gradient(double_learner(first_order=True), episodes)
+    second = meta_gradient(double_learner(), episodes)
+    assert max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True)) > 1e-4
+
+
+def test_one_inner_step_by_hand() -> None:
+    """Equation 1 on a network of one weight: w' = w - rate * d/dw of the support's cross-entropy."""
+    learner = double_learner(test_inner_steps=1)
+    learner.network = nn.Sequential(nn.Flatten(), nn.Linear(784, 3, bias=False)).double()
+    episodes = double_episodes()
+    weight = learner.network[1].weight.detach()
+    images, labels = episodes.support[0].flatten(1), episodes.support_labels[0]
+    error = torch.softmax(images @ weight.T, 1) - F.one_hot(labels, TASK.ways)
+    adapted = weight - 0.3 * error.T @ images / len(images)
+    expected = episodes.query[0].flatten(1) @ adapted.T
+    torch.testing.assert_close(learner.classify(episodes)[0].detach(), expected)
+
+
+def test_number_of_inner_steps_differs_between_training_and_test() -> None:
+    learner, episodes = double_learner(test_inner_steps=4), double_episodes()
+    weights = [learner.adapt(episodes.support, episodes.support_labels, 3)[0][0]]
+    weights += [
+        learner._adapt_task(episodes.support[0], episodes.support_labels[0], steps, meta_train=False)
+        for steps in (2, 4)
+    ]
+    name = next(iter(weights[0]))
+    assert torch.equal(weights[0][name], weights[2][name])
+    assert not torch.equal(weights[0][name], weights[1][name])
+
+
+def test_task_batch_norm_is_torchs_with_batch_statistics() -> None:
+    images = torch.rand(5, 3, 4, 4, dtype=torch.float64)
+    ours, reference = TaskBatchNorm2d(3).double(), nn.BatchNorm2d(3, track_running_stats=False).double()
+    for norm in (ours, reference):
+        nn.init.constant_(norm.weight, 1.5)
+        nn.init.constant_(norm.bias, -0.2)
+    torch.testing.assert_close(ours(images), reference(images))
+    with statistics_from(5):
+        torch.testing.assert_close(ours(images), reference(images))
+    with statistics_from(2):
+        mean, deviation = images[:2].mean((0, 2, 3)), images[:2].var((0, 2, 3), correction=0)
+        expected = 1.5 * (images - mean[:, None, None]) / torch.sqrt(deviation + 1e-5)[:, None, None] - 0.2
+        torch.testing.assert_close(ours(images), expected)
+    torch.testing.assert_close(ours(images), reference(images))
+
+
+def test_permuting_the_heads_rows_with_the_labels_permutes_the_answers() -> None:
+    learner, episodes = double_learner(), double_episodes()
+    before = learner.classify(episodes).detach()
+    renamed = torch.tensor([2, 0, 1])
+    head = learner.network[-1]
+    assert isinstance(head, nn.Linear)
+    with torch.no_grad():
+        head.weight[renamed] = head.weight.clone()
+        head.bias[renamed] = head.bias.clone()
+    after = learner.classify(replace(episodes, support_labels=renamed[episodes.support_labels])).detach()
+    torch.testing.assert_close(after[..., renamed], before)

@@ -1,0 +1,53 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from episodes import Dataset, ImageBank, load
+
+PROJECT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One fresh cache folder for the whole run, so that nothing left on the machine is tested."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("METABENCH_CACHE", str(folder))
+        patch.delenv("METABENCH_DATA", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The real data; in CI it must be there."""
+    candidates = [Path(os.environ["METABENCH_DATA"])] if "METABENCH_DATA" in os.environ else []
+    for folder in [*candidates, PROJECT.parent / "shared" / "data"]:
+        if folder.is_dir():
+            return folder
+    message = "the real data is in neither $METABENCH_DATA nor ../shared/data"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def glyphs() -> Dataset:
+    return load("glyphs")
+
+
+@pytest.fixture(scope="session")
+def toy() -> Dataset:
+    """Eight easy classes a split, 20 noisy images each of a random 28 x 28 pattern."""
+    generator = torch.Generator().manual_seed(0)
+
+    def bank(split: str) -> ImageBank:
+        patterns = torch.rand(8, 1, 1, 28, 28, generator=generator)
+        noise = torch.rand(8, 20, 1, 28, 28, generator=generator)
+        images = (255 * (0.6 * patterns + 0.4 * noise)).to(torch.uint8).flatten(0, 1)
+        names = tuple(f"{split}{number}" for number in range(8))
+        return ImageBank(f"toy/{split}", images, names, (20,) * 8, ("toy",) * 8)
+
+    return Dataset("toy", "fixed", bank("train"), bank("validation"), bank("test"))
