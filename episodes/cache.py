@@ -59,7 +59,7 @@ def cached_arrays(name: str, make: Callable[[], Arrays]) -> Arrays:
     """
     path = cache_folder() / f"{name}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return dict(stored)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         pass  # not there yet, or damaged

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,4 +78,4 @@ def _read_list(path: Path, bank: ImageBank) -> dict[str, list[str]]:
 
 
 def _is_names(value: object) -> bool:
-    return isinstance(value, Sequence) and bool(value) and all(isinstance(name, str) for name in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)

@@ -40,14 +40,14 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def peak_memory_megabytes(device: torch.device) -> float:
-    """The most memory used so far: of the GPU's allocations, or of this process."""
+def peak_memory_megabytes(device: torch.device) -> float | None:
+    """The most memory used so far: of the GPU's allocations, or of this process; None where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     try:
         import resource
     except ImportError:  # not on Windows
-        return float("nan")
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

@@ -69,7 +69,8 @@ class RunRecord(_Part):
         score: the result.
         companions: scores of other models in the learner (a student's teacher), by name.
         evaluation_seconds: for all test tasks.
-        peak_memory_megabytes: of the process on CPU, of the GPU's allocations on a GPU.
+        peak_memory_megabytes: of the process on CPU, of the GPU's allocations on a GPU;
+            None on systems that do not tell.
         environment: versions, platform, device, threads, commit.
     """
 
@@ -85,7 +86,7 @@ class RunRecord(_Part):
     companions: dict[str, Score]
     training: Training
     evaluation_seconds: float
-    peak_memory_megabytes: float
+    peak_memory_megabytes: float | None
     environment: dict[str, Any]
 
 

@@ -1,0 +1,93 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from episodes import DataError
+from episodes.cache import Arrays, cache_folder, cached_arrays, write_atomically
+
+
+def make() -> Arrays:
+    return {"numbers": np.arange(50_000)}
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("METABENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def must_not_be_made() -> Arrays:
+    raise AssertionError("made anew, though it is cached")
+
+
+def test_made_once_then_read(own_cache: Path) -> None:
+    cached_arrays("thing", make)
+    assert np.array_equal(cached_arrays("thing", must_not_be_made)["numbers"], np.arange(50_000))
+    assert [path.name for path in own_cache.iterdir()] == ["thing.npz"]
+
+
+@pytest.mark.parametrize("damage", ["cut short", "emptied", "overwritten", "flipped"])
+def test_a_damaged_file_is_made_anew(own_cache: Path, damage: str) -> None:
+    cached_arrays("thing", make)
+    file = own_cache / "thing.npz"
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+    file.write_bytes(
+        {"cut short": whole[:middle], "emptied": b"", "overwritten": b"x" * 999, "flipped": flipped}[damage]
+    )
+    assert np.array_equal(cached_arrays("thing", make)["numbers"], np.arange(50_000))
+    assert np.array_equal(cached_arrays("thing", must_not_be_made)["numbers"], np.arange(50_000))
+
+
+FILL = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from episodes.cache import cached_arrays
+
+def make():
+    Path(sys.argv[1]).touch()
+    while not Path(sys.argv[2]).exists():  # both find nothing, so both write
+        time.sleep(0.001)
+    return {"numbers": np.arange(50_000)}
+
+assert cached_arrays("thing", make)["numbers"][-1] == 49_999
+"""
+
+
+def test_two_processes_may_start_at_once(own_cache: Path, tmp_path: Path) -> None:
+    marks = [str(tmp_path / "first"), str(tmp_path / "second")]
+    commands = [[sys.executable, "-c", FILL, *order] for order in (marks, marks[::-1])]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    assert [path.name for path in own_cache.iterdir()] == ["thing.npz"]
+    cached_arrays("thing", must_not_be_made)
+
+
+def test_a_folder_that_cannot_be_made_only_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("METABENCH_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(UserWarning, match="by METABENCH_CACHE; until then it is made anew"):
+        assert "numbers" in cached_arrays("thing", make)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def fail(file: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DataError, match="No space left on device; choose a folder that can be written"):
+        write_atomically(target, fail)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_without_the_variable_the_users_cache_folder_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("METABENCH_CACHE")
+    assert "metabench" in str(cache_folder())
