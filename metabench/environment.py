@@ -29,10 +29,10 @@ def choose_device(name: str) -> torch.device:
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
     """Versions, platform, device, threads and, in a git checkout, the commit."""
-    packages = ("metabench", "torch", "torchvision", "numpy", "scipy", "pandas")
+    packages = ("metabench", "torchvision", "numpy", "scipy", "pandas")
     return {
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in packages},
+        "packages": {"torch": torch.__version__, **{name: importlib.metadata.version(name) for name in packages}},
         "platform": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),

@@ -1,0 +1,40 @@
+"""Records without the runs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metabench.config import RunConfig
+from metabench.records import DatasetInfo, RunRecord, Score, Training, write_accuracies
+
+
+def make_record(accuracies: np.ndarray, test_images: str = "ab" * 16, **changes: Any) -> RunRecord:
+    """A record as a run would write it, for a learner with these accuracies; `changes` go to config or record."""
+    config = {name: changes.pop(name) for name in list(changes) if name in RunConfig.model_fields}
+    parts = {
+        "id": "a-run",
+        "created": "2026-01-01T00:00:00+00:00",
+        "config": RunConfig(**{"episodes": len(accuracies), "precision": "float32", **config}),
+        "changed_options": {},
+        "dataset": DatasetInfo(
+            name="glyphs", split="scripts", image_shape=(1, 28, 28), fingerprints={"test": test_images}, classes={}
+        ),
+        "transductive": False,
+        "outside_data": False,
+        "score": Score(accuracy=accuracies.mean(), half_width=0.01, parameters=10, task_milliseconds=2.0),
+        "companions": {},
+        "training": Training(curve=[], best={}, seconds=3.0, images=4),
+        "evaluation_seconds": 1.0,
+        "peak_memory_megabytes": None,
+        "environment": {"device": "x86_64"},
+    }
+    return RunRecord(**{**parts, **changes})
+
+
+def write_run(folder: Path, accuracies: np.ndarray, **changes: Any) -> Path:
+    folder.mkdir(parents=True)
+    record = make_record(accuracies, id=folder.name, **changes)
+    (folder / "record.json").write_text(record.model_dump_json(indent=2))
+    write_accuracies(folder, {"learner": accuracies})
+    return folder / "record.json"

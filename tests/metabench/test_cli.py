@@ -1,0 +1,198 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from metabench.cli import main
+from metabench.leaderboard import COLUMNS
+from tests.made_records import write_run
+
+QUICK = ["--ways=3", "--shots=2", "--queries=5", "--episodes=20", "--validation-episodes=4", "--threads=1"]
+QUICK += ["--backbone=conv4:8"]
+
+
+def call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run."""
+    results = tmp_path_factory.mktemp("results")
+    assert call("run", "--learner", "protonet", "--steps", "10", *QUICK, "--output", results) == 0
+    return results / "glyphs-3way-2shot-protonet-seed0"
+
+
+def test_a_run_prints_its_accuracy_and_where_its_record_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", "--learner", "distill", "--steps", "5", *QUICK, "--output", tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("distill on glyphs, 3-way 2-shot: accuracy ")
+    assert lines[0].endswith(" points (95% interval over 20 test tasks)")
+    assert lines[1].startswith("  its teacher: ")
+    assert Path(lines[2].removeprefix("record: "), "record.json").is_file()
+
+
+def test_a_file_gives_settings_and_the_command_line_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "learner: protonet\nways: 4\nshots: 2\nqueries: 5\nepisodes: 20\nvalidation-episodes: 4\nthreads: 1\n"
+        "options: {backbone: 'conv4:8', steps: 5, train_ways: 6}\n"
+    )
+    assert call("run", "--config", file, "--ways", "3", "--set", "train-ways=5", "--output", tmp_path) == 0
+    record = (tmp_path / "glyphs-3way-2shot-protonet-seed0" / "record.json").read_text()
+    assert '"train_ways": 5' in record
+    assert '"steps": 5' in record
+    assert "protonet on glyphs, 3-way 2-shot" in capsys.readouterr().out
+
+
+BAD: list[tuple[str, str]] = [
+    ("run --learner protonett", "there is no learner 'protonett'; did you mean 'protonet'?"),
+    ("run --dataset glyph", "there is no dataset 'glyph'; did you mean 'glyphs'?"),
+    ("run --dataset folder:/no/such", "there is no folder '/no/such'"),
+    ("run --backbone conv5", "there is no backbone 'conv5'; did you mean 'conv4'?"),
+    ("run --set inner_steps=3", "learner 'protonet' has no option 'inner_steps'"),
+    ("run --learner maml --set inner_stps=3", "has no option 'inner_stps'; did you mean 'inner_steps'?"),
+    ("run --set steps", "--set steps is not KEY=VALUE, e.g. --set inner_steps=5"),
+    ("run --ways 300", "--ways 300 needs at least 300"),
+    ("run --shots 30", "has 40 images of class"),
+    ("run --ways 1", "--ways 1 is too small; give at least 2"),
+    ("run --ways three", "'three' is not a valid integer"),
+    ("run --device cuda", "--device cuda asks for a GPU, and torch finds none"),
+    ("run --device gpu", "--device: input should be 'auto', 'cpu' or 'cuda'; found 'gpu'"),
+    ("run --config none.yaml", "cannot read --config 'none.yaml'"),
+    ("run --lerner maml", "Did you mean '--learner'?"),
+    ("run --output FILE/results", "cannot write to --output"),
+    ("run --resume --output none", "--resume finds no unfinished run"),
+    ("runn", "there is no command 'runn'; did you mean 'run'?"),
+    ("list learner", "there is no list of 'learner'; did you mean 'learners'?"),
+    ("leaderboard --results none", "there is no folder 'none'"),
+    ("show -o picture.xyz", "cannot write the picture 'picture.xyz'"),
+    ("show -o none/picture.png", "cannot write the picture 'none/picture.png'"),
+    ("show --run none -o picture.png", "there is no trained learner in 'none'"),
+    ("show", "Missing option '-o'"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), BAD, ids=[line for line, _ in BAD])
+def test_bad_input_is_one_line_and_exit_code_2(
+    line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    if "cuda" in line and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").write_text("in the way")
+    assert call(*line.split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("metabench: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["FILE"]
+
+
+def test_the_leaderboard_names_a_broken_record_and_ranks_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import numpy as np
+
+    write_run(tmp_path / "good", np.array([0.5, 0.75]))
+    write_run(tmp_path / "broken", np.array([0.5, 0.75])).write_text('{"schema_version": 1,')
+    assert call("leaderboard", "--results", tmp_path) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"metabench: '{tmp_path / 'broken' / 'record.json'}' is not a valid record")
+    assert printed.err.count("\n") == 1
+    assert "62.50 ±" in printed.out
+    table = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert list(table.columns) == list(COLUMNS)
+    assert table["accuracy"].tolist() == [62.5]
+
+
+def test_the_leaderboard_of_real_runs(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("leaderboard", "--results", finished.parent, "--csv", tmp_path / "table.csv") == 0
+    assert "protonet" in capsys.readouterr().out
+    row = pd.read_csv(tmp_path / "table.csv").iloc[0]
+    assert row["settings"] == "backbone=conv4:8 steps=10 validation_episodes=4"
+    assert not row["transductive"]
+
+
+def test_a_picture_of_a_task_and_of_a_learners_answers(finished: Path, tmp_path: Path) -> None:
+    plain, answered = tmp_path / "task.png", tmp_path / "answers.png"
+    assert call("show", "--ways", "3", "--shots", "2", "--queries", "5", "-o", plain) == 0
+    assert call("show", "--run", finished, "-o", answered) == 0
+    pictures = [Image.open(path).convert("RGB") for path in (plain, answered)]
+    assert pictures[0].size == pictures[1].size
+    colours = [{colour for _, colour in picture.getcolors(1 << 24) or []} for picture in pictures]
+    green = (0x1A, 0x7F, 0x37)
+    assert green not in colours[0]
+    assert green in colours[1]
+
+
+def test_a_learner_of_other_ways_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "meta_batch=1", "--set", "inner_steps=1", "--set", "test_inner_steps=1"]
+    assert call("run", "--learner", "maml", "--steps", "1", *QUICK, *options, "--output", tmp_path) == 0
+    run = next(tmp_path.glob("*maml*"))
+    assert call("show", "--run", run, "--ways", "4", "-o", tmp_path / "x.png") == 2
+    assert "does not fit these images or ways" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("learners", ["protonet", "inner_steps=5", "on omniglot: "]),
+        ("datasets", ["glyphs", "omniglot", "folder:PATH", "torchvision:NAME"]),
+        ("backbones", ["conv4", "conv4-strided", "resnet12"]),
+    ],
+)
+def test_lists(what: str, expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list", what) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in expected)
+
+
+def test_version_and_help_do_not_wait_for_torch() -> None:
+    program = (
+        "import sys; from metabench.cli import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "metabench run --learner maml --ways 3 --shots 5" in done.stdout
+    version = subprocess.run([sys.executable, "-m", "metabench.cli", "--version"], capture_output=True, text=True)
+    assert version.stdout.startswith("metabench 0.")
+
+
+def test_control_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "metabench.cli", "run", "--learner", "protonet", *QUICK]
+
+    def start(*arguments: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*command, "--steps", "300", *map(str, arguments)],
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": os.environ},
+        )
+
+    interrupted = start("--output", tmp_path / "a")
+    folder = tmp_path / "a" / "glyphs-3way-2shot-protonet-seed0"
+    while not (folder / "checkpoint.pt").exists():
+        assert interrupted.poll() is None, interrupted.communicate()
+        time.sleep(0.01)
+    interrupted.send_signal(signal.SIGINT)
+    _, error = interrupted.communicate(timeout=120)
+    assert interrupted.returncode == 1
+    assert error.startswith("metabench: interrupted at step ")
+    assert "the same command with --resume goes on" in error
+    assert error.count("\n") == 1
+    assert not (folder / "record.json").exists()
+
+    resumed, whole = start("--output", tmp_path / "a", "--resume"), start("--output", tmp_path / "b")
+    assert [process.communicate(timeout=300)[1] for process in (resumed, whole)] == ["", ""]
+    tables = [path.read_text() for path in sorted(tmp_path.glob("*/*/accuracies.csv"))]
+    assert tables[0] == tables[1]
+    assert not (folder / "checkpoint.pt").exists()

@@ -1,0 +1,67 @@
+import numpy as np
+import torch
+
+from baselines.finetune import FineTune
+from baselines.protonet import ProtoNet
+from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask
+from metabench.evaluator import classify_latency, evaluate
+from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
+
+TASK = FixedTask(ways=3, shots=2, queries=4)
+
+
+class Oracle(Learner):
+    """Knows the answer of all queries but the first of each task: accuracy 11/12, or 12/12 where that is class 0."""
+
+    def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
+        logits = torch.nn.functional.one_hot(episodes.query_labels, episodes.ways).float()
+        logits[:, 0] = torch.tensor([0.0, 1.0, 0.0])
+        return logits
+
+
+def problem(dataset: Dataset) -> Problem:
+    return Problem(dataset.train.image_shape, dataset.train.classes, TASK)
+
+
+def untrained(learner: type[Learner], dataset: Dataset, **options: object) -> Learner:
+    torch.manual_seed(0)
+    return learner(problem(dataset), learner.Options(**options))  # type: ignore[arg-type]
+
+
+def test_the_fraction_of_right_answers_of_each_task(toy: Dataset) -> None:
+    accuracies = evaluate(Oracle(problem(toy), TrainingOptions()), EpisodeSampler(toy.test, TASK, 0), 21)
+    assert accuracies.shape == (21,)
+    assert np.allclose(accuracies, 11 / 12)
+
+
+def test_embedding_each_image_once_answers_as_classifying_each_task(toy: Dataset) -> None:
+    sampler = EpisodeSampler(toy.test, TASK, 0)
+    for learner in (untrained(ProtoNet, toy), untrained(FineTune, toy)):
+        assert isinstance(learner, EmbeddingLearner)
+        assert learner.frozen_embedding
+        embedded = evaluate(learner, sampler, 50)
+        direct = []
+        with torch.no_grad():
+            for number in range(50):
+                episode = sampler.batch([number]).to_float()
+                answers = learner.eval().classify(episode).argmax(2)
+                direct.append(float((answers == episode.query_labels).float().mean()))
+        assert np.abs(embedded - direct).max() <= 1 / 12  # one query may be a tie that rounding breaks
+        assert np.abs(embedded - direct).mean() < 1e-3
+
+
+def test_more_tasks_begin_with_the_same_tasks(toy: Dataset) -> None:
+    sampler, learner = EpisodeSampler(toy.test, TASK, 0), untrained(ProtoNet, toy)
+    assert np.array_equal(evaluate(learner, sampler, 40)[:17], evaluate(learner, sampler, 17))
+
+
+def test_training_mode_is_left_as_it_was(toy: Dataset) -> None:
+    learner = untrained(ProtoNet, toy).train()
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    evaluate(learner, EpisodeSampler(toy.test, TASK, 0), 4)
+    assert learner.training
+    assert all(torch.equal(before[name], value) for name, value in learner.state_dict().items())
+
+
+def test_latency_is_a_time(toy: Dataset) -> None:
+    assert 0 < classify_latency(untrained(ProtoNet, toy), EpisodeSampler(toy.test, TASK, 0), repeats=3) < 10_000

@@ -1,0 +1,114 @@
+"""run() end to end on the built-in data, with budgets of seconds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import metabench
+from metabench.errors import UsageError
+from metabench.records import RunRecord, read_record
+from metabench.runs import load_run
+
+QUICK: dict[str, Any] = {"ways": 3, "shots": 2, "queries": 5, "episodes": 20, "validation_episodes": 4, "threads": 1}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "protonet": {"backbone": "conv4:8", "steps": 10},
+    "maml": {"backbone": "conv4-strided:8", "steps": 10, "meta_batch": 2, "inner_steps": 1, "test_inner_steps": 2},
+    "finetune": {"backbone": "conv4:8", "steps": 10},
+    "distill": {"backbone": "conv4:4", "teacher_backbone": "conv4:8", "steps": 10},
+}
+
+
+def quick(learner: str, output: Path, **changes: Any) -> RunRecord:
+    return metabench.run(**{**QUICK, "learner": learner, "options": OPTIONS[learner], "output": output, **changes})
+
+
+@pytest.mark.parametrize("learner", OPTIONS)
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(learner: str, tmp_path: Path) -> None:
+    first, again, other = (quick(learner, tmp_path, seed=seed) for seed in (0, 0, 1))
+    assert first.score.accuracy == again.score.accuracy
+    assert first.training.curve == again.training.curve
+    assert first.training.curve != other.training.curve
+    assert first.id != again.id
+    accuracies = [read_record(tmp_path / record.id / "record.json")[1] for record in (first, again)]
+    assert np.array_equal(*accuracies)
+
+
+def test_a_run_can_be_repeated_from_its_record_alone(tmp_path: Path) -> None:
+    first = quick("maml", tmp_path)
+    stored = json.loads((tmp_path / first.id / "record.json").read_text())
+    again = metabench.run(**stored["config"], output=tmp_path)
+    assert again.score.accuracy == first.score.accuracy
+    assert again.config == first.config.model_copy(update={"output": tmp_path})
+
+
+def test_the_record_says_what_was_done(tmp_path: Path) -> None:
+    record = quick("finetune", tmp_path)
+    assert record.changed_options == {"backbone": "conv4:8", "steps": 10}
+    assert record.config.options["ridge"] == 0.1
+    assert record.training.images == 10 * 64
+    assert record.dataset.classes == {"train": 690, "validation": 79, "test": 186}
+    assert all(len(digits) == 32 for digits in record.dataset.fingerprints.values())
+    assert record.environment["packages"]["torch"] == torch.__version__
+    assert record.environment["threads"] == 1
+    assert record.config.precision == "float32"
+    assert 0 < record.score.half_width < 0.5
+    assert len(record.training.curve) == 10
+    assert record.peak_memory_megabytes is None or record.peak_memory_megabytes > 50
+    files = {path.name for path in (tmp_path / record.id).iterdir()}
+    assert files == {"record.json", "accuracies.csv", "learner.pt"}
+
+
+def test_a_student_is_recorded_beside_its_teacher(tmp_path: Path) -> None:
+    record = quick("distill", tmp_path)
+    teacher = record.companions["teacher"]
+    assert record.score.parameters < teacher.parameters
+    assert teacher.task_milliseconds > 0
+    assert {row["stage"] for row in record.training.curve} == {"teacher", "student"}
+    table = (tmp_path / record.id / "accuracies.csv").read_text().splitlines()
+    assert table[0] == "episode,learner,teacher"
+    assert len(table) == 21
+
+
+def test_learners_meet_the_same_tasks(tmp_path: Path) -> None:
+    """The sampler's draw depends on nothing of the learner's; the embedding of one and the weights of another are."""
+    from episodes import EpisodeSampler, FixedTask, load
+
+    task = FixedTask(3, 2, 5)
+    first, second = (EpisodeSampler(load("glyphs").test, task, 0).indices(range(20)) for _ in range(2))
+    assert np.array_equal(first.query, second.query)
+    one, other = quick("protonet", tmp_path), quick("maml", tmp_path)
+    assert one.dataset.fingerprints == other.dataset.fingerprints
+    assert one.config.test_seed == other.config.test_seed
+
+
+def test_trained_weights_are_kept_and_fit(tmp_path: Path) -> None:
+    record = quick("protonet", tmp_path)
+    config, weights = load_run(tmp_path / record.id)
+    assert config == record.config.model_dump(mode="json")
+    assert any("weight" in name for name in weights)
+
+
+def test_a_resume_without_an_interrupted_run_says_so(tmp_path: Path) -> None:
+    quick("protonet", tmp_path)
+    with pytest.raises(
+        UsageError, match=r"--resume finds no unfinished run of these settings .*\(unfinished there: none"
+    ):
+        quick("protonet", tmp_path, resume=True)
+
+
+def test_a_request_that_cannot_be_met_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--ways 300 needs at least 300"):
+        quick("protonet", tmp_path, ways=300)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_main_job_reaches_its_accuracy(tmp_path: Path) -> None:
+    """`metabench run --learner maml --ways 3 --shots 5`, in full; an untrained Conv-4 gets about 50%."""
+    record = metabench.run(learner="maml", ways=3, shots=5, output=tmp_path)
+    assert record.score.accuracy > 0.9
+    assert record.training.seconds + record.evaluation_seconds < 600

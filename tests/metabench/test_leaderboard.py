@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from metabench.errors import UsageError
+from metabench.leaderboard import COLUMNS, leaderboard, printable, read_records
+from tests.made_records import make_record
+
+
+def table(*records: object) -> pd.DataFrame:
+    return leaderboard(records)  # type: ignore[arg-type]
+
+
+def scored(accuracies: object, **changes: object) -> tuple[object, np.ndarray]:
+    array = np.asarray(accuracies, dtype=float)
+    return make_record(array, **changes), array
+
+
+def test_seeds_are_pooled_task_by_task() -> None:
+    """Two seeds on the same four tasks are four values, not eight."""
+    first, second = [0.2, 0.4, 0.6, 0.8], [0.4, 0.4, 0.8, 1.0]
+    row = table(scored(first, seed=0), scored(second, seed=1)).iloc[0]
+    pooled = np.mean([first, second], axis=0)
+    assert row["accuracy"] == pytest.approx(100 * pooled.mean())
+    assert row["half_width"] == pytest.approx(100 * stats.sem(pooled) * stats.t.ppf(0.975, 3), abs=0.01)
+    assert row["seeds"] == 2
+    assert row["episodes"] == 4
+    assert row["seed_deviation"] == pytest.approx(100 * np.std([0.5, 0.65], ddof=1), abs=0.01)
+
+
+def test_other_test_tasks_are_more_tasks() -> None:
+    row = table(scored([0.2, 0.4], test_seed=0), scored([0.6, 0.8], test_seed=1)).iloc[0]
+    assert row["episodes"] == 4
+    assert row["accuracy"] == pytest.approx(50)
+
+
+def test_a_repeated_run_counts_once_and_the_newest_holds() -> None:
+    old = scored([0.1, 0.2], created="2026-01-01T00:00:00+00:00")
+    new = scored([0.5, 0.6], created="2026-01-02T00:00:00+00:00")
+    row = table(new, old).iloc[0]
+    assert row["accuracy"] == pytest.approx(55)
+    assert row["seeds"] == 1
+    assert np.isnan(row["seed_deviation"])
+
+
+def test_a_run_of_fewer_tasks_counts_for_those_it_has() -> None:
+    row = table(scored([0.2, 0.4, 0.9], seed=0), scored([0.4, 0.4], seed=1)).iloc[0]
+    assert row["accuracy"] == pytest.approx(100 * np.mean([0.3, 0.4, 0.9]), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learner": "maml"},
+        {"ways": 3},
+        {"shots": 5},
+        {"queries": 10},
+        {"changed_options": {"steps": 7}},
+        {"precision": "bfloat16"},
+        {"validation_episodes": 7},
+    ],
+)
+def test_what_differs_in_more_than_the_seed_is_another_row(change: dict[str, object]) -> None:
+    assert len(table(scored([0.5, 0.6]), scored([0.5, 0.7], seed=1, **change))) == 2
+
+
+def test_other_test_images_are_another_row() -> None:
+    assert len(table(scored([0.5, 0.6]), scored([0.5, 0.6], seed=1, test_images="cd" * 16))) == 2
+
+
+def test_order_is_by_task_then_best_first_whatever_the_order_of_records() -> None:
+    records = [
+        scored([0.5, 0.6], learner="maml", shots=5),
+        scored([0.7, 0.8], learner="protonet", shots=5),
+        scored([0.1, 0.2], learner="finetune"),
+    ]
+    forward, backward = table(*records), table(*records[::-1])
+    assert list(forward["learner"]) == ["finetune", "protonet", "maml"]
+    assert forward.to_csv() == backward.to_csv()
+    assert list(forward.columns) == list(COLUMNS)
+
+
+def test_settings_say_what_was_changed() -> None:
+    row = table(scored([0.5, 0.6], changed_options={"steps": 7, "backbone": "resnet12"}, precision="bfloat16")).iloc[0]
+    assert row["settings"] == "backbone=resnet12 precision=bfloat16 steps=7"
+    assert "55.00 ± 63.53" in printable(table(scored([0.5, 0.6])))
+
+
+def test_folders_without_records_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no folder '.*none'; `metabench run` makes records"):
+        read_records(tmp_path / "none")
+    with pytest.raises(UsageError, match=r"there is no record \(record.json\) below"):
+        read_records(tmp_path)

@@ -1,0 +1,122 @@
+"""The plug-in road, with real installed packages."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from metabench import listings
+from metabench.checks import check_learner
+from metabench.errors import UsageError
+from metabench.registry import get_learner, learner_names
+
+PLUGIN = Path(__file__).parent.parent / "plugin"
+
+
+def install(source: Path, target: Path) -> None:
+    """With pip, into a folder of its own; offline, as everything that it builds with is here."""
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", target, source], check=True)
+
+
+def write_package(folder: Path, name: str, entry_point: str, module: str, code: str) -> Path:
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        f'[project]\nname = "{name}"\nversion = "1"\n'
+        f'[project.entry-points."metabench.learners"]\n{entry_point}\n'
+        f'[tool.setuptools]\npy-modules = ["{module}"]\n'
+    )
+    (folder / f"{module}.py").write_text(code)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of installed packages: the example plug-in, a broken one, and one that takes a taken name."""
+    base = tmp_path_factory.mktemp("plugins")
+    copy = base / "nearest"
+    copy.mkdir()
+    for file in PLUGIN.glob("*.*"):
+        (copy / file.name).write_bytes(file.read_bytes())
+    broken = write_package(
+        base / "broken", "broken-plugin", 'cracked = "cracked:Cracked"', "cracked", "import no_such_package"
+    )
+    rival = write_package(base / "rival", "rival-plugin", 'maml = "rival:MAML"', "rival", "class MAML: pass")
+    for source in (copy, broken, rival):
+        install(source, base / "site")
+    return base / "site"
+
+
+@pytest.fixture
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(site))
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_plug_in_is_found_and_keeps_the_contract() -> None:
+    assert "nearest-shot" in learner_names()
+    check_learner(get_learner("nearest-shot"))
+
+
+def test_it_runs_from_the_command_line_and_beats_chance(site: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "metabench.cli", "run", "--learner", "nearest-shot", "--ways", "3"]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run(
+        [*command, "--shots", "5", "--episodes", "100", "--output", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("nearest-shot on glyphs, 3-way 5-shot: accuracy ")
+    assert float(done.stdout.split("accuracy ")[1].split("%")[0]) > 45
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_broken_plug_in_is_named_when_asked_for_and_harms_nothing_else() -> None:
+    with pytest.raises(UsageError, match=r"learner 'cracked' of package 'broken-plugin' cannot be imported: .*no_such"):
+        get_learner("cracked")
+    assert get_learner("protonet").__name__ == "ProtoNet"
+    listed = listings.learners()
+    assert "cracked\n  broken: learner 'cracked' of package 'broken-plugin'" in listed
+    assert "temperature=4.0" in listed
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_name_taken_twice_is_refused_with_both_owners() -> None:
+    with pytest.raises(
+        UsageError, match=r"registered more than once \(baselines.maml:MAML of metabench, rival:MAML of rival-plugin\)"
+    ):
+        get_learner("maml")
+
+
+def test_shipped_learners_are_registered_as_anyones_are() -> None:
+    assert {"protonet", "maml", "finetune", "distill"} <= set(learner_names())
+
+
+def test_module_and_class_need_no_registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert get_learner("baselines.protonet:ProtoNet") is get_learner("protonet")
+    (tmp_path / "my_own.py").write_text("from baselines.protonet import ProtoNet\nclass Mine(ProtoNet): 'Mine.'\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert get_learner("my_own:Mine").__name__ == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "protonett",
+            r"there is no learner 'protonett'; did you mean 'protonet'\?; `metabench list learners` shows all",
+        ),
+        ("baselines.protonet:ProtoNets", "cannot be imported: AttributeError: .*ProtoNets"),
+        ("no_such_module:X", "learner 'no_such_module:X' cannot be imported: ModuleNotFoundError"),
+        ("metabench.config:RunConfig", "which is not a subclass of metabench.learner.Learner"),
+    ],
+)
+def test_wrong_names_are_explained(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        get_learner(name)

@@ -1,0 +1,186 @@
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from episodes import Dataset, EpisodeSampler, FixedTask
+from metabench.errors import RunError
+from metabench.learner import Batches, EmbeddingLearner, LabelledBatch, Problem, Stage, TrainingOptions, option
+from metabench.registry import get_learner
+from metabench.training import TrainingLog, TrainingPlan, train
+
+TASK = FixedTask(ways=3, shots=1, queries=3)
+SMALL: dict[str, dict[str, Any]] = {
+    "protonet": {"backbone": "conv4:8", "steps": 12},
+    "maml": {"backbone": "conv4-strided:8", "steps": 12, "meta_batch": 2, "inner_steps": 1, "test_inner_steps": 1},
+    "finetune": {"backbone": "conv4:8", "steps": 12, "batch_size": 16},
+    "distill": {"backbone": "conv4:4", "teacher_backbone": "conv4:8", "steps": 12, "batch_size": 16},
+}
+
+
+def build(name: str, dataset: Dataset, **options: Any) -> Any:
+    learner = get_learner(name)
+    torch.manual_seed(0)
+    problem = Problem(dataset.train.image_shape, dataset.train.classes, TASK)
+    return learner(problem, learner.Options(**{**SMALL[name], **options}))
+
+
+def plan(dataset: Dataset, folder: Path, **changes: Any) -> TrainingPlan:
+    settings = {
+        "seed": 0,
+        "precision": "float32",
+        "validation": EpisodeSampler(dataset.validation, TASK, 0),
+        "validation_episodes": 4,
+        "checkpoint": folder / "checkpoint.pt",
+        "config": {},
+    }
+    return TrainingPlan(**{**settings, **changes})
+
+
+class Interrupting:
+    """Lets `steps` losses through, then interrupts as a user's Ctrl-C does."""
+
+    def __init__(self, learner: Any, steps: int) -> None:
+        self.left, self.stages = steps, learner.stages
+
+    def __call__(self) -> list[Stage]:
+        return [copy.copy(stage) for stage in map(self._wrap, self.stages())]
+
+    def _wrap(self, stage: Stage) -> Stage:
+        def loss(data: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                import signal
+
+                signal.raise_signal(signal.SIGINT)
+            return stage.loss(data)
+
+        return Stage(stage.name, stage.data, loss, stage.module, stage.options, stage.scored)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("steps", [5, 9])
+def test_a_resumed_run_ends_in_the_same_bits(name: str, steps: int, toy: Dataset, tmp_path: Path) -> None:
+    whole = build(name, toy)
+    whole_log = train(whole, toy, plan(toy, tmp_path / "whole"))
+
+    interrupted = build(name, toy)
+    interrupted.stages = Interrupting(interrupted, steps)
+    with pytest.raises(RunError, match=rf"interrupted at step {steps} of 12 .*the same command with --resume goes on"):
+        train(interrupted, toy, plan(toy, tmp_path))
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    torch.manual_seed(12345)  # a new process has another generator
+    resumed = build(name, toy)
+    log = train(resumed, toy, plan(toy, tmp_path), state)
+
+    assert all(torch.equal(value, resumed.state_dict()[key]) for key, value in whole.state_dict().items())
+    assert log.curve == whole_log.curve
+    assert log.images == whole_log.images
+
+
+def test_resume_in_the_second_stage_leaves_the_first_alone(toy: Dataset, tmp_path: Path) -> None:
+    whole = build("distill", toy)
+    train(whole, toy, plan(toy, tmp_path / "whole"))
+    interrupted = build("distill", toy)
+    interrupted.stages = Interrupting(interrupted, 12 + 7)
+    with pytest.raises(RunError, match="interrupted at step 7 of 12 of stage 'student'"):
+        train(interrupted, toy, plan(toy, tmp_path))
+    resumed = build("distill", toy)
+    train(resumed, toy, plan(toy, tmp_path), torch.load(tmp_path / "checkpoint.pt", weights_only=True))
+    assert all(torch.equal(value, resumed.state_dict()[key]) for key, value in whole.state_dict().items())
+
+
+def test_training_learns(toy: Dataset, tmp_path: Path) -> None:
+    learner = build("protonet", toy, steps=60)
+    log = train(learner, toy, plan(toy, tmp_path))
+    assert log.curve[-1]["loss"] < 0.5 * log.curve[0]["loss"]
+    assert [row["step"] for row in log.curve] == list(range(6, 61, 6))
+    assert log.images == 60 * 8 * (1 + 5)  # as many ways as there are classes
+    assert not learner.training
+
+
+class Scripted(EmbeddingLearner):
+    """Its weight counts steps, and its embedding is useful only while the count is at most `peak`."""
+
+    @dataclass(frozen=True)
+    class Options(TrainingOptions):
+        peak: int = option(3, "")
+        fail_at: int = option(10**9, "")
+
+    def __init__(self, problem: Problem, options: Options) -> None:
+        super().__init__(problem, options)
+        self.options = options
+        self.count = nn.Parameter(torch.zeros(()))
+
+    def stages(self) -> Sequence[Stage]:
+        return [Stage("count", Batches(4), self.loss, self, self.options)]
+
+    def loss(self, batch: LabelledBatch) -> Tensor:
+        if round(self.count.item()) == self.options.fail_at:
+            return self.count * math.nan
+        return -self.count  # with SGD at rate 1 and no schedule, Nesterov momentum apart, each step adds to it
+
+    def embed(self, images: Tensor) -> Tensor:
+        return images.flatten(1) * (self.count <= self.options.peak)
+
+    def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        return -torch.cdist(query, support)  # one shot a class: the nearest one's label
+
+
+def scripted(dataset: Dataset, **options: Any) -> Scripted:
+    problem = Problem(dataset.train.image_shape, dataset.train.classes, TASK)
+    defaults = {"steps": 10, "learning_rate": 1.0, "schedule": "constant", "optimizer": "adam"}
+    return Scripted(problem, Scripted.Options(**{**defaults, **options}))
+
+
+def test_the_weights_that_did_best_on_validation_are_kept(toy: Dataset, tmp_path: Path) -> None:
+    """Adam at rate 1 with a gradient of -1 adds 1 a step; of equally good steps the last is kept."""
+    learner = scripted(toy)
+    log = train(learner, toy, plan(toy, tmp_path))
+    accuracies = [row["validation_accuracy"] for row in log.curve]
+    assert min(accuracies[:3]) > max(accuracies[3:])
+    assert log.best["count"]["step"] == 1 + max(range(3), key=lambda row: (accuracies[row], row))
+    assert round(learner.count.item()) == log.best["count"]["step"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(toy: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"the loss is nan at step 6 of stage 'count'; lower the learning rate, .*=0.1"):
+        train(scripted(toy, fail_at=5), toy, plan(toy, tmp_path))
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 5
+
+
+def test_no_steps_is_no_training(toy: Dataset, tmp_path: Path) -> None:
+    learner = scripted(toy, steps=0)
+    assert train(learner, toy, plan(toy, tmp_path)) == TrainingLog()
+    assert learner.count.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("constant", [1.0, 1.0, 1.0]), ("cosine", [1.0, 0.75, 0.25]), ("halving", [1.0, 1.0, 1.0])],
+)
+def test_schedules(schedule: str, expected: list[float], toy: Dataset, tmp_path: Path) -> None:
+    """Adam's step is the rate itself here; the cosine over 3 steps is (1 + cos(pi * step / 3)) / 2."""
+    learner = scripted(toy, steps=3, schedule=schedule, peak=10)
+    train(learner, toy, plan(toy, tmp_path))
+    assert learner.count.item() == pytest.approx(sum(expected), rel=1e-4)
+
+
+def test_mixed_precision_learns(toy: Dataset, tmp_path: Path) -> None:
+    learner = build("protonet", toy, steps=60)
+    log = train(learner, toy, plan(toy, tmp_path, precision="bfloat16"))
+    assert log.curve[-1]["loss"] < 0.5 * log.curve[0]["loss"]
+    assert {value.dtype for value in learner.state_dict().values() if value.is_floating_point()} == {torch.float32}
+
+
+def test_a_stage_that_asks_for_more_than_there_is_is_refused(toy: Dataset, tmp_path: Path) -> None:
+    from episodes import DataError
+
+    with pytest.raises(DataError, match="a batch of 161 images is not possible: 'toy/train' has 160"):
+        train(build("finetune", toy, batch_size=161), toy, plan(toy, tmp_path))
