@@ -108,11 +108,14 @@ def _draw(uniform: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.
     `uniform` is `[rows, draws]` in [0, 1); the result has its shape. Each row's items are in random order.
     """
     rows, draws = uniform.shape
-    row = np.arange(rows)
-    deck = np.tile(np.arange(sizes.max(initial=0)), (rows, 1))
+    most = int(sizes.max(initial=0))
+    steps = np.arange(draws)[:, None]
+    chosen = steps + (uniform.T * (sizes - steps)).astype(np.int64)
+    places = chosen * rows + np.arange(rows)  # in the flat deck, whose columns are the rows' items: it is read by steps
+    flat = np.repeat(np.arange(most), rows)
+    deck = flat.reshape(most, rows)
     for step in range(draws):
-        chosen = step + (uniform[:, step] * (sizes - step)).astype(np.int64)
-        item = deck[row, chosen]
-        deck[row, chosen] = deck[:, step]
-        deck[:, step] = item
-    return deck[:, :draws]
+        items = flat.take(places[step])
+        flat[places[step]] = deck[step]
+        deck[step] = items
+    return deck[:draws].T

@@ -1,6 +1,8 @@
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,6 +33,18 @@ def data_root() -> Path:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def learn2learn() -> Any:
+    """The library, for comparison; in CI it must be installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it imports the unmaintained gym
+        if os.environ.get("CI"):
+            import learn2learn
+        else:
+            learn2learn = pytest.importorskip("learn2learn")
+    return learn2learn
 
 
 @pytest.fixture(scope="session")

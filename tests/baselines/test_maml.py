@@ -1,6 +1,3 @@
-import os
-import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,17 +9,6 @@ from torch import Tensor, nn
 from baselines.maml import MAML, TaskBatchNorm2d, statistics_from
 from episodes import EpisodeBatch
 from metabench.checks import TASK, build, random_episodes
-
-
-def learn2learn_maml() -> Callable[..., Any]:
-    """learn2learn's MAML; in CI it must be installed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it imports the unmaintained gym
-        if os.environ.get("CI"):
-            import learn2learn
-        else:
-            learn2learn = pytest.importorskip("learn2learn")
-    return learn2learn.algorithms.MAML  # type: ignore[no-any-return]
 
 
 def double_episodes() -> EpisodeBatch:
@@ -44,12 +30,12 @@ def meta_gradient(learner: MAML, episodes: EpisodeBatch) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("first_order", [False, True])
-def test_meta_gradient_equals_learn2learns(first_order: bool) -> None:
+def test_meta_gradient_equals_learn2learns(first_order: bool, learn2learn: Any) -> None:
     episodes = double_episodes()
     learner = double_learner(transductive=True, first_order=first_order)
     ours = meta_gradient(learner, episodes)
     learner.zero_grad()
-    reference = learn2learn_maml()(learner.network, lr=0.3, first_order=first_order)
+    reference = learn2learn.algorithms.MAML(learner.network, lr=0.3, first_order=first_order)
     for number in range(len(episodes)):
         clone = reference.clone()
         for _ in range(2):
