@@ -26,11 +26,11 @@ def conv4(channels: int, norm: Norm, width: int) -> nn.Sequential:
 
 
 def conv4_strided(channels: int, norm: Norm, width: int) -> nn.Sequential:
-    """Conv-4 with convolutions of stride 2 in place of pooling (Finn et al. 2017, section 5.2, for Omniglot)."""
+    """Conv-4 with stride 2 for pooling, and a mean over what is left (Finn et al. 2017, section 5.2, for Omniglot)."""
     blocks = []
     for incoming in (channels, width, width, width):
         blocks += [nn.Conv2d(incoming, width, 3, stride=2, padding=1), norm(width), nn.ReLU()]
-    return nn.Sequential(*blocks, nn.Flatten())
+    return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 class ResidualBlock(nn.Module):
@@ -92,6 +92,6 @@ def feature_size(backbone: nn.Sequential, image_shape: tuple[int, int, int]) -> 
     """D, the number of features that the backbone gives for images of that shape."""
     was_training = backbone.training
     with torch.no_grad():
-        size = backbone.eval()(torch.zeros(1, *image_shape)).shape[1]
+        size = backbone.eval()(torch.zeros(2, *image_shape)).shape[1]  # two, as one has no batch statistics
     backbone.train(was_training)
     return int(size)

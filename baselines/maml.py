@@ -47,6 +47,7 @@ class TaskBatchNorm2d(nn.Module):
         rows = _statistics_rows.get()
         if rows is None:
             return F.batch_norm(images, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        images = images.to(torch.promote_types(images.dtype, torch.float32))  # as F.batch_norm does inside
         variance, mean = torch.var_mean(images[:rows], dim=(0, 2, 3), correction=0)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return images * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]

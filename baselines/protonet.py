@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -71,7 +72,8 @@ class ProtoNet(EmbeddingLearner):
 
     def embed(self, images: Tensor) -> Tensor:
         features: Tensor = self.backbone(images)
-        return features
+        # In mixed precision too: distances need more digits than bfloat16 has.
+        return features.to(torch.promote_types(features.dtype, torch.float32))
 
     def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         return -squared_distances(query, prototypes(support, support_labels, ways))

@@ -106,7 +106,7 @@ def run(
     resume: bool,
     **settings: Any,
 ) -> None:
-    """Train a learner, score it on classes it has never seen, and write a record.
+    """Train a learner, score it on unseen classes, write a record.
 
     Without --steps the learner's default budget for the dataset holds (`metabench list learners`).
     """
@@ -127,7 +127,7 @@ def run(
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its answers too.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
 def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -> None:
-    """Draw one test task: its support, its queries, and with --run the answers of a trained learner.
+    """Draw one test task, and a trained learner's answers to it.
 
     With --run, dataset and task are those of the run unless given.
     """
@@ -138,14 +138,15 @@ def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -
 
 
 @cli.command()
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
+@click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="The folder."
+)
 @click.option(
     "--csv", type=click.Path(path_type=Path), help="The table's file.  [default: leaderboard.csv in --results]"
 )
 def leaderboard(results: Path, csv: Path | None) -> None:
-    """Make the leaderboard's CSV from all records below a folder, and print it as a table.
+    """Make the CSV of all records, and print it as a table.
 
-    \b
     A record that cannot be used is named; the others are ranked all the same, and the exit code is 1.
     """
     from episodes.cache import write_atomically
@@ -167,7 +168,7 @@ def leaderboard(results: Path, csv: Path | None) -> None:
 @cli.command("list")
 @click.argument("what", metavar="learners|datasets|backbones")
 def list_(what: str) -> None:
-    """Show the learners with all their options and defaults, the datasets, or the backbones."""
+    """Show learners with their options, datasets, or backbones."""
     from episodes.errors import nearest
     from metabench import listings
 

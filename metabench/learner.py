@@ -13,11 +13,11 @@ Choose the base by what happens to a test task:
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from episodes.batches import LabelledBatch
@@ -168,15 +168,17 @@ class EmbeddingLearner(Learner):
         """Whether `classify` is no more than `embed` and `classify_features`."""
         return True
 
-    @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
-        """Features `[n, D]` of images `[n, C, H, W]`, each on its own."""
+        """Features `[n, D]` of images `[n, C, H, W]`, in evaluation mode each on its own."""
+        raise NotImplementedError(f"{type(self).__name__} needs embed()")
 
-    @abstractmethod
     def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """Logits `[B, Q, N]` from features `[B, N*K, D]`, their labels `[B, N*K]`, and query features `[B, Q, D]`."""
+        raise NotImplementedError(f"{type(self).__name__} needs classify_features()")
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
-        both = (episodes.support, episodes.query)
-        support, query = (self.embed(images.flatten(0, 1)).view(*images.shape[:2], -1) for images in both)
+        # In one batch, so that in training both meet the same batch statistics.
+        images = torch.cat([episodes.support, episodes.query], dim=1)
+        features = self.embed(images.flatten(0, 1)).view(*images.shape[:2], -1)
+        support, query = torch.split(features, [episodes.support.shape[1], episodes.query.shape[1]], dim=1)
         return self.classify_features(support, episodes.support_labels, query, episodes.ways)

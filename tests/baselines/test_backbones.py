@@ -1,14 +1,17 @@
 import pytest
 import torch
+from torch import nn
 
-from baselines.backbones import BACKBONES, build_backbone, feature_size
+from baselines.backbones import BACKBONES, Norm, build_backbone, feature_size
+from baselines.maml import TaskBatchNorm2d
 from metabench.errors import UsageError
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 33, 17), (1, 28, 28)])
-def test_any_size_from_16_and_any_channels(name: str, shape: tuple[int, int, int]) -> None:
-    network = build_backbone(f"{name}:4", shape)
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, TaskBatchNorm2d])
+def test_any_size_from_16_and_any_channels(name: str, shape: tuple[int, int, int], norm: Norm) -> None:
+    network = build_backbone(f"{name}:4", shape, norm)
     assert network.training
     features = network(torch.rand(3, *shape))
     assert features.shape == (3, feature_size(network, shape))
@@ -30,8 +33,9 @@ def test_resnet12_is_the_papers() -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == pytest.approx(12.4e6, rel=0.01)
 
 
-def test_strides_halve_as_pooling_does() -> None:
-    assert feature_size(build_backbone("conv4-strided", (1, 28, 28)), (1, 28, 28)) == 64 * 2 * 2
+def test_strided_features_are_the_papers_64() -> None:
+    assert feature_size(build_backbone("conv4-strided", (1, 28, 28)), (1, 28, 28)) == 64
+    assert feature_size(build_backbone("conv4-strided", (3, 84, 84)), (3, 84, 84)) == 64
     assert feature_size(build_backbone("conv4", (1, 28, 28)), (1, 28, 28)) == 64
 
 

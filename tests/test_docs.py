@@ -1,0 +1,86 @@
+"""The pages say what is there: every command, option, learner, dataset and figure."""
+
+import re
+import shlex
+from dataclasses import fields
+
+import click
+import pandas as pd
+import pytest
+
+from baselines.backbones import BACKBONES
+from episodes.datasets import SOURCES
+from metabench.cli import cli
+from metabench.leaderboard import COLUMNS, leaderboard, read_records
+from metabench.registry import get_learner, learner_names
+from tests.conftest import PROJECT
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+RESULTS = PROJECT / "results"
+SHELL = [line for block in re.findall(r"```bash\n(.*?)```", README + CONTRIBUTING, re.S) for line in block.splitlines()]
+CALLS = [call for line in SHELL for call in line.split("&&") if call.strip().startswith("metabench ")]
+
+
+def test_readme_names_every_command_and_option() -> None:
+    for name, command in cli.commands.items():
+        assert f"`metabench {name}" in README, name
+        for parameter in command.params:
+            for option in parameter.opts if isinstance(parameter, click.Option) else ():
+                assert f"`{option}" in README, f"{name} {option}"
+
+
+def test_readme_names_every_learner_option_dataset_and_backbone() -> None:
+    for name in {"protonet", "maml", "finetune", "distill"} & set(learner_names()):
+        for item in fields(get_learner(name).Options):
+            assert f"`{item.name}`" in README, f"{name} {item.name}"
+    for name in [*learner_names(), *SOURCES, *BACKBONES]:
+        assert f"`{name}`" in README, name
+
+
+def test_readme_explains_the_leaderboards_columns() -> None:
+    rows = "\n".join(f"| `{name}` | {text} |" for name, text in COLUMNS.items())
+    assert rows in README
+
+
+@pytest.mark.parametrize("line", CALLS)
+def test_the_commands_that_are_shown_are_understood(line: str) -> None:
+    _, name, *arguments = shlex.split(line, comments=True)
+    cli.commands[name].make_context(name, arguments)
+
+
+def test_the_commands_are_found() -> None:
+    assert sum("metabench run" in call for call in CALLS) >= 2
+
+
+def test_the_plug_in_is_the_one_that_the_tests_install() -> None:
+    plugin = PROJECT / "tests" / "plugin"
+    assert (plugin / "nearest_shot.py").read_text(encoding="utf-8").strip() in README
+    shown = re.sub(r"(?m)^   ", "", CONTRIBUTING)
+    assert (plugin / "pyproject.toml").read_text(encoding="utf-8").strip() in shown
+
+
+def test_the_test_command_is_the_one_that_ci_runs() -> None:
+    command = (PROJECT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()[-1]
+    assert command in README
+    assert command in CONTRIBUTING
+
+
+def test_the_leaderboard_is_made_of_the_records() -> None:
+    records, problems = read_records(RESULTS)
+    assert not problems
+    assert (RESULTS / "leaderboard.csv").read_text(encoding="utf-8") == leaderboard(records).to_csv(index=False)
+
+
+def test_readmes_figures_are_the_leaderboards() -> None:
+    table = pd.read_csv(RESULTS / "leaderboard.csv", keep_default_na=False)
+    figures = {f"{row.accuracy:.2f} ± {row.half_width:.2f}" for row in table.itertuples()}
+    shown = set(re.findall(r"\d+\.\d\d ± \d+\.\d\d", README.split("## Results")[1].split("## What")[0]))
+    assert shown
+    assert shown <= figures
+
+
+def test_results_names_every_record() -> None:
+    page = (RESULTS / "README.md").read_text(encoding="utf-8")
+    for path in RESULTS.glob("*/record.json"):
+        assert f"`{path.parent.name}`" in page, path.parent.name
