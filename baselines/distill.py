@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from baselines.finetune import FineTune
-from metabench.learner import LabelledBatch, Learner, Problem, Stage, option
+from metabench.learner import LabelledBatch, Learner, Positive, Problem, Stage, option
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, mixing: float) -> Tensor:
@@ -41,16 +43,19 @@ class Distill(FineTune):
     @dataclass(frozen=True)
     class Options(FineTune.Options):
         teacher_backbone: str = option("conv4:128", "the teacher's network")
-        teacher_steps: int | None = option(None, "the teacher's training steps; default as the student's")
-        temperature: float = option(4.0, "softening of both answers, above 0")
-        mixing: float = option(0.9, "weight of the teacher's answers against the labels, 0 to 1")
+        teacher_steps: Annotated[int, Field(ge=0)] | None = option(
+            None, "the teacher's training steps; default as the student's"
+        )
+        temperature: Positive = option(4.0, "softening of both answers, above 0")
+        mixing: Annotated[float, Field(ge=0, le=1)] = option(
+            0.9, "weight of the teacher's answers against the labels, 0 to 1"
+        )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)
         self.options: Distill.Options = options
-        teacher_options = replace(
-            options, backbone=options.teacher_backbone, steps=options.teacher_steps or options.steps
-        )
+        steps = options.steps if options.teacher_steps is None else options.teacher_steps
+        teacher_options = replace(options, backbone=options.teacher_backbone, steps=steps)
         self.teacher = FineTune(problem, teacher_options)
 
     def stages(self) -> Sequence[Stage]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -17,6 +18,7 @@ from metabench.learner import (
     EmbeddingLearner,
     EpisodeBatch,
     LabelledBatch,
+    Positive,
     Problem,
     Stage,
     TrainingOptions,
@@ -59,12 +61,12 @@ class FineTune(EmbeddingLearner):
 
     @dataclass(frozen=True)
     class Options(TrainingOptions):
-        batch_size: int = option(64, "images a training step")
+        batch_size: Annotated[int, Field(ge=2)] = option(64, "images a training step")
         scope: Literal["head", "all"] = option("head", "what a task's support changes: the head, or the whole network")
-        ridge: float = option(0.1, "penalty of the head's ridge regression")
-        tuning_steps: int = option(20, "scope=all: gradient steps on the support")
-        tuning_rate: float = option(0.01, "scope=all: their learning rate")
-        logit_scale: float = option(10.0, "scope=all: factor from the head's scores to logits")
+        ridge: Positive = option(0.1, "penalty of the head's ridge regression")
+        tuning_steps: Annotated[int, Field(ge=0)] = option(20, "scope=all: gradient steps on the support")
+        tuning_rate: Positive = option(0.01, "scope=all: their learning rate")
+        logit_scale: Positive = option(10.0, "scope=all: factor from the head's scores to logits")
 
     presets: ClassVar = {
         "glyphs": {"steps": 1500},

@@ -14,7 +14,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from baselines.backbones import build_backbone, feature_size
-from metabench.learner import EpisodeBatch, Episodes, FixedTask, Learner, Problem, Stage, TrainingOptions, option
+from metabench.learner import (
+    Count,
+    EpisodeBatch,
+    Episodes,
+    FixedTask,
+    Learner,
+    Positive,
+    Problem,
+    Stage,
+    TrainingOptions,
+    option,
+)
 
 Weights = dict[str, Tensor]
 
@@ -72,11 +83,11 @@ class MAML(Learner):
 
     @dataclass(frozen=True)
     class Options(TrainingOptions):
-        inner_steps: int = option(5, "gradient steps on the support in training")
-        test_inner_steps: int = option(10, "gradient steps on the support in validation and test")
-        inner_learning_rate: float = option(0.1, "learning rate of the inner steps")
-        meta_batch: int = option(4, "tasks a training step")
-        train_queries: int = option(5, "query images a class in training")
+        inner_steps: Count = option(5, "gradient steps on the support in training")
+        test_inner_steps: Count = option(10, "gradient steps on the support in validation and test")
+        inner_learning_rate: Positive = option(0.1, "learning rate of the inner steps")
+        meta_batch: Count = option(4, "tasks a training step")
+        train_queries: Count = option(5, "query images a class in training")
         first_order: bool = option(False, "leave out second derivatives")
         transductive: bool = option(False, "normalise queries by their own batch statistics")
 

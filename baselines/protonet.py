@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from baselines.backbones import build_backbone
 from metabench.learner import (
+    Count,
     EmbeddingLearner,
     EpisodeBatch,
     Episodes,
@@ -44,9 +46,11 @@ class ProtoNet(EmbeddingLearner):
 
     @dataclass(frozen=True)
     class Options(TrainingOptions):
-        train_ways: int | None = option(None, "classes in a training episode; default 20, or all there are")
-        train_shots: int | None = option(None, "support images a class in training; default as in the test task")
-        train_queries: int = option(5, "query images a class in training")
+        train_ways: Annotated[int, Field(ge=2)] | None = option(
+            None, "classes in a training episode; default 20, or all there are"
+        )
+        train_shots: Count | None = option(None, "support images a class in training; default as in the test task")
+        train_queries: Count = option(5, "query images a class in training")
 
     presets: ClassVar = {
         "glyphs": {"steps": 800},

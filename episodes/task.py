@@ -30,14 +30,16 @@ class FixedTask:
             if getattr(self, name) < least:
                 raise DataError(f"--{name} {getattr(self, name)} is too small; give at least {least}")
 
-    def check(self, bank: ImageBank) -> None:
-        """Raise DataError if `bank` cannot give such an episode."""
+    def check(self, bank: ImageBank, prefix: str = "--") -> None:
+        """Raise DataError if `bank` cannot give such an episode; `prefix` is what the numbers are called by."""
         if self.ways > bank.classes:
-            raise DataError(f"'{bank.name}' has {bank.classes} classes; --ways {self.ways} needs at least {self.ways}")
+            raise DataError(
+                f"'{bank.name}' has {bank.classes} classes; {prefix}ways {self.ways} needs at least {self.ways}"
+            )
         smallest = min(range(bank.classes), key=bank.class_sizes.__getitem__)
         size = bank.class_sizes[smallest]
         if self.shots + self.queries > size:
             raise DataError(
-                f"'{bank.name}' has {size} images of class '{bank.class_names[smallest]}'; --shots {self.shots} "
-                f"and --queries {self.queries} need {self.shots + self.queries}: ask for fewer, or leave it out"
+                f"'{bank.name}' has {size} images of class '{bank.class_names[smallest]}'; {prefix}shots {self.shots} "
+                f"and {prefix}queries {self.queries} need {self.shots + self.queries}: ask for fewer, or leave it out"
             )

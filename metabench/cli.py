@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"metabench: {message}", err=True)
+    click.echo(f"metabench: {' '.join(message.split())}", err=True)
     sys.exit(code)
 
 
@@ -116,14 +116,14 @@ def run(
     values = read_config_file(config) if config else {}
     values.update(_given(settings))
     shorthand = _given({"backbone": backbone, "steps": steps})
-    values["options"] = {**_mapping(values.get("options")), **_parse_options(options), **shorthand}
+    values["options"] = {**values.get("options", {}), **_parse_options(options), **shorthand}
     record = run_config(make_config(**values), resume=resume)
     _summarise(record)
 
 
 @cli.command()
 @data_settings
-@click.option("--episode", type=click.IntRange(0), default=0, show_default=True, help="The task's number.")
+@click.option("--episode", type=click.IntRange(0, 2**53), default=0, show_default=True, help="The task's number.")
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its answers too.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
 def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -> None:
@@ -180,12 +180,6 @@ def list_(what: str) -> None:
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if value is None or isinstance(value, dict):
-        return value or {}
-    raise click.UsageError(f"'options' in the --config file must be lines like 'inner_steps: 5'; found {value!r}")
 
 
 def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:

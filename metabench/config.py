@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,11 +50,11 @@ class RunConfig(BaseModel):
     queries: int = 15
     episodes: int = Field(600, ge=2)
     validation_episodes: int = Field(100, ge=1)
-    seed: int = Field(0, ge=0)
-    test_seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
+    test_seed: int = Field(0, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=1024)
     output: Path = Field(Path("results"), exclude=True)
 
     @property
@@ -82,7 +82,7 @@ def make_config(**values: Any) -> RunConfig:
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """The settings of a YAML file whose keys are RunConfig's fields.
+    """The settings of a YAML file whose keys are RunConfig's fields, `backbone` and `steps` short for options.
 
     Raises:
         UsageError: missing or unreadable file, bad YAML, or not a mapping.
@@ -95,7 +95,13 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config '{path}' is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UsageError(f"--config '{path}' must hold lines like 'learner: maml'; found {type(content).__name__}")
-    return {str(key).replace("-", "_"): value for key, value in content.items()}
+    settings = {str(key).replace("-", "_"): value for key, value in content.items()}
+    options = settings.get("options") or {}
+    if not isinstance(options, dict):
+        raise UsageError(f"--config '{path}': options must be lines like 'inner_steps: 5'; found {options!r}")
+    options = {str(key).replace("-", "_"): value for key, value in options.items()}
+    short = {name: settings.pop(name) for name in ("backbone", "steps") if name in settings}
+    return {**settings, "options": {**options, **short}}
 
 
 def learner_options(learner: type[Learner], name: str, dataset: str, given: dict[str, Any]) -> TrainingOptions:
@@ -115,10 +121,6 @@ def learner_options(learner: type[Learner], name: str, dataset: str, given: dict
         options: TrainingOptions = TypeAdapter(learner.Options).validate_python(values)
     except ValidationError as error:
         raise UsageError(f"learner '{name}': {_first_problem(error, '--set ')}") from None
-    for key, value in asdict(options).items():
-        least = 0 if key == "steps" else 1
-        if isinstance(value, int) and not isinstance(value, bool) and value < least:
-            raise UsageError(f"learner '{name}': --set {key}: {value} is too small; give at least {least}")
     return options
 
 

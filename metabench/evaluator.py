@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from episodes.episode import to_float
 from episodes.sampler import EpisodeSampler
+from metabench.errors import RunError
 from metabench.learner import EmbeddingLearner, Learner
 
 EPISODES_AT_ONCE = 16
@@ -29,6 +30,9 @@ def evaluate(
         sampler: where the episodes come from.
         episodes: how many, at least 1.
         progress: a label for a progress bar on a terminal; None for none.
+
+    Raises:
+        RunError: the learner's logits are not finite.
     """
     logits_of = _predictor(learner, sampler, episodes)
     was_training = learner.training
@@ -37,6 +41,11 @@ def evaluate(
     with torch.no_grad(), tqdm(total=episodes, desc=progress, unit="task", disable=None if progress else True) as bar:
         for numbers in _chunks(episodes, EPISODES_AT_ONCE):
             logits, labels = logits_of(numbers)
+            if not torch.isfinite(logits).all():
+                raise RunError(
+                    f"the learner's answers to tasks {numbers[0]} to {numbers[-1]} of '{sampler.bank.name}' are not "
+                    "finite; lower its learning rates"
+                )
             correct.append((logits.argmax(2) == labels).double().mean(1).cpu())
             bar.update(len(numbers))
     learner.train(was_training)
@@ -51,6 +60,8 @@ def classify_latency(learner: Learner, sampler: EpisodeSampler, repeats: int = 2
     with torch.no_grad():
         for number in range(repeats + 1):
             episode = sampler.batch([number]).to_float()
+            if sampler.images.is_cuda:
+                torch.cuda.synchronize(sampler.images.device)  # the gathering is not to be counted
             start = time.perf_counter()
             learner.classify(episode).argmax(2).cpu()  # the copy waits for the device
             seconds.append(time.perf_counter() - start)

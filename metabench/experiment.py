@@ -16,15 +16,16 @@ from episodes.datasets import Dataset
 from episodes.sampler import EpisodeSampler
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device, describe_environment, peak_memory_megabytes
-from metabench.errors import RunError
 from metabench.evaluator import classify_latency, evaluate
 from metabench.learner import Learner, Problem, TrainingOptions
 from metabench.plots import draw_episode
-from metabench.records import DatasetInfo, RunRecord, Score, Training, now
+from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, now
 from metabench.registry import get_learner
-from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, load_run, restore, save_run
+from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, restore, save_run
 from metabench.stats import mean_interval
-from metabench.training import TrainingPlan, train
+from metabench.training import TrainingPlan, check_stages, train
+
+VALIDATION_SEED = 0  # one for all runs: which tasks test a learner has no part in training it
 
 
 def run(*, resume: bool = False, **settings: Any) -> RunRecord:
@@ -46,27 +47,33 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     device = choose_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     learner_class = get_learner(config.learner)
     options = learner_options(learner_class, config.learner, config.dataset, config.options)
     defaults = learner_options(learner_class, config.learner, config.dataset, {})
     config = _resolve(config, device, options)
 
     dataset = episodes.load(config.dataset, config.data_options)
-    for bank in (dataset.train, dataset.validation, dataset.test):
+    for bank in (dataset.validation, dataset.test):
         config.task.check(bank)
-    learner = _build(config, dataset, options).to(device)
-    test = EpisodeSampler(dataset.test, config.task, config.test_seed, device)
+    learner = _build(config, dataset, options)
+    check_stages(learner, dataset)
 
-    folder, state = find_checkpoint(config) if resume else (claim_folder(config), None)
-    plan = TrainingPlan(
-        seed=config.seed,
-        precision=config.precision,
-        validation=EpisodeSampler(dataset.validation, config.task, config.test_seed, device),
-        validation_episodes=config.validation_episodes,
-        checkpoint=folder / CHECKPOINT_FILE,
-        config=config.model_dump(mode="json"),
-    )
-    try:
+    about = _dataset_info(dataset)
+    identity = {"config": config.model_dump(mode="json"), "data": about.fingerprints.model_dump()}
+    folder, state = find_checkpoint(config, identity) if resume else (claim_folder(config), None)
+    with in_folder(folder):
+        learner.to(device)
+        test = EpisodeSampler(dataset.test, config.task, config.test_seed, device)
+        plan = TrainingPlan(
+            seed=config.seed,
+            precision=config.precision,
+            validation=EpisodeSampler(dataset.validation, config.task, VALIDATION_SEED, device),
+            validation_episodes=config.validation_episodes,
+            checkpoint=folder / CHECKPOINT_FILE,
+            identity=identity,
+        )
         log = train(learner, dataset, plan, state)
         started = time.perf_counter()
         entrants = {"learner": learner, **learner.companions()}
@@ -75,24 +82,22 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
         }
         evaluation_seconds = time.perf_counter() - started
         scores = {name: _score(entrant, accuracies[name], test) for name, entrant in entrants.items()}
-    except torch.OutOfMemoryError:
-        raise RunError("the GPU's memory is too small; choose a smaller backbone or batch, or --device cpu") from None
-    record = RunRecord(
-        id=folder.name,
-        created=now(),
-        config=config,
-        changed_options={name: value for name, value in config.options.items() if value != asdict(defaults)[name]},
-        dataset=_dataset_info(dataset),
-        transductive=learner.transductive,
-        outside_data=learner.outside_data,
-        score=scores.pop("learner"),
-        companions=scores,
-        training=Training(**asdict(log)),
-        evaluation_seconds=evaluation_seconds,
-        peak_memory_megabytes=peak_memory_megabytes(device),
-        environment=describe_environment(device),
-    )
-    save_run(folder, record, accuracies, learner)
+        record = RunRecord(
+            id=folder.name,
+            created=now(),
+            config=config,
+            changed_options={name: value for name, value in config.options.items() if value != asdict(defaults)[name]},
+            dataset=about,
+            transductive=learner.transductive,
+            outside_data=learner.outside_data,
+            score=scores.pop("learner"),
+            companions=scores,
+            training=Training(**asdict(log)),
+            evaluation_seconds=evaluation_seconds,
+            peak_memory_megabytes=peak_memory_megabytes(device),
+            environment=describe_environment(device),
+        )
+        save_run(folder, record, accuracies, learner)
     return record
 
 
@@ -155,11 +160,11 @@ def _score(learner: Learner, accuracies: NDArray[np.float64], test: EpisodeSampl
 
 
 def _dataset_info(dataset: Dataset) -> DatasetInfo:
-    banks = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    train, validation, test = dataset.train, dataset.validation, dataset.test
     return DatasetInfo(
         name=dataset.name,
         split=dataset.split,
         image_shape=dataset.test.image_shape,
-        fingerprints={name: bank.fingerprint for name, bank in banks.items()},
-        classes={name: bank.classes for name, bank in banks.items()},
+        fingerprints=Banks(train=train.fingerprint, validation=validation.fingerprint, test=test.fingerprint),
+        classes=Banks(train=train.classes, validation=validation.classes, test=test.classes),
     )

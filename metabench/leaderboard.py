@@ -80,9 +80,10 @@ def leaderboard(records: Iterable[Scored]) -> pd.DataFrame:
 
 def printable(table: pd.DataFrame) -> str:
     """The leaderboard for a terminal: the columns that people compare."""
-    shown = table[["dataset", "ways", "shots", "learner", "settings", "seeds", "episodes"]].copy()
+    names = ["dataset", "split", "ways", "shots", "queries", "learner", "settings", "seeds", "episodes", "transductive"]
+    shown = table[names].copy()
     interval = [f"{mean:.2f} ± {half:.2f}" for mean, half in zip(table["accuracy"], table["half_width"], strict=True)]
-    shown.insert(4, "accuracy %", interval)
+    shown.insert(names.index("learner") + 1, "accuracy %", interval)
     shown["training s"] = table["training_seconds"].map("{:.0f}".format)
     shown["ms/task"] = table["task_milliseconds"].map("{:.1f}".format)
     return shown.to_string(index=False)
@@ -101,7 +102,7 @@ def settings(record: RunRecord) -> str:
 def _row_key(record: RunRecord) -> tuple[object, ...]:
     config = record.config
     return (
-        *(record.dataset.name, record.dataset.split, record.dataset.fingerprints["test"], record.dataset.image_shape),
+        *(record.dataset.name, record.dataset.split, record.dataset.fingerprints, record.dataset.image_shape),
         *(config.ways, config.shots, config.queries, config.learner, settings(record)),
     )
 
@@ -136,7 +137,7 @@ def _row(scored: list[Scored]) -> dict[str, object]:
         "training_seconds": round(np.mean([each.training.seconds for each in records]), 1),
         "images": round(np.mean([each.training.images for each in records])),
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
-        "test_fingerprint": record.dataset.fingerprints["test"][:8],
+        "test_fingerprint": record.dataset.fingerprints.test[:8],
     }
 
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from episodes.batches import LabelledBatch
@@ -26,12 +27,14 @@ from episodes.task import FixedTask
 
 __all__ = [
     "Batches",
+    "Count",
     "EmbeddingLearner",
     "EpisodeBatch",
     "Episodes",
     "FixedTask",
     "LabelledBatch",
     "Learner",
+    "Positive",
     "Problem",
     "Stage",
     "TrainingOptions",
@@ -39,8 +42,16 @@ __all__ = [
 ]
 
 
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 def option(default: Any, help: str) -> Any:
-    """A field of a learner's `Options` that `--set name=value` changes and `metabench list learners` explains."""
+    """A field of a learner's `Options` that `--set name=value` changes and `metabench list learners` explains.
+
+    What is given is checked against the field's type: `Count`, `Positive`, a `Literal`, or any other that pydantic
+    knows, e.g. `Annotated[float, Field(ge=0, le=1)]`.
+    """
     return field(default=default, metadata={"help": help})
 
 
@@ -49,10 +60,10 @@ class TrainingOptions:
     """The options that every learner with a training stage has; a learner's own `Options` derive from them."""
 
     backbone: str = option("conv4", "network, one of `metabench list backbones`")
-    steps: int = option(1000, "training steps")
+    steps: Annotated[int, Field(ge=0)] = option(1000, "training steps")
     optimizer: Literal["adam", "sgd"] = option("adam", "adam, or sgd with Nesterov momentum 0.9")
-    learning_rate: float = option(1e-3, "learning rate at the start")
-    weight_decay: float = option(0.0, "L2 penalty on the weights")
+    learning_rate: Positive = option(1e-3, "learning rate at the start")
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = option(0.0, "L2 penalty on the weights")
     schedule: Literal["cosine", "constant", "halving"] = option(
         "cosine", "learning rate: cosine to 0, constant, or halved every 2,000 steps"
     )

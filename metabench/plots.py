@@ -32,7 +32,7 @@ def draw_episode(
         title: a line above.
 
     Raises:
-        UsageError: the file cannot be written, or its ending is unknown.
+        UsageError: the file cannot be written, or its ending is unknown or missing.
     """
     classes, support, query = episode.classes[0], episode.support[0], episode.query[0]
     ways, shots, queries = len(classes), support.shape[1], query.shape[1]

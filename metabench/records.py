@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from episodes.cache import write_atomically
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 
-SCHEMA_VERSION = 1
 RECORD_FILE = "record.json"
 ACCURACIES_FILE = "accuracies.csv"
+
+Fact = TypeVar("Fact", str, int)
 
 
 class _Part(BaseModel):
@@ -39,14 +41,22 @@ class Score(_Part):
     task_milliseconds: float
 
 
+class Banks(_Part, Generic[Fact]):
+    """One fact about each of a dataset's banks."""
+
+    train: Fact
+    validation: Fact
+    test: Fact
+
+
 class DatasetInfo(_Part):
-    """name and split as asked for; fingerprints and class counts of the banks by split."""
+    """name and split as asked for; fingerprints and class counts of the banks."""
 
     name: str
     split: str
     image_shape: tuple[int, int, int]
-    fingerprints: dict[str, str]
-    classes: dict[str, int]
+    fingerprints: Banks[str]
+    classes: Banks[int]
 
 
 class Training(_Part):
@@ -96,9 +106,10 @@ def now() -> str:
 
 
 def write_accuracies(folder: Path, columns: dict[str, NDArray[np.float64]]) -> None:
-    """One row a test task: its number and the accuracy of the learner and of each companion."""
+    """One row a test task: its number and the accuracy of the learner and of each companion; atomically."""
     table = pd.DataFrame(columns)
-    table.to_csv(folder / ACCURACIES_FILE, index_label="episode", float_format="%.6g")
+    text = table.to_csv(index_label="episode", float_format="%.6g")
+    write_atomically(folder / ACCURACIES_FILE, lambda file: file.write(text.encode()))
 
 
 def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from episodes.cache import write_atomically
+from episodes.errors import DataError
 from metabench.config import RunConfig
-from metabench.errors import UsageError
+from metabench.errors import RunError, UsageError
 from metabench.learner import Learner
 from metabench.records import RECORD_FILE, RunRecord, write_accuracies
 
 WEIGHTS_FILE = "learner.pt"
 CHECKPOINT_FILE = "checkpoint.pt"
+LOCK_FILE = ".lock"
 
 
 def claim_folder(config: RunConfig) -> Path:
@@ -44,20 +49,55 @@ def claim_folder(config: RunConfig) -> Path:
     raise AssertionError("there is always a next name")
 
 
-def find_checkpoint(config: RunConfig) -> tuple[Path, dict[str, Any]]:
-    """The newest unfinished run of exactly this configuration: its folder, and its checkpoint.
+@contextmanager
+def in_folder(folder: Path) -> Iterator[None]:
+    """Within it the run has its folder to itself, and what goes wrong is a RunError that says what is kept.
+
+    A folder that is still empty at the end is removed.
+
+    Raises:
+        UsageError: another process is at work in the folder.
+        RunError: an interruption (SIGINT), a file that cannot be written, or a GPU whose memory is too small.
+    """
+    checkpoint, lock = folder / CHECKPOINT_FILE, FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UsageError(f"another process is at work in '{folder}'; wait for it, or run without --resume") from None
+
+    def kept() -> str:
+        return f"'{checkpoint}' keeps it: the same command with --resume goes on" if checkpoint.exists() else "no more"
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunError(f"interrupted; {kept()}") from None
+    except DataError as error:
+        raise RunError(f"{error}; {kept()}") from None
+    except torch.OutOfMemoryError:
+        raise RunError("the GPU's memory is too small; choose a smaller backbone or batch, or --device cpu") from None
+    finally:
+        (folder / LOCK_FILE).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def find_checkpoint(config: RunConfig, identity: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """The newest unfinished run of exactly this identity (configuration and data): its folder, and its checkpoint.
 
     Raises:
         UsageError: there is none, or it cannot be read.
     """
-    wanted = config.model_dump(mode="json")
     others = 0
-    for folder in sorted(config.output.glob(f"{_stem(config)}*"), key=lambda path: path.stat().st_mtime, reverse=True):
+    same_name = re.compile(re.escape(_stem(config)) + r"(-\d+)?")
+    folders = [path for path in config.output.glob("*") if same_name.fullmatch(path.name)]
+    for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
         path = folder / CHECKPOINT_FILE
         if not path.is_file() or (folder / RECORD_FILE).exists():
             continue
-        state = _load(path)
-        if state["config"] == wanted:
+        state = _load(path, "identity")
+        if state["identity"] == identity:
             return folder, state
         others += 1
     found = f"{others} of other settings" if others else "none"
@@ -70,7 +110,7 @@ def find_checkpoint(config: RunConfig) -> tuple[Path, dict[str, Any]]:
 def save_run(folder: Path, record: RunRecord, accuracies: dict[str, NDArray[np.float64]], learner: Learner) -> None:
     """Write the run's files, the record last, so that a folder with a record is a whole one; drop the checkpoint."""
     weights = {"config": record.config.model_dump(mode="json"), "learner": learner.state_dict()}
-    write_atomically(folder / WEIGHTS_FILE, lambda file: torch.save(weights, file))
+    save_tensors(folder / WEIGHTS_FILE, weights)
     write_accuracies(folder, accuracies)
     text = record.model_dump_json(indent=2) + "\n"
     write_atomically(folder / RECORD_FILE, lambda file: file.write(text.encode()))
@@ -88,7 +128,7 @@ def load_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UsageError(
             f"there is no trained learner in '{folder}' ({WEIGHTS_FILE}); name the folder of a finished run"
         )
-    saved = _load(path)
+    saved = _load(path, "learner")
     return saved["config"], saved["learner"]
 
 
@@ -106,12 +146,25 @@ def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> N
         ) from None
 
 
-def _load(path: Path) -> dict[str, Any]:
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint atomically; DataError if it cannot be written.
+
+    It is made in memory first: where the disk is full torch's own writer raises something else than an OSError.
+    """
+    made = io.BytesIO()
+    torch.save(content, made)
+    write_atomically(path, lambda file: file.write(made.getbuffer()))
+
+
+def _load(path: Path, key: str) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state[key]
     except Exception as error:  # torch.load raises whatever the broken bytes lead to
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"cannot read '{path}': {reason}; delete it, and run again without --resume") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UsageError(
+            f"'{path}' is not a whole checkpoint of metabench ({reason}); delete it, and run again without --resume"
+        ) from None
     return state
 
 

@@ -18,12 +18,13 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler,
 from tqdm import tqdm
 
 from episodes.batches import BatchSampler
-from episodes.cache import write_atomically
 from episodes.datasets import Dataset
+from episodes.errors import DataError
 from episodes.sampler import EpisodeSampler
-from metabench.errors import RunError
+from metabench.errors import RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Learner, Stage, TrainingOptions
+from metabench.runs import save_tensors
 
 VALIDATIONS = 10  # a stage
 
@@ -55,7 +56,7 @@ class TrainingPlan:
         validation: where validation episodes come from; on the device that is trained on.
         validation_episodes: how many a validation.
         checkpoint: the file to keep the state in.
-        config: the run's configuration, kept in the checkpoint so that only the same run is resumed from it.
+        identity: what makes it this run, kept in the checkpoint so that only the same run is resumed from it.
     """
 
     seed: int
@@ -63,7 +64,19 @@ class TrainingPlan:
     validation: EpisodeSampler
     validation_episodes: int
     checkpoint: Path
-    config: dict[str, Any]
+    identity: dict[str, Any]
+
+
+def check_stages(learner: Learner, dataset: Dataset) -> None:
+    """Raise UsageError if a stage asks for more classes or images than the training bank has."""
+    for stage in learner.stages():
+        try:
+            if isinstance(stage.data, Batches):
+                BatchSampler(dataset.train, stage.data.size, seed=0)
+            else:
+                stage.data.task.check(dataset.train, prefix="training ")
+        except DataError as error:
+            raise UsageError(f"stage '{stage.name}': {error}; change the learner's options") from None
 
 
 def train(learner: Learner, dataset: Dataset, plan: TrainingPlan, state: dict[str, Any] | None = None) -> TrainingLog:
@@ -78,7 +91,7 @@ def train(learner: Learner, dataset: Dataset, plan: TrainingPlan, state: dict[st
 
     Raises:
         RunError: a loss that is not finite, or an interruption (SIGINT); the checkpoint is kept.
-        DataError: a stage asks for more than the dataset has.
+        DataError: the checkpoint cannot be written.
     """
     log = TrainingLog(**state["log"]) if state else TrainingLog()
     first = state["stage"] if state else 0
@@ -179,7 +192,7 @@ class _StageRun:
 
     def _save(self) -> None:
         state = {
-            "config": self.plan.config,
+            "identity": self.plan.identity,
             "stage": self.number,
             "step": self.step,
             "log": asdict(self.log),
@@ -189,8 +202,9 @@ class _StageRun:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "random_state": torch.get_rng_state(),
+            "cuda_random_state": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
-        write_atomically(self.plan.checkpoint, lambda file: torch.save(state, file))
+        save_tensors(self.plan.checkpoint, state)
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
@@ -198,6 +212,8 @@ class _StageRun:
         self.scheduler.load_state_dict(state["scheduler"])
         self.step, self.losses, self.best_weights = state["step"], state["losses"], state["best_weights"]
         torch.set_rng_state(state["random_state"])
+        if state["cuda_random_state"] is not None:
+            torch.cuda.set_rng_state(state["cuda_random_state"], self.device)
 
 
 def _data(stage: Stage, dataset: Dataset, seed: int, device: torch.device) -> Callable[[int], tuple[int, Any]]:
