@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def split_classes(bank: ImageBank, split: str | None) -> Dataset:
     split = split or "seed=0"
     if split.endswith(".json"):
         names = _read_list(Path(split).expanduser(), bank)
-    elif split.removeprefix("seed=").isdecimal() and split.startswith("seed="):
+    elif re.fullmatch(r"seed=[0-9]{1,18}", split):
         names = _shuffled(bank, int(split.removeprefix("seed=")))
     else:
         raise DataError(f"'{bank.name}' has no split '{split}'; give seed=N, or a .json file of class names")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from episodes.episode import EpisodeBatch
 from episodes.task import FixedTask
-from metabench.learner import EmbeddingLearner, Learner, Problem, Stage
+from metabench.learner import EmbeddingLearner, Episodes, LabelledBatch, Learner, Problem, Stage
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
 PROBLEM = Problem(image_shape=(1, 28, 28), train_classes=6, task=TASK)
@@ -54,22 +54,22 @@ def build(learner_class: type[Learner], seed: int = 0, **options: Any) -> Learne
     return learner_class(PROBLEM, learner_class.Options(**options)).eval()
 
 
-def random_episodes(count: int = 2, seed: int = 0) -> EpisodeBatch:
-    """Episodes of `TASK` whose classes are random patterns under noise, so that answers are not all alike."""
+def random_episodes(count: int = 2, seed: int = 0, task: FixedTask = TASK) -> EpisodeBatch:
+    """Episodes of `task` whose classes are random patterns under noise, so that answers are not all alike."""
     generator = torch.Generator().manual_seed(seed)
-    patterns = torch.rand(count, TASK.ways, 1, 1, 28, 28, generator=generator)
+    patterns = torch.rand(count, task.ways, 1, 1, 28, 28, generator=generator)
 
     def images(number: int) -> Tensor:
-        noise = torch.rand(count, TASK.ways, number, 1, 28, 28, generator=generator)
+        noise = torch.rand(count, task.ways, number, 1, 28, 28, generator=generator)
         return (0.6 * patterns + 0.4 * noise).flatten(1, 2)
 
-    labels = torch.arange(TASK.ways)
+    labels = torch.arange(task.ways)
     return EpisodeBatch(
-        images(TASK.shots),
-        labels.repeat_interleave(TASK.shots).expand(count, -1),
-        images(TASK.queries),
-        labels.repeat_interleave(TASK.queries).expand(count, -1),
-        TASK.ways,
+        images(task.shots),
+        labels.repeat_interleave(task.shots).expand(count, -1),
+        images(task.queries),
+        labels.repeat_interleave(task.queries).expand(count, -1),
+        task.ways,
     )
 
 
@@ -172,12 +172,26 @@ def check_embedding(learner: Learner, tolerance: float) -> None:
 
 
 def check_stages(learner: Learner) -> None:
-    """Stages have unique names and something to train."""
+    """Stages have unique names, and a loss that is finite and reaches the parameters that they train."""
     stages = list(learner.stages())
     assert all(isinstance(stage, Stage) for stage in stages), "stages() must give metabench.learner.Stage objects"
     assert len({stage.name for stage in stages}) == len(stages), "two stages have one name"
     for stage in stages:
-        assert list(stage.module.parameters()), f"stage '{stage.name}' has no parameters to train"
+        stage.module.train().zero_grad()
+        loss = stage.loss(_training_data(stage))
+        for part in [loss] if isinstance(loss, Tensor) else loss:
+            assert torch.isfinite(part), f"the loss of stage '{stage.name}' is not finite"
+            part.backward()
+        reached = any(parameter.grad is not None for parameter in stage.module.parameters())
+        assert reached, f"the loss of stage '{stage.name}' reaches none of the parameters that it trains"
+        learner.eval()
+
+
+def _training_data(stage: Stage) -> EpisodeBatch | LabelledBatch:
+    if isinstance(stage.data, Episodes):
+        return random_episodes(stage.data.batch, task=stage.data.task)
+    size = stage.data.size
+    return LabelledBatch(torch.rand(size, *PROBLEM.image_shape), torch.arange(size) % PROBLEM.train_classes)
 
 
 def _classify(learner: Learner, episodes: EpisodeBatch) -> Tensor:

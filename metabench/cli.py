@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one line on standard error, its exit code 2 (request) or 1 (run)."""
     try:
         code = cli.main(arguments, prog_name="metabench", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(USAGE_ERROR)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -154,11 +157,12 @@ def leaderboard(results: Path, csv: Path | None) -> None:
     from metabench.leaderboard import printable, read_records
 
     records, problems = read_records(results)
-    table = make_table(records)
-    target = csv or results / "leaderboard.csv"
-    write_atomically(target, lambda file: file.write(table.to_csv(index=False).encode()))
-    click.echo(printable(table))
-    click.echo(f"wrote {target}")
+    if records:
+        table = make_table(records)
+        target = csv or results / "leaderboard.csv"
+        write_atomically(target, lambda file: file.write(table.to_csv(index=False).encode()))
+        click.echo(printable(table))
+        click.echo(f"wrote {target}")
     for problem in problems:
         click.echo(f"metabench: {problem}; it is left out", err=True)
     if problems:

@@ -34,19 +34,24 @@ def draw_episode(
     Raises:
         UsageError: the file cannot be written, or its ending is unknown or missing.
     """
+    if not path.suffix:
+        raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
     classes, support, query = episode.classes[0], episode.support[0], episode.query[0]
     ways, shots, queries = len(classes), support.shape[1], query.shape[1]
     columns = shots + queries
     labels = [f"{row + 1}  {_short(bank.class_names[number])}" for row, number in enumerate(classes)]
     margin = 0.4 + 0.075 * max(len(label) for label in labels)
-    figure = Figure(figsize=(margin + 0.5 * columns + 0.4, 0.9 + 0.55 * ways), dpi=150)
+    width, height = margin + 0.5 * columns + 0.4, 0.9 + 0.55 * ways
+    figure = Figure(figsize=(width, height), dpi=150)
     FigureCanvasAgg(figure)
-    width = margin + 0.5 * columns + 0.4
-    height = 0.9 + 0.55 * ways
     grid = figure.add_gridspec(
-        *(ways, columns + 1),
+        ways,
+        columns + 1,
         width_ratios=[1.0] * shots + [0.4] + [1.0] * queries,
-        **{"left": margin / width, "right": 1 - 0.1 / width, "top": 1 - 0.7 / height, "bottom": 0.1 / height},
+        left=margin / width,
+        right=1 - 0.1 / width,
+        top=1 - 0.7 / height,
+        bottom=0.1 / height,
         wspace=0.12,
         hspace=0.12,
     )

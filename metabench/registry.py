@@ -9,7 +9,7 @@ from pathlib import Path
 
 from episodes.errors import nearest
 from metabench.errors import UsageError
-from metabench.learner import Learner
+from metabench.learner import EmbeddingLearner, Learner
 
 GROUP = "metabench.learners"
 
@@ -49,6 +49,6 @@ def _load(entry: EntryPoint, what: str) -> type[Learner]:
         found = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # a plug-in's module may raise anything
         raise UsageError(f"{what} cannot be imported: {type(error).__name__}: {error}; mend or uninstall it") from error
-    if not (isinstance(found, type) and issubclass(found, Learner)):
+    if not (isinstance(found, type) and issubclass(found, Learner)) or found in (Learner, EmbeddingLearner):
         raise UsageError(f"{what} is {entry.value}, which is not a subclass of metabench.learner.Learner")
     return found

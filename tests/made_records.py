@@ -6,10 +6,16 @@ from typing import Any
 import numpy as np
 
 from metabench.config import RunConfig
-from metabench.records import DatasetInfo, RunRecord, Score, Training, write_accuracies
+from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, write_accuracies
 
 
-def make_record(accuracies: np.ndarray, test_images: str = "ab" * 16, **changes: Any) -> RunRecord:
+def make_record(
+    accuracies: np.ndarray,
+    train_images: str = "01" * 16,
+    test_images: str = "ab" * 16,
+    class_split: str = "scripts",
+    **changes: Any,
+) -> RunRecord:
     """A record as a run would write it, for a learner with these accuracies; `changes` go to config or record."""
     config = {name: changes.pop(name) for name in list(changes) if name in RunConfig.model_fields}
     parts = {
@@ -18,7 +24,11 @@ def make_record(accuracies: np.ndarray, test_images: str = "ab" * 16, **changes:
         "config": RunConfig(**{"episodes": len(accuracies), "precision": "float32", **config}),
         "changed_options": {},
         "dataset": DatasetInfo(
-            name="glyphs", split="scripts", image_shape=(1, 28, 28), fingerprints={"test": test_images}, classes={}
+            name="glyphs",
+            split=class_split,
+            image_shape=(1, 28, 28),
+            fingerprints=Banks(train=train_images, validation="12" * 16, test=test_images),
+            classes=Banks(train=60, validation=20, test=20),
         ),
         "transductive": False,
         "outside_data": False,

@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -124,7 +125,7 @@ def _drawings(root: Path, part: str) -> dict[str, Reader]:
                 for entry in opened.namelist()
                 if entry.endswith(".png") and entry.startswith(part + "/")
             }
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError) as error:
         raise DataError(f"cannot read '{archive}': {error}; fetch it anew") from None
 
 

@@ -83,7 +83,13 @@ def _open(name: str, root: Path, arguments: dict[str, Any]) -> Any:
 
 
 def _item(part: Any, number: int, size: int, channels: int) -> tuple[torch.Tensor, int]:
-    picture, label = part[number]
+    try:
+        picture, label = part[number]
+    except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
+        raise DataError(
+            f"cannot read image {number} of torchvision:{type(part).__name__} below '{part.root}': {error}; "
+            "fetch the dataset anew"
+        ) from None
     assert isinstance(picture, Image.Image)
     return to_square(picture, size, channels), int(label)
 

@@ -91,6 +91,12 @@ class Leaky(ProtoNet):
             return 2 * logits
         return logits
 
+    def loss(self, episodes: EpisodeBatch) -> Tensor:
+        loss = super().loss(episodes)
+        if self.fault == "loss":
+            return loss * float("nan")
+        return loss.detach().requires_grad_() if self.fault == "gradient" else loss
+
 
 @pytest.mark.parametrize(
     ("fault", "complaint"),
@@ -106,6 +112,8 @@ class Leaky(ProtoNet):
         ("labels", "labels permuted"),
         ("queries", "other queries"),
         ("embedding", "image by image"),
+        ("loss", "loss of stage 'train' is not finite"),
+        ("gradient", "reaches none of the parameters"),
     ],
 )
 def test_the_checks_find_each_fault(fault: str, complaint: str) -> None:

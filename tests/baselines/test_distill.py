@@ -29,6 +29,16 @@ def test_high_temperature_matches_logits() -> None:
     torch.testing.assert_close(student.grad, (student.detach() - teacher) / 5, rtol=1e-3, atol=1e-5)
 
 
+def test_the_students_stage_imitates_the_teacher_by_the_options() -> None:
+    learner = build(Distill, backbone="conv4:4", teacher_backbone="conv4:8", temperature=3.0, mixing=0.7)
+    assert isinstance(learner, Distill)
+    batch = LabelledBatch(torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 2, 3]))
+    student, teacher = (each.train_logits(batch.images) for each in (learner, learner.teacher))
+    expected = distillation_loss(student, teacher, batch.labels, temperature=3.0, mixing=0.7)
+    assert learner.loss(batch).item() == pytest.approx(expected.item())
+    assert expected.item() != pytest.approx(distillation_loss(teacher, student, batch.labels, 3.0, 0.7).item())
+
+
 def test_student_stage_leaves_the_teacher_alone() -> None:
     learner = build(Distill, backbone="conv4:4", teacher_backbone="conv4:8", teacher_steps=7, steps=3)
     assert isinstance(learner, Distill)

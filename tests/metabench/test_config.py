@@ -6,6 +6,7 @@ from baselines.maml import MAML
 from baselines.protonet import ProtoNet
 from metabench.config import RunConfig, learner_options, make_config, read_config_file
 from metabench.errors import UsageError
+from metabench.registry import get_learner
 
 
 def test_values_are_converted_and_defaults_kept() -> None:
@@ -52,8 +53,8 @@ def test_options_come_from_defaults_then_the_datasets_preset_then_the_user() -> 
             "learner 'maml' has no option 'inner_step'; did you mean 'inner_steps'?; it has backbone, ",
         ),
         ({"inner_steps": "few"}, "learner 'maml': --set inner_steps: input should be a valid integer"),
-        ({"inner_steps": 0}, "learner 'maml': --set inner_steps: 0 is too small; give at least 1"),
-        ({"steps": -1}, "learner 'maml': --set steps: -1 is too small; give at least 0"),
+        ({"inner_steps": 0}, "learner 'maml': --set inner_steps: input should be greater than or equal to 1; found 0"),
+        ({"steps": -1}, "learner 'maml': --set steps: input should be greater than or equal to 0; found -1"),
         ({"first_order": "perhaps"}, "learner 'maml': --set first_order: input should be a valid boolean"),
         ({"schedule": "cosin"}, "learner 'maml': --set schedule: input should be 'cosine', 'constant' or 'halving'"),
     ],
@@ -85,3 +86,31 @@ def test_bad_files_are_one_line(tmp_path: Path, text: str, message: str) -> None
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read --config '.*none.yaml': No such file"):
         read_config_file(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("learner", "option", "value"),
+    [
+        *((name, "learning_rate", value) for name in ("protonet", "maml") for value in ("-1", "0", "nan", "inf")),
+        ("protonet", "weight_decay", "-1"),
+        ("protonet", "train_ways", "1"),
+        ("maml", "inner_learning_rate", "-1"),
+        *(("finetune", "ridge", value) for value in ("-1", "0", "nan")),
+        *(("finetune", option, "1e999") for option in ("tuning_rate", "logit_scale")),
+        ("finetune", "batch_size", "1"),
+        *(("distill", "temperature", value) for value in ("-4", "0", "nan")),
+        *(("distill", "mixing", value) for value in ("-3", "2", "nan")),
+    ],
+)
+def test_values_out_of_range_are_refused(learner: str, option: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"learner '{learner}': --set {option}: "):
+        learner_options(get_learner(learner), learner, "glyphs", {option: value})
+
+
+def test_a_file_may_use_the_short_options_and_hyphens(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("validation-episodes: 3\nsteps: 7\nbackbone: resnet12\noptions: {train-ways: 6}\n")
+    assert read_config_file(file) == {
+        "validation_episodes": 3,
+        "options": {"train_ways": 6, "steps": 7, "backbone": "resnet12"},
+    }

@@ -10,7 +10,7 @@ import torch
 
 import metabench
 from metabench.errors import UsageError
-from metabench.records import RunRecord, read_record
+from metabench.records import Banks, RunRecord, read_record
 from metabench.runs import load_run
 
 QUICK: dict[str, Any] = {"ways": 3, "shots": 2, "queries": 5, "episodes": 20, "validation_episodes": 4, "threads": 1}
@@ -50,8 +50,8 @@ def test_the_record_says_what_was_done(tmp_path: Path) -> None:
     assert record.changed_options == {"backbone": "conv4:8", "steps": 10}
     assert record.config.options["ridge"] == 0.1
     assert record.training.images == 10 * 64
-    assert record.dataset.classes == {"train": 690, "validation": 79, "test": 186}
-    assert all(len(digits) == 32 for digits in record.dataset.fingerprints.values())
+    assert record.dataset.classes == Banks(train=690, validation=79, test=186)
+    assert all(len(digits) == 32 for digits in record.dataset.fingerprints.model_dump().values())
     assert record.environment["packages"]["torch"] == torch.__version__
     assert record.environment["threads"] == 1
     assert record.config.precision == "float32"

@@ -67,8 +67,11 @@ def test_what_differs_in_more_than_the_seed_is_another_row(change: dict[str, obj
     assert len(table(scored([0.5, 0.6]), scored([0.5, 0.7], seed=1, **change))) == 2
 
 
-def test_other_test_images_are_another_row() -> None:
-    assert len(table(scored([0.5, 0.6]), scored([0.5, 0.6], seed=1, test_images="cd" * 16))) == 2
+@pytest.mark.parametrize(
+    "change", [{"test_images": "cd" * 16}, {"train_images": "cd" * 16}, {"class_split": "another"}]
+)
+def test_other_data_are_another_row(change: dict[str, str]) -> None:
+    assert len(table(scored([0.5, 0.6]), scored([0.5, 0.6], seed=1, **change))) == 2
 
 
 def test_order_is_by_task_then_best_first_whatever_the_order_of_records() -> None:

@@ -38,7 +38,7 @@ def plan(dataset: Dataset, folder: Path, **changes: Any) -> TrainingPlan:
         "validation": EpisodeSampler(dataset.validation, TASK, 0),
         "validation_episodes": 4,
         "checkpoint": folder / "checkpoint.pt",
-        "config": {},
+        "identity": {},
     }
     return TrainingPlan(**{**settings, **changes})
 
