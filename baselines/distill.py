@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +50,8 @@ class Distill(FineTune):
         mixing: Annotated[float, Field(ge=0, le=1)] = option(
             0.9, "weight of the teacher's answers against the labels, 0 to 1"
         )
+
+    presets: ClassVar = {**FineTune.presets, "glyphs": {"steps": 1000}}
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)

@@ -66,7 +66,9 @@ def in_folder(folder: Path) -> Iterator[None]:
         raise UsageError(f"another process is at work in '{folder}'; wait for it, or run without --resume") from None
 
     def kept() -> str:
-        return f"'{checkpoint}' keeps it: the same command with --resume goes on" if checkpoint.exists() else "no more"
+        if not checkpoint.exists():
+            return "nothing is kept, as there is no checkpoint yet"
+        return f"'{checkpoint}' keeps it: the same command with --resume goes on"
 
     try:
         yield
@@ -100,7 +102,7 @@ def find_checkpoint(config: RunConfig, identity: dict[str, Any]) -> tuple[Path, 
         if state["identity"] == identity:
             return folder, state
         others += 1
-    found = f"{others} of other settings" if others else "none"
+    found = f"{others} of other settings or data" if others else "none"
     raise UsageError(
         f"--resume finds no unfinished run of these settings in '{config.output}' (unfinished there: {found}); "
         "give the settings of the interrupted run, or run without --resume"

@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
 
 from baselines.finetune import FineTune
 from baselines.protonet import ProtoNet
 from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask
+from metabench.errors import RunError
 from metabench.evaluator import classify_latency, evaluate
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
 
@@ -65,3 +67,12 @@ def test_training_mode_is_left_as_it_was(toy: Dataset) -> None:
 
 def test_latency_is_a_time(toy: Dataset) -> None:
     assert 0 < classify_latency(untrained(ProtoNet, toy), EpisodeSampler(toy.test, TASK, 0), repeats=3) < 10_000
+
+
+def test_answers_that_are_not_finite_are_no_answers(toy: Dataset) -> None:
+    class Diverged(Oracle):
+        def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
+            return super().classify(episodes) * float("nan")
+
+    with pytest.raises(RunError, match="answers to tasks 0 to 15 of 'toy/test' are not finite; lower its learning"):
+        evaluate(Diverged(problem(toy), TrainingOptions()), EpisodeSampler(toy.test, TASK, 0), 40)

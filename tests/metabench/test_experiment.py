@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import metabench
-from metabench.errors import UsageError
+from episodes import EpisodeSampler, FixedTask, load
+from metabench.errors import RunError, UsageError
+from metabench.evaluator import evaluate
+from metabench.learner import Problem
 from metabench.records import Banks, RunRecord, read_record
+from metabench.registry import get_learner
 from metabench.runs import load_run
 
 QUICK: dict[str, Any] = {"ways": 3, "shots": 2, "queries": 5, "episodes": 20, "validation_episodes": 4, "threads": 1}
@@ -73,16 +78,61 @@ def test_a_student_is_recorded_beside_its_teacher(tmp_path: Path) -> None:
     assert len(table) == 21
 
 
-def test_learners_meet_the_same_tasks(tmp_path: Path) -> None:
-    """The sampler's draw depends on nothing of the learner's; the embedding of one and the weights of another are."""
-    from episodes import EpisodeSampler, FixedTask, load
+@pytest.mark.parametrize("name", ["protonet", "distill"])
+def test_scores_are_of_the_test_tasks_and_of_the_kept_weights(name: str, tmp_path: Path) -> None:
+    """Every learner's tasks are those that the test images, the task and --test-seed give, whatever its seed."""
+    record = quick(name, tmp_path, seed=1, test_seed=3)
+    _, weights = load_run(tmp_path / record.id)
+    learner_class, test = get_learner(name), load("glyphs").test
+    options = learner_class.Options(**record.config.options)
+    learner = learner_class(Problem((1, 28, 28), record.dataset.classes.train, FixedTask(3, 2, 5)), options)
+    learner.load_state_dict(weights)
+    sampler = EpisodeSampler(test, FixedTask(3, 2, 5), seed=3)
+    table = pd.read_csv(tmp_path / record.id / "accuracies.csv")
+    for entrant, scored in {"learner": learner, **learner.companions()}.items():
+        assert table[entrant].to_numpy() == pytest.approx(evaluate(scored, sampler, 20), abs=1e-5)
+    assert record.score.accuracy == pytest.approx(table["learner"].mean())
 
-    task = FixedTask(3, 2, 5)
-    first, second = (EpisodeSampler(load("glyphs").test, task, 0).indices(range(20)) for _ in range(2))
-    assert np.array_equal(first.query, second.query)
-    one, other = quick("protonet", tmp_path), quick("maml", tmp_path)
-    assert one.dataset.fingerprints == other.dataset.fingerprints
-    assert one.config.test_seed == other.config.test_seed
+
+def test_which_tasks_test_a_learner_has_no_part_in_training_it(tmp_path: Path) -> None:
+    one, other = (quick("protonet", tmp_path, test_seed=seed) for seed in (0, 1))
+    assert one.training.curve == other.training.curve
+    assert one.score.accuracy != other.score.accuracy
+
+
+def test_the_record_says_who_looks_at_several_queries(tmp_path: Path) -> None:
+    options = {**OPTIONS["maml"], "transductive": True}
+    assert quick("maml", tmp_path, options=options).transductive
+    assert not quick("maml", tmp_path).transductive
+
+
+@pytest.mark.parametrize(
+    ("learner", "options", "message"),
+    [
+        ("protonet", {"train_ways": 5000}, "stage 'train': .* has 690 classes; training ways 5000 needs at least 5000"),
+        ("protonet", {"train_shots": 39}, "training shots 39 and training queries 5 need 44"),
+        ("finetune", {"batch_size": 10**6}, "stage 'pre-train': a batch of 1000000 images is not possible"),
+    ],
+)
+def test_training_that_is_not_possible_is_refused_first(
+    learner: str, options: dict[str, int], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        quick(learner, tmp_path, options=options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_control_c_while_testing_keeps_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("metabench.experiment.evaluate", interrupt)
+        with pytest.raises(RunError, match=r"interrupted; .* keeps it: the same command with --resume goes on"):
+            quick("protonet", tmp_path)
+    resumed, whole = quick("protonet", tmp_path, resume=True), quick("protonet", tmp_path / "whole")
+    assert resumed.score.accuracy == whole.score.accuracy
+    assert resumed.training.images == whole.training.images
 
 
 def test_trained_weights_are_kept_and_fit(tmp_path: Path) -> None:

@@ -161,6 +161,51 @@ def test_no_steps_is_no_training(toy: Dataset, tmp_path: Path) -> None:
     assert learner.count.item() == 0
 
 
+class Noisy(Scripted):
+    """Its steps depend on torch's generator, as dropout's do."""
+
+    def loss(self, batch: LabelledBatch) -> Tensor:
+        return -self.count * torch.rand(())
+
+
+def test_a_resumed_run_goes_on_with_the_same_random_numbers(toy: Dataset, tmp_path: Path) -> None:
+    whole, interrupted, resumed = (
+        Noisy(Problem((1, 28, 28), 8, TASK), Noisy.Options(steps=12, optimizer="sgd")) for _ in range(3)
+    )
+    torch.manual_seed(0)
+    train(whole, toy, plan(toy, tmp_path / "whole"))
+    torch.manual_seed(0)
+    interrupted.stages = Interrupting(interrupted, 5)  # type: ignore[method-assign]
+    with pytest.raises(RunError, match="interrupted at step 5"):
+        train(interrupted, toy, plan(toy, tmp_path))
+    torch.manual_seed(12345)
+    train(resumed, toy, plan(toy, tmp_path), torch.load(tmp_path / "checkpoint.pt", weights_only=True))
+    assert resumed.count.item() == whole.count.item()
+
+
+def test_the_students_stage_leaves_the_teachers_statistics_alone(toy: Dataset, tmp_path: Path) -> None:
+    learner = build("distill", toy, teacher_steps=0)
+    before = copy.deepcopy(learner.teacher.state_dict())
+    train(learner, toy, plan(toy, tmp_path))
+    assert all(torch.equal(value, before[name]) for name, value in learner.teacher.state_dict().items())
+
+
+@pytest.mark.parametrize(("weight_decay", "expected"), [(0.0, 1.9 + 2.71), (0.1, 1.9 + 2.349)])
+def test_sgd_is_nesterovs_with_momentum_and_weight_decay(
+    weight_decay: float, expected: float, toy: Dataset, tmp_path: Path
+) -> None:
+    """By hand, gradient g = -1 + decay * w, velocity v = 0.9 v + g, step g + 0.9 v, twice from w = 0 at rate 1."""
+    learner = scripted(toy, steps=2, optimizer="sgd", weight_decay=weight_decay, peak=10)
+    train(learner, toy, plan(toy, tmp_path))
+    assert learner.count.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_halving_schedule_halves_after_2000_steps(toy: Dataset, tmp_path: Path) -> None:
+    learner = scripted(toy, steps=2002, schedule="halving", peak=10**6)
+    train(learner, toy, plan(toy, tmp_path))
+    assert learner.count.item() == pytest.approx(2000 + 2 * 0.5, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [("constant", [1.0, 1.0, 1.0]), ("cosine", [1.0, 0.75, 0.25]), ("halving", [1.0, 1.0, 1.0])],
@@ -173,9 +218,13 @@ def test_schedules(schedule: str, expected: list[float], toy: Dataset, tmp_path:
 
 
 def test_mixed_precision_learns(toy: Dataset, tmp_path: Path) -> None:
-    learner = build("protonet", toy, steps=60)
+    learner, seen = build("protonet", toy, steps=60), set()
+    learner.backbone[0].register_forward_hook(
+        lambda module, images, features: seen.add(features.dtype) if module.training else None
+    )
     log = train(learner, toy, plan(toy, tmp_path, precision="bfloat16"))
     assert log.curve[-1]["loss"] < 0.5 * log.curve[0]["loss"]
+    assert seen == {torch.bfloat16}
     assert {value.dtype for value in learner.state_dict().values() if value.is_floating_point()} == {torch.float32}
 
 

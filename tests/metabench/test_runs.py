@@ -1,0 +1,98 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from metabench.config import RunConfig
+from metabench.errors import RunError, UsageError
+from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, save_tensors
+
+
+def config(folder: Path, **changes: object) -> RunConfig:
+    return RunConfig(output=folder, **changes)  # type: ignore[arg-type]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_no_two_runs_get_one_folder(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from metabench.config import RunConfig; from metabench.runs import *;"
+        "[print(claim_folder(RunConfig(output=Path(sys.argv[1]))).name) for _ in range(20)]"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    claimed = [name for process in processes for name in process.communicate(timeout=60)[0].split()]
+    assert len(set(claimed)) == 40
+    assert names(tmp_path) == sorted(claimed)
+
+
+def test_a_folder_has_one_process_at_a_time(tmp_path: Path) -> None:
+    with in_folder(tmp_path):
+        save_tensors(tmp_path / CHECKPOINT_FILE, {})
+        with pytest.raises(UsageError, match="another process is at work in"), in_folder(tmp_path):
+            pass
+    with in_folder(tmp_path):
+        pass
+    assert names(tmp_path) == [CHECKPOINT_FILE]
+
+
+def test_an_interruption_says_what_is_kept_and_leaves_no_empty_folder(tmp_path: Path) -> None:
+    empty, kept = tmp_path / "empty", tmp_path / "kept"
+    empty.mkdir()
+    kept.mkdir()
+    with pytest.raises(RunError, match="interrupted; nothing is kept"), in_folder(empty):
+        raise KeyboardInterrupt
+    with (
+        pytest.raises(RunError, match=r"interrupted; '.*checkpoint.pt' keeps it: .* --resume goes on"),
+        in_folder(kept),
+    ):
+        save_tensors(kept / CHECKPOINT_FILE, {})
+        raise KeyboardInterrupt
+    assert names(tmp_path) == ["kept"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", [1], {"a": 1}])
+def test_damaged_checkpoints_are_named(content: object, tmp_path: Path) -> None:
+    folder = claim_folder(config(tmp_path))
+    for name in (CHECKPOINT_FILE, "learner.pt"):
+        if isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        else:
+            torch.save(content, folder / name)
+    for read in (lambda: find_checkpoint(config(tmp_path), {}), lambda: load_run(folder)):
+        with pytest.raises(UsageError, match="is not a whole checkpoint of metabench") as error:
+            read()
+        assert "\n" not in str(error.value)
+
+
+def test_a_run_is_found_by_its_own_name_and_identity(tmp_path: Path) -> None:
+    other, first, second = (claim_folder(config(tmp_path, seed=seed)) for seed in (17, 1, 1))
+    (other / CHECKPOINT_FILE).write_bytes(b"broken, and none of this run's business")
+    for number, folder in enumerate((first, second)):
+        save_tensors(folder / CHECKPOINT_FILE, {"identity": {"data": number}})
+    assert find_checkpoint(config(tmp_path, seed=1), {"data": 0})[0] == first
+    assert find_checkpoint(config(tmp_path, seed=1), {"data": 1})[0] == second
+    with pytest.raises(UsageError, match="unfinished there: 2 of other settings or data"):
+        find_checkpoint(config(tmp_path, seed=1), {"data": 2})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits on files are POSIX's")
+def test_a_full_disk_is_one_line(tmp_path: Path, glyphs: object) -> None:
+    """A limit on the size of files stands for the disk: the checkpoint does not fit."""
+    import resource
+
+    options = ["--steps=10", "--backbone=conv4:8", "--episodes=10", "--validation-episodes=2", "--threads=1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "metabench.cli", "run", *options, "--output", str(tmp_path)],
+        **{"capture_output": True, "text": True, "env": os.environ},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("metabench: cannot write '")
+    assert done.stderr.count("\n") == 1
+    assert names(tmp_path) == []
