@@ -92,7 +92,7 @@ class MAML(Learner):
         transductive: bool = option(False, "normalise queries by their own batch statistics")
 
     presets: ClassVar = {
-        "glyphs": {"steps": 500, **OMNIGLOT},
+        "glyphs": {"steps": 350, **OMNIGLOT},
         "omniglot": {"steps": 3000, "meta_batch": 16, **OMNIGLOT},
     }
 
