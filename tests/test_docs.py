@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-RESULTS = PROJECT / "results"
+RESULTS = PROJECT / "results" / "reference"
 SHELL = [line for block in re.findall(r"```bash\n(.*?)```", README + CONTRIBUTING, re.S) for line in block.splitlines()]
 CALLS = [call for line in SHELL for call in line.split("&&") if call.strip().startswith("metabench ")]
 
@@ -81,6 +81,6 @@ def test_readmes_figures_are_the_leaderboards() -> None:
 
 
 def test_results_names_every_record() -> None:
-    page = (RESULTS / "README.md").read_text(encoding="utf-8")
+    page = (RESULTS.parent / "README.md").read_text(encoding="utf-8")
     for path in RESULTS.glob("*/record.json"):
         assert f"`{path.parent.name}`" in page, path.parent.name

@@ -166,7 +166,7 @@ def _channels(images: Tensor, channels: int) -> Tensor:
 
 
 def _stamp(root: Path) -> str:
-    """Changes whenever the files do, without reading them: their names, sizes and times of change."""
+    """Another for other files, without reading them: places, sizes and times of change of the zips or folders."""
     paths = [root / part if (root / part).is_dir() else root / f"{part}.zip" for part in PARTS]
     facts = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
