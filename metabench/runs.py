@@ -49,6 +49,13 @@ def claim_folder(config: RunConfig) -> Path:
     raise AssertionError("there is always a next name")
 
 
+def kept(checkpoint: Path) -> str:
+    """What a run that stops leaves behind, and how to go on: the end of its error."""
+    if not checkpoint.exists():
+        return "nothing is kept, as there is no checkpoint yet"
+    return f"'{checkpoint}' keeps it: the same command with --resume goes on"
+
+
 @contextmanager
 def in_folder(folder: Path) -> Iterator[None]:
     """Within it the run has its folder to itself, and what goes wrong is a RunError that says what is kept.
@@ -65,17 +72,12 @@ def in_folder(folder: Path) -> Iterator[None]:
     except Timeout:
         raise UsageError(f"another process is at work in '{folder}'; wait for it, or run without --resume") from None
 
-    def kept() -> str:
-        if not checkpoint.exists():
-            return "nothing is kept, as there is no checkpoint yet"
-        return f"'{checkpoint}' keeps it: the same command with --resume goes on"
-
     try:
         yield
     except KeyboardInterrupt:
-        raise RunError(f"interrupted; {kept()}") from None
+        raise RunError(f"interrupted; {kept(checkpoint)}") from None
     except DataError as error:
-        raise RunError(f"{error}; {kept()}") from None
+        raise RunError(f"{error}; {kept(checkpoint)}") from None
     except torch.OutOfMemoryError:
         raise RunError("the GPU's memory is too small; choose a smaller backbone or batch, or --device cpu") from None
     finally:

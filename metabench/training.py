@@ -24,7 +24,7 @@ from episodes.sampler import EpisodeSampler
 from metabench.errors import RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Learner, Stage, TrainingOptions
-from metabench.runs import save_tensors
+from metabench.runs import kept, save_tensors
 
 VALIDATIONS = 10  # a stage
 
@@ -142,7 +142,7 @@ class _StageRun:
                     self._save()
                     raise RunError(
                         f"interrupted at step {self.step} of {steps} of stage '{self.stage.name}'; "
-                        f"'{self.plan.checkpoint}' keeps it: the same command with --resume goes on"
+                        f"{kept(self.plan.checkpoint)}"
                     )
         if self.best_weights is not None:
             self.learner.load_state_dict(self.best_weights)
