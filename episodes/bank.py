@@ -86,6 +86,14 @@ class ImageBank:
         return np.concatenate([[0], np.cumsum(self.class_sizes)[:-1]]).astype(np.int64)
 
     @cached_property
+    def group_members(self) -> dict[str, list[int]]:
+        """The numbers of the classes of each group, groups in the order of their first class."""
+        members: dict[str, list[int]] = {}
+        for number, group in enumerate(self.groups):
+            members.setdefault(group, []).append(number)
+        return members
+
+    @cached_property
     def labels(self) -> Tensor:
         """The class of every image, `[M]` int64."""
         return torch.repeat_interleave(torch.arange(self.classes), torch.tensor(self.class_sizes))

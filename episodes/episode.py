@@ -1,22 +1,49 @@
-"""EpisodeBatch: several episodes as tensors."""
+"""EpisodeBatch and EpisodeIndices: several episodes as tensors, and as the numbers of their images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class EpisodeBatch:
-    """B episodes of N ways, K shots and q queries a class; Q = N * q.
+class EpisodeIndices:
+    """Which images B episodes of N ways draw, S for support, Q to be classified, U without label.
 
     Attributes:
-        support: `[B, N*K, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them.
-        support_labels: `[B, N*K]` int64 in 0..N-1.
+        classes: `[B, N]` int64, numbers of classes in the bank; label n of an episode means its nth class.
+        support: `[B, S]` int64, numbers of images in the bank, class by class.
+        support_labels: `[B, S]` int64 in 0..N-1; they may be wrong where the task has label noise.
+        query: `[B, Q]` int64, none of them in `support`.
+        query_labels: `[B, Q]` int64 in 0..N-1.
+        unlabelled: `[B, U]` int64, in neither of the two; of the N classes and of any distractors.
+    """
+
+    classes: NDArray[np.int64]
+    support: NDArray[np.int64]
+    support_labels: NDArray[np.int64]
+    query: NDArray[np.int64]
+    query_labels: NDArray[np.int64]
+    unlabelled: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeBatch:
+    """B episodes of N ways, S labelled images and Q to be classified; a fixed task has S = N * K and Q = N * q.
+
+    Attributes:
+        support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them.
+        support_labels: `[B, S]` int64 in 0..N-1.
         query: `[B, Q, C, H, W]` images, likewise.
         query_labels: `[B, Q]` int64 in 0..N-1; what `classify` must not look at.
         ways: N.
+        unlabelled: `[B, U, C, H, W]` images without labels, for semi-supervised tasks; None where there are none.
     """
 
     support: Tensor
@@ -24,13 +51,15 @@ class EpisodeBatch:
     query: Tensor
     query_labels: Tensor
     ways: int
+    unlabelled: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.support)
 
     def to_float(self) -> EpisodeBatch:
         """The same episodes with images as float32 in [0, 1]."""
-        return replace(self, support=to_float(self.support), query=to_float(self.query))
+        unlabelled = None if self.unlabelled is None else to_float(self.unlabelled)
+        return replace(self, support=to_float(self.support), query=to_float(self.query), unlabelled=unlabelled)
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -1,10 +1,9 @@
-"""EpisodeSampler: (bank, task, seed) -> episodes, by number."""
+"""EpisodeSampler: (bank, task, seed) -> episodes, by number; and EpisodeList: episodes that are given."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -12,36 +11,63 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.bank import ImageBank
-from episodes.episode import EpisodeBatch
-from episodes.task import FixedTask
+from episodes.draw import Uniforms
+from episodes.episode import EpisodeBatch, EpisodeIndices
+from episodes.errors import DataError
+from episodes.task import Task
 
 
-@dataclass(frozen=True, eq=False)
-class EpisodeIndices:
-    """Which images B episodes draw: indices into the bank.
+class EpisodeSource:
+    """Episodes of a bank by number, as indices and as tensors.
 
-    Attributes:
-        classes: `[B, N]` int64.
-        support: `[B, N, K]` int64, image numbers.
-        query: `[B, N, q]` int64, image numbers; none of them in `support`.
+    Args:
+        bank: where from.
+        device: where the images are kept, gathered and returned.
     """
 
-    classes: NDArray[np.int64]
-    support: NDArray[np.int64]
-    query: NDArray[np.int64]
+    def __init__(self, bank: ImageBank, device: torch.device | str) -> None:
+        self.bank = bank
+        self.images = bank.images.to(device)
+
+    @property
+    def one_shape(self) -> bool:
+        """Whether all episodes have as many classes and images, so that several make a batch."""
+        raise NotImplementedError
+
+    def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
+        """The episodes of the given numbers (each at least 0), as indices into the bank."""
+        raise NotImplementedError
+
+    def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
+        """The episodes of the given numbers as uint8 tensors on the source's device, class by class in order."""
+        drawn = self.indices(numbers)
+        return EpisodeBatch(
+            self._gather(drawn.support),
+            self._labels(drawn.support_labels),
+            self._gather(drawn.query),
+            self._labels(drawn.query_labels),
+            drawn.classes.shape[1],
+            self._gather(drawn.unlabelled) if drawn.unlabelled.size else None,
+        )
+
+    def _gather(self, indices: NDArray[np.int64]) -> Tensor:
+        rows = torch.from_numpy(indices.reshape(-1)).to(self.images.device)
+        return self.images.index_select(0, rows).view(*indices.shape, *self.bank.image_shape)
+
+    def _labels(self, labels: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(labels.copy()).to(self.images.device)
 
 
-class EpisodeSampler:
+class EpisodeSampler(EpisodeSource):
     """Draws episodes at random; episode i is a pure function of (bank fingerprint, task, seed, i).
 
     Neither the batch size, nor the device, nor what was drawn before has a part in it: each episode reads its
     numbers from its own block of a counter-based generator (Philox, Salmon et al. 2011), so any episode can be
-    drawn at any time, and every learner meets the same tasks. Classes and images are drawn without replacement
-    within an episode, uniformly.
+    drawn at any time, and every learner meets the same tasks.
 
     Args:
         bank: where from.
-        task: how many.
+        task: how many, and which go together.
         seed: which sequence of episodes.
         device: where the images are kept, gathered and returned.
 
@@ -49,43 +75,20 @@ class EpisodeSampler:
         DataError: if the bank has too few classes or images for the task.
     """
 
-    def __init__(self, bank: ImageBank, task: FixedTask, seed: int, device: torch.device | str = "cpu") -> None:
+    def __init__(self, bank: ImageBank, task: Task, seed: int, device: torch.device | str = "cpu") -> None:
         task.check(bank)
-        self.bank = bank
+        super().__init__(bank, device)
         self.task = task
-        self.images = bank.images.to(device)
         key = hashlib.sha256(repr((bank.fingerprint, task, seed)).encode()).digest()[:16]
         self._key = int.from_bytes(key, "little")
-        self._sizes = np.asarray(bank.class_sizes, dtype=np.int64)
-        labels = torch.arange(task.ways, device=self.images.device)
-        self._support_labels = labels.repeat_interleave(task.shots)
-        self._query_labels = labels.repeat_interleave(task.queries)
+
+    @property
+    def one_shape(self) -> bool:
+        return self.task.one_shape
 
     def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
-        """The episodes of the given numbers (each at least 0), as indices into the bank."""
-        task = self.task
-        drawn = task.shots + task.queries
-        uniform = self._uniform(np.fromiter(numbers, dtype=np.int64), task.ways * (1 + drawn))
-        episodes = len(uniform)
-        classes = _draw(uniform[:, : task.ways], np.full(episodes, self.bank.classes))
-        within = _draw(uniform[:, task.ways :].reshape(-1, drawn), self._sizes[classes.ravel()])
-        images = self.bank.class_starts[classes][..., None] + within.reshape(episodes, task.ways, drawn)
-        return EpisodeIndices(classes, images[..., : task.shots], images[..., task.shots :])
-
-    def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
-        """The episodes of the given numbers as uint8 tensors on the sampler's device, class by class in order."""
-        indices = self.indices(numbers)
-        support_labels, query_labels = self.labels(len(indices.classes))
-        support, query = self._gather(indices.support), self._gather(indices.query)
-        return EpisodeBatch(support, support_labels, query, query_labels, self.task.ways)
-
-    def labels(self, episodes: int) -> tuple[Tensor, Tensor]:
-        """Support labels `[episodes, N*K]` and query labels `[episodes, N*q]`, the same in every episode."""
-        return self._support_labels.expand(episodes, -1), self._query_labels.expand(episodes, -1)
-
-    def _gather(self, indices: NDArray[np.int64]) -> Tensor:
-        rows = torch.from_numpy(indices.reshape(-1)).to(self.images.device)
-        return self.images.index_select(0, rows).view(len(indices), -1, *self.bank.image_shape)
+        uniform = self._uniform(np.fromiter(numbers, dtype=np.int64), self.task.numbers(self.bank))
+        return self.task.draw(self.bank, Uniforms(uniform))
 
     def _uniform(self, numbers: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         """`[episodes, count]` doubles in [0, 1): episode i owns the generator's counters from `i * blocks`.
@@ -102,20 +105,45 @@ class EpisodeSampler:
         return np.asarray((words >> np.uint64(11)) * 2.0**-53)
 
 
-def _draw(uniform: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each row r, distinct integers below `sizes[r]`: the first steps of a Fisher-Yates shuffle.
+class EpisodeList(EpisodeSource):
+    """Episodes that were drawn before: read from a file, or published with a dataset.
 
-    `uniform` is `[rows, draws]` in [0, 1); the result has its shape. Each row's items are in random order.
+    Args:
+        bank: whose images they number.
+        episodes: one `EpisodeIndices` of B = 1 an episode.
+        device: where the images are kept, gathered and returned.
+
+    Raises:
+        DataError: if there are none.
     """
-    rows, draws = uniform.shape
-    most = int(sizes.max(initial=0))
-    steps = np.arange(draws)[:, None]
-    chosen = steps + (uniform.T * (sizes - steps)).astype(np.int64)
-    places = chosen * rows + np.arange(rows)  # in the flat deck, whose columns are the rows' items: it is read by steps
-    flat = np.repeat(np.arange(most), rows)
-    deck = flat.reshape(most, rows)
-    for step in range(draws):
-        items = flat.take(places[step])
-        flat[places[step]] = deck[step]
-        deck[step] = items
-    return deck[:draws].T
+
+    def __init__(self, bank: ImageBank, episodes: Sequence[EpisodeIndices], device: torch.device | str = "cpu") -> None:
+        super().__init__(bank, device)
+        if not episodes:
+            raise DataError(f"there are no tasks in the list for '{bank.name}'; give at least one")
+        self.episodes = episodes
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    @property
+    def one_shape(self) -> bool:
+        shapes = {tuple(part.shape for part in vars(episode).values()) for episode in self.episodes}
+        return len(shapes) == 1
+
+    def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
+        return stack([self.episodes[number] for number in numbers])
+
+
+def stack(episodes: Sequence[EpisodeIndices]) -> EpisodeIndices:
+    """Several episodes as one.
+
+    Raises:
+        DataError: if they differ in their numbers of classes or images.
+    """
+    try:
+        return EpisodeIndices(
+            *(np.concatenate(parts) for parts in zip(*(vars(e).values() for e in episodes), strict=True))
+        )
+    except ValueError:
+        raise DataError("episodes of different sizes do not make one batch; draw them one at a time") from None

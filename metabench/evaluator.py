@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from episodes.episode import to_float
-from episodes.sampler import EpisodeSampler
+from episodes.sampler import EpisodeSource
 from metabench.errors import RunError
 from metabench.learner import EmbeddingLearner, Learner
 
@@ -21,7 +21,7 @@ IMAGES_AT_ONCE = 512
 
 
 def evaluate(
-    learner: Learner, sampler: EpisodeSampler, episodes: int, progress: str | None = None
+    learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None
 ) -> NDArray[np.float64]:
     """The fraction of queries answered rightly in each of the episodes 0 to `episodes` - 1, `[episodes]` float64.
 
@@ -39,7 +39,7 @@ def evaluate(
     learner.eval()
     correct = []
     with torch.no_grad(), tqdm(total=episodes, desc=progress, unit="task", disable=None if progress else True) as bar:
-        for numbers in _chunks(episodes, EPISODES_AT_ONCE):
+        for numbers in _chunks(episodes, EPISODES_AT_ONCE if sampler.one_shape else 1):
             logits, labels = logits_of(numbers)
             if not torch.isfinite(logits).all():
                 raise RunError(
@@ -52,7 +52,7 @@ def evaluate(
     return torch.cat(correct).numpy()
 
 
-def classify_latency(learner: Learner, sampler: EpisodeSampler, repeats: int = 20) -> float:
+def classify_latency(learner: Learner, sampler: EpisodeSource, repeats: int = 20) -> float:
     """Median milliseconds to adapt to one task and answer its queries, measured over `repeats` tasks."""
     was_training = learner.training
     learner.eval()
@@ -72,7 +72,7 @@ def classify_latency(learner: Learner, sampler: EpisodeSampler, repeats: int = 2
 class _Direct:
     """Answers by `Learner.classify`."""
 
-    def __init__(self, learner: Learner, sampler: EpisodeSampler) -> None:
+    def __init__(self, learner: Learner, sampler: EpisodeSource) -> None:
         self.learner, self.sampler = learner, sampler
 
     def __call__(self, numbers: range) -> tuple[Tensor, Tensor]:
@@ -83,26 +83,25 @@ class _Direct:
 class _Embedded:
     """Answers on features, after embedding each image that occurs in any of the episodes once."""
 
-    def __init__(self, learner: EmbeddingLearner, sampler: EpisodeSampler, episodes: int) -> None:
+    def __init__(self, learner: EmbeddingLearner, sampler: EpisodeSource, episodes: int) -> None:
         self.learner, self.sampler, self.episodes = learner, sampler, episodes
         self.features: Tensor | None = None
 
     def __call__(self, numbers: range) -> tuple[Tensor, Tensor]:
         if self.features is None:
             self.features = self._embed_all()
-        drawn = self.sampler.indices(numbers)
-        support, query = (
-            self.features[torch.from_numpy(part.reshape(len(numbers), -1)).to(self.features.device)]
-            for part in (drawn.support, drawn.query)
+        drawn, device = self.sampler.indices(numbers), self.features.device
+        support, query = (self.features[torch.from_numpy(part).to(device)] for part in (drawn.support, drawn.query))
+        support_labels, query_labels = (
+            torch.from_numpy(part.copy()).to(device) for part in (drawn.support_labels, drawn.query_labels)
         )
-        support_labels, query_labels = self.sampler.labels(len(numbers))
-        return self.learner.classify_features(support, support_labels, query, self.sampler.task.ways), query_labels
+        return self.learner.classify_features(support, support_labels, query, drawn.classes.shape[1]), query_labels
 
     def _embed_all(self) -> Tensor:
         """`[M, D]`: the features of every image drawn; zeros for the others."""
         images = self.sampler.images
         drawn = np.zeros(len(images), dtype=bool)
-        for numbers in _chunks(self.episodes, 1024):
+        for numbers in _chunks(self.episodes, 1024 if self.sampler.one_shape else 1):
             indices = self.sampler.indices(numbers)
             drawn[indices.support.ravel()] = drawn[indices.query.ravel()] = True
         rows = torch.from_numpy(np.flatnonzero(drawn)).to(images.device)
@@ -113,7 +112,7 @@ class _Embedded:
         return table
 
 
-def _predictor(learner: Learner, sampler: EpisodeSampler, episodes: int) -> _Direct | _Embedded:
+def _predictor(learner: Learner, sampler: EpisodeSource, episodes: int) -> _Direct | _Embedded:
     if isinstance(learner, EmbeddingLearner) and learner.frozen_embedding:
         return _Embedded(learner, sampler, episodes)
     return _Direct(learner, sampler)

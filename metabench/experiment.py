@@ -126,7 +126,7 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
         batch = sampler.batch([episode]).to_float()
         with torch.no_grad():
             answers = learner.eval().classify(batch).argmax(2)
-        predictions = answers.view(config.ways, config.queries).numpy()
+        predictions = answers[0].numpy()
         title += f", {config.learner}: {float((answers == batch.query_labels).float().mean()):.0%} right"
     draw_episode(dataset.test, sampler.indices([episode]), path, predictions, title)
 

@@ -12,22 +12,23 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from episodes.bank import ImageBank
-from episodes.sampler import EpisodeIndices
+from episodes.episode import EpisodeIndices
 from metabench.errors import UsageError
 
 RIGHT, WRONG = "#1a7f37", "#c4290a"
+MOST = 20  # images of a class that are drawn in support and in queries; a row of more is too small to see
 
 
 def draw_episode(
     bank: ImageBank, episode: EpisodeIndices, path: Path, predictions: NDArray[np.int64] | None = None, title: str = ""
 ) -> None:
-    """Draw one task: a row a class, its support on the left and its queries on the right.
+    """Draw one task: a row a class, its support on the left and its queries on the right, unlabelled images below.
 
     Args:
         bank: where the episode's images are.
         episode: of B = 1.
         path: the picture's file; its ending chooses the format (png, pdf, svg).
-        predictions: the class (0..N-1) that a learner gives each query, `[N, q]`: a wrong one is framed in red
+        predictions: the class (0..N-1) that a learner gives each query, `[Q]`: a wrong one is framed in red
             with a cross and the number of the class it was taken for, a right one has a green frame.
         title: a line above.
 
@@ -36,40 +37,67 @@ def draw_episode(
     """
     if not path.suffix:
         raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
-    classes, support, query = episode.classes[0], episode.support[0], episode.query[0]
-    ways, shots, queries = len(classes), support.shape[1], query.shape[1]
-    columns = shots + queries
-    labels = [f"{row + 1}  {_short(bank.class_names[number])}" for row, number in enumerate(classes)]
-    margin = 0.4 + 0.075 * max(len(label) for label in labels)
-    width, height = margin + 0.5 * columns + 0.4, 0.9 + 0.55 * ways
-    figure = Figure(figsize=(width, height), dpi=150)
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(
-        ways,
-        columns + 1,
-        width_ratios=[1.0] * shots + [0.4] + [1.0] * queries,
-        left=margin / width,
-        right=1 - 0.1 / width,
-        top=1 - 0.7 / height,
-        bottom=0.1 / height,
-        wspace=0.12,
-        hspace=0.12,
+    ways = episode.classes.shape[1]
+    support, queries = (
+        [np.flatnonzero(labels[0] == label)[:MOST] for label in range(ways)]
+        for labels in (episode.support_labels, episode.query_labels)
     )
+    left = max(map(len, support))
+    columns = left + max(map(len, queries))
+    pool = episode.unlabelled[0]
+    names = [f"{row + 1}  {_short(bank.class_names[number])}" for row, number in enumerate(episode.classes[0])]
+    sheet = _Sheet(bank, [*names, *["unlabelled"][: len(pool)]], ways + -(-len(pool) // columns), columns, left)
     for row in range(ways):
-        for column, number in enumerate([*support[row], *query[row]]):
-            axes = figure.add_subplot(grid[row, column + (column >= shots)])
-            _draw_image(axes, bank, int(number))
-            if column == 0:
-                axes.set_ylabel(labels[row], rotation=0, ha="right", va="center", fontsize=8)
-            if column >= shots and predictions is not None:
-                _mark(axes, int(predictions[row, column - shots]), row)
-            if row == 0 and column in (0, shots):
-                axes.set_title("support" if column == 0 else "queries", fontsize=9, loc="left")
-    figure.suptitle(title, fontsize=9, x=0.1 / width, ha="left", y=1 - 0.08 / height, va="top")
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot write the picture '{path}': {error}") from None
+        for column, place in enumerate(support[row]):
+            axes = sheet.place(row, column, int(episode.support[0, place]))
+            if row == 0 and column == 0:
+                axes.set_title("support", fontsize=9, loc="left")
+        for column, place in enumerate(queries[row], start=left):
+            axes = sheet.place(row, column, int(episode.query[0, place]))
+            if predictions is not None:
+                _mark(axes, int(predictions[place]), row)
+            if row == 0 and column == left:
+                axes.set_title("queries", fontsize=9, loc="left")
+    for place, number in enumerate(pool):
+        sheet.place(ways + place // columns, place % columns, int(number))
+    sheet.save(path, title)
+
+
+class _Sheet:
+    """A figure of rows and columns of a bank's images, with a gap after the columns on the left."""
+
+    def __init__(self, bank: ImageBank, names: list[str], rows: int, columns: int, left: int) -> None:
+        self.bank, self.names, self.left = bank, names, left
+        self.margin = 0.4 + 0.075 * max(len(name) for name in names)
+        self.width, self.height = self.margin + 0.5 * columns + 0.4, 0.9 + 0.55 * rows
+        self.figure = Figure(figsize=(self.width, self.height), dpi=150)
+        FigureCanvasAgg(self.figure)
+        self.grid = self.figure.add_gridspec(
+            rows,
+            columns + 1,
+            width_ratios=[1.0] * left + [0.4] + [1.0] * (columns - left),
+            left=self.margin / self.width,
+            right=1 - 0.1 / self.width,
+            top=1 - 0.7 / self.height,
+            bottom=0.1 / self.height,
+            wspace=0.12,
+            hspace=0.12,
+        )
+
+    def place(self, row: int, column: int, number: int) -> Axes:
+        axes = self.figure.add_subplot(self.grid[row, column + (column >= self.left)])
+        _draw_image(axes, self.bank, number)
+        if column == 0 and row < len(self.names):
+            axes.set_ylabel(self.names[row], rotation=0, ha="right", va="center", fontsize=8)
+        return axes
+
+    def save(self, path: Path, title: str) -> None:
+        place = {"x": 0.1 / self.width, "y": 1 - 0.08 / self.height}
+        self.figure.suptitle(title, fontsize=9, ha="left", va="top", **place)
+        try:
+            self.figure.savefig(path)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot write the picture '{path}': {error}") from None
 
 
 def _draw_image(axes: Axes, bank: ImageBank, number: int) -> None:

@@ -7,15 +7,8 @@ import torch
 from scipy import stats
 
 from episodes import DataError, EpisodeSampler, FixedTask, ImageBank
-from episodes.sampler import EpisodeIndices
-
-
-def numbered_bank(sizes: tuple[int, ...] = (5, 7, 6, 9)) -> ImageBank:
-    """Every image's one pixel is its number in the bank."""
-    images = torch.arange(sum(sizes), dtype=torch.uint8).view(-1, 1, 1, 1)
-    names = tuple(f"class{number}" for number in range(len(sizes)))
-    return ImageBank("numbered", images, names, sizes, names)
-
+from episodes.episode import EpisodeIndices
+from tests.episodes.banks import numbered_bank
 
 TASK = FixedTask(ways=3, shots=2, queries=3)
 
@@ -58,7 +51,7 @@ def test_the_episodes_that_version_0_1_drew_are_drawn_for_ever() -> None:
     """Records and frozen tasks rest on it: a change here makes old results incomparable."""
     drawn = EpisodeSampler(numbered_bank(), TASK, seed=0).indices([0, 12345])
     assert drawn.classes.tolist() == [[2, 0, 3], [3, 2, 0]]
-    assert drawn.support.tolist() == [[[16, 14], [1, 4], [21, 23]], [[26, 21], [12, 13], [2, 3]]]
+    assert drawn.support.tolist() == [[16, 14, 1, 4, 21, 23], [26, 21, 12, 13, 2, 3]]
 
 
 @pytest.mark.parametrize("change", ["seed", "task", "bank"])
@@ -75,10 +68,11 @@ def test_seed_task_and_bank_each_change_the_draw(change: str) -> None:
 def test_support_and_query_are_distinct_images_of_their_class() -> None:
     bank = numbered_bank()
     drawn = EpisodeSampler(bank, TASK, seed=0).indices(range(500))
-    images = np.concatenate([drawn.support, drawn.query], axis=2)
-    assert all(len(set(row)) == len(row) for row in images.reshape(500, -1))
+    images = np.concatenate([drawn.support, drawn.query], axis=1)
+    labels = np.concatenate([drawn.support_labels, drawn.query_labels], axis=1)
+    assert all(len(set(row)) == len(row) for row in images)
     assert all(len(set(row)) == TASK.ways for row in drawn.classes)
-    assert np.array_equal(bank.labels.numpy()[images], np.broadcast_to(drawn.classes[..., None], images.shape))
+    assert np.array_equal(bank.labels.numpy()[images], np.take_along_axis(drawn.classes, labels, 1))
 
 
 def test_batches_hold_the_images_and_labels_of_the_indices() -> None:
@@ -86,8 +80,8 @@ def test_batches_hold_the_images_and_labels_of_the_indices() -> None:
     drawn, batch = sampler.indices([3, 9]), sampler.batch([3, 9])
     assert batch.support.dtype == torch.uint8
     assert batch.support.shape == (2, 6, 1, 1, 1)
-    assert batch.support.flatten(1).tolist() == drawn.support.reshape(2, -1).tolist()
-    assert batch.query.flatten(1).tolist() == drawn.query.reshape(2, -1).tolist()
+    assert batch.support.flatten(1).tolist() == drawn.support.tolist()
+    assert batch.query.flatten(1).tolist() == drawn.query.tolist()
     assert batch.support_labels.tolist() == [[0, 0, 1, 1, 2, 2]] * 2
     assert batch.query_labels.tolist() == [[0, 0, 0, 1, 1, 1, 2, 2, 2]] * 2
     assert batch.to_float().query.max() <= 1
@@ -103,7 +97,8 @@ def test_classes_and_images_are_drawn_uniformly() -> None:
     assert stats.chisquare(pairs[pairs > 0]).pvalue > 1e-3
     assert np.count_nonzero(pairs) == 12
     for number in range(4):
-        support = drawn.support[drawn.classes == number] - bank.class_starts[number]
+        of_class = drawn.support.reshape(-1, TASK.ways, TASK.shots)[drawn.classes == number]
+        support = of_class - bank.class_starts[number]
         for place in range(TASK.shots):
             counts = np.bincount(support[:, place], minlength=bank.class_sizes[number])
             assert stats.chisquare(counts).pvalue > 1e-3
@@ -111,7 +106,7 @@ def test_classes_and_images_are_drawn_uniformly() -> None:
 
 def test_whole_class_can_be_drawn() -> None:
     drawn = EpisodeSampler(numbered_bank((5, 5, 5)), TASK, seed=0).indices([0])
-    assert sorted(np.concatenate([drawn.support, drawn.query], 2).ravel()) == list(range(15))
+    assert sorted(np.concatenate([drawn.support, drawn.query], 1).ravel()) == list(range(15))
 
 
 def test_a_bank_too_small_for_the_task_is_refused() -> None:

@@ -1,0 +1,56 @@
+"""Random draws from uniform numbers, so that they are the same with any version of any generator."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Uniforms:
+    """The numbers in [0, 1) that episodes may use, `[episodes, count]`, handed out column by column."""
+
+    def __init__(self, numbers: NDArray[np.float64]) -> None:
+        self.numbers = numbers
+        self._used = 0
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, count: int) -> NDArray[np.float64]:
+        """The next `count` numbers of each episode, `[episodes, count]`."""
+        self._used += count
+        return self.numbers[:, self._used - count : self._used]
+
+
+def distinct(uniform: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each row r, distinct integers below `sizes[r]`: the first steps of a Fisher-Yates shuffle.
+
+    `uniform` is `[rows, draws]` in [0, 1), no size below `draws`; the result has its shape. Each row's items are in
+    random order.
+    """
+    rows, draws = uniform.shape
+    most = int(sizes.max(initial=0))
+    steps = np.arange(draws)[:, None]
+    chosen = steps + (uniform.T * (sizes - steps)).astype(np.int64)
+    places = chosen * rows + np.arange(rows)  # in the flat deck, whose columns are the rows' items: it is read by steps
+    flat = np.repeat(np.arange(most), rows)
+    deck = flat.reshape(most, rows)
+    for step in range(draws):
+        items = flat.take(places[step])
+        flat[places[step]] = deck[step]
+        deck[step] = items
+    return deck[:draws].T
+
+
+def below(uniform: NDArray[np.float64], sizes: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """Integers below `sizes`, one for each number, each equally likely."""
+    return (uniform * sizes).astype(np.int64)
+
+
+def by_weight(uniform: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each row a column of `weights` `[rows, columns]`, as likely as its weight; `uniform` is `[rows]`.
+
+    A column of weight 0 is never drawn; some column of each row must weigh more.
+    """
+    cumulative = np.cumsum(weights, axis=1)
+    return np.asarray((cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(1))
