@@ -80,6 +80,7 @@ class MAML(Learner):
     """
 
     label_equivariant = False
+    fixed_ways = True
 
     @dataclass(frozen=True)
     class Options(TrainingOptions):

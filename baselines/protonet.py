@@ -36,12 +36,29 @@ def squared_distances(query: Tensor, centres: Tensor) -> Tensor:
     return (query.unsqueeze(2) - centres.unsqueeze(1)).square().sum(3)
 
 
+def refined(centres: Tensor, support: Tensor, labels: Tensor, unlabelled: Tensor) -> Tensor:
+    """One step of soft k-means, `[B, N, D]` (Ren et al. 2018, equation 2).
+
+    Args:
+        centres: `[B, N, D]`.
+        support: `[B, S, D]`, whose `labels` `[B, S]` stay as they are.
+        unlabelled: `[B, U, D]`, each shared among the classes by a softmax over negative squared distances.
+    """
+    known = F.one_hot(labels, centres.shape[1]).to(support.dtype)
+    shares = torch.softmax(-squared_distances(unlabelled, centres), dim=2)
+    weights = torch.cat([known, shares], dim=1).transpose(1, 2)
+    return weights @ torch.cat([support, unlabelled], dim=1) / weights.sum(2, keepdim=True)
+
+
 class ProtoNet(EmbeddingLearner):
     """Classify by the nearest class mean in a learned embedding, by squared Euclidean distance.
 
     Snell et al. 2017: prototypes (equation 1), softmax over negative distances (equation 2), episodes of more ways
     than at test (section 3.1). Differs from the paper: the learning rate follows a cosine by default
     (`schedule=halving` is the paper's).
+
+    With `refine_steps`, prototypes move to the unlabelled images of a task by soft k-means, in training too (Ren et al.
+    2018, section 3.1, equation 2).
     """
 
     @dataclass(frozen=True)
@@ -51,6 +68,7 @@ class ProtoNet(EmbeddingLearner):
         )
         train_shots: Count | None = option(None, "support images a class in training; default as in the test task")
         train_queries: Count = option(5, "query images a class in training")
+        refine_steps: Annotated[int, Field(ge=0)] = option(0, "steps of soft k-means on a task's unlabelled images")
 
     presets: ClassVar = {
         "glyphs": {"steps": 800},
@@ -60,6 +78,7 @@ class ProtoNet(EmbeddingLearner):
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)
         self.options = options
+        self.semi_supervised = options.refine_steps > 0
         self.backbone = build_backbone(options.backbone, problem.image_shape)
 
     def stages(self) -> Sequence[Stage]:
@@ -68,6 +87,8 @@ class ProtoNet(EmbeddingLearner):
             options.train_ways or min(20, problem.train_classes),
             options.train_shots or problem.task.shots,
             options.train_queries,
+            unlabelled=problem.task.unlabelled if self.semi_supervised else 0,
+            distractors=problem.task.distractors if self.semi_supervised else 0,
         )
         return [Stage("train", Episodes(task), self.loss, self, options)]
 
@@ -79,5 +100,11 @@ class ProtoNet(EmbeddingLearner):
         # In mixed precision too: distances need more digits than bfloat16 has.
         return features.to(torch.promote_types(features.dtype, torch.float32))
 
-    def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        return -squared_distances(query, prototypes(support, support_labels, ways))
+    def classify_features(
+        self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int, unlabelled: Tensor | None = None
+    ) -> Tensor:
+        centres = prototypes(support, support_labels, ways)
+        if unlabelled is not None:
+            for _ in range(self.options.refine_steps):
+                centres = refined(centres, support, support_labels, unlabelled)
+        return -squared_distances(query, centres)

@@ -4,16 +4,21 @@ from episodes.bank import ImageBank
 from episodes.datasets import DataOptions, Dataset, load
 from episodes.episode import EpisodeBatch
 from episodes.errors import DataError
-from episodes.sampler import EpisodeSampler
+from episodes.named_task import NamedTask
+from episodes.sampler import EpisodeList, EpisodeSampler
 from episodes.task import FixedTask
+from episodes.variable_task import VariableTask
 
 __all__ = [
     "DataError",
     "DataOptions",
     "Dataset",
     "EpisodeBatch",
+    "EpisodeList",
     "EpisodeSampler",
     "FixedTask",
     "ImageBank",
+    "NamedTask",
+    "VariableTask",
     "load",
 ]

@@ -74,11 +74,21 @@ def data_settings(command: Any) -> Any:
         click.option("--dataset", help="See `metabench list datasets`.  [default: glyphs]"),
         click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files."),
         click.option("--split", help="Class split: a name the dataset knows, or a JSON file of class names."),
+        click.option("--test-dataset", help="Test on the test classes of another dataset; trained on --dataset."),
+        click.option("--test-split", help="Class split of --test-dataset."),
         click.option("--image-size", type=int, help="Resize images to this height and width, at least 16."),
         click.option("--channels", type=int, help="1 for grey, 3 for colour."),
         click.option("--ways", type=int, help="Classes a task.  [default: 5]"),
         click.option("--shots", type=int, help="Labelled (support) images a class.  [default: 1]"),
         click.option("--queries", type=int, help="Images to classify a class.  [default: 15]"),
+        click.option("--task", help="fixed, or variable: Meta-Dataset's ways, shots and imbalance.  [default: fixed]"),
+        click.option("--groups", help="Classes of any group, all within one, or each across.  [default: any]"),
+        click.option("--imbalance", help="Of the support: none, step or dirichlet; --shots is then the mean."),
+        click.option("--label-noise", type=float, help="Fraction of the support's labels that are wrong, up to 0.5."),
+        click.option("--unlabelled", type=int, help="Images a class in a pool without labels."),
+        click.option("--distractors", type=int, help="Further classes that only that pool has."),
+        click.option("--train-task", multiple=True, help="Train on tasks of these classes, A,B,C; repeatable."),
+        click.option("--test-task", multiple=True, help="Test on tasks of these classes, A,B,C; repeatable."),
         click.option("--test-seed", type=int, help="Which test tasks; the same for every learner.  [default: 0]"),
     ]
     for each in reversed(options):
@@ -183,7 +193,7 @@ def list_(what: str) -> None:
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value is not None}
+    return {name: value for name, value in settings.items() if value is not None and value != ()}
 
 
 def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -197,9 +207,11 @@ def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def _summarise(record: RunRecord) -> None:
+    from metabench.config import describe_task
+
     score, config = record.score, record.config
     click.echo(
-        f"{config.learner} on {record.dataset.name}, {config.ways}-way {config.shots}-shot: "
+        f"{config.learner} on {record.dataset.name}, {describe_task(config)}: "
         f"accuracy {score.accuracy:.2%} ± {100 * score.half_width:.2f} points "
         f"(95% interval over {config.episodes} test tasks)"
     )

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from episodes.datasets import DataOptions
 from episodes.errors import nearest
-from episodes.task import FixedTask
+from episodes.named_task import NamedTask
+from episodes.task import FixedTask, Groups, Task
+from episodes.variable_task import VariableTask
 from metabench.errors import UsageError
 from metabench.learner import Learner, TrainingOptions
+
+
+def _class_names(names: object) -> object:
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_class_names)]
 
 
 class RunConfig(BaseModel):
@@ -24,7 +33,14 @@ class RunConfig(BaseModel):
         options: the learner's own options (`metabench list learners`).
         dataset: see `metabench list datasets`.
         data_root, split, image_size, channels: see `episodes.DataOptions`.
+        test_dataset, test_split: another dataset to test on (see `episodes.combine.cross_domain`).
         ways, shots, queries: the task; queries are per class.
+        task: `fixed` (see `episodes.FixedTask`), or `variable` (see `episodes.VariableTask`): then ways, shots and
+            queries are those of training episodes alone.
+        groups, imbalance, label_noise, unlabelled, distractors: see `episodes.FixedTask`. Like `task` they hold for
+            validation and test; how it trains is the learner's own.
+        train_task, test_task: tasks by the names of their classes, `cat,sheep,boar` each; ways is their number of
+            classes. Training has then only the named classes, and episodes of it are the named tasks.
         episodes: test tasks, at least 2.
         validation_episodes: validation tasks, each time.
         seed: from which weights and training order derive.
@@ -45,9 +61,19 @@ class RunConfig(BaseModel):
     split: str | None = None
     image_size: int | None = None
     channels: int | None = None
+    test_dataset: str | None = None
+    test_split: str | None = None
     ways: int = 5
     shots: int = 1
     queries: int = 15
+    task: Literal["fixed", "variable"] = "fixed"
+    groups: Groups = "any"
+    imbalance: Literal["none", "step", "dirichlet"] = "none"
+    label_noise: float = 0.0
+    unlabelled: int = 0
+    distractors: int = 0
+    train_task: tuple[Names, ...] = ()
+    test_task: tuple[Names, ...] = ()
     episodes: int = Field(600, ge=2)
     validation_episodes: int = Field(100, ge=1)
     seed: int = Field(0, ge=0, lt=2**63)
@@ -57,13 +83,68 @@ class RunConfig(BaseModel):
     threads: int | None = Field(None, ge=1, le=1024)
     output: Path = Field(Path("results"), exclude=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _ways_of_named_tasks(cls, values: Any) -> Any:
+        named = values.get("test_task") or values.get("train_task")
+        if named and "ways" not in values:
+            return {**values, "ways": len(_class_names(named[0]))}  # type: ignore[arg-type]
+        return values
+
     @property
-    def task(self) -> FixedTask:
-        return FixedTask(self.ways, self.shots, self.queries)
+    def shape(self) -> FixedTask:
+        """What the learner is built for, and told of the tasks that it will be scored on."""
+        return FixedTask(
+            *(self.ways, self.shots, self.queries, self.groups, self.imbalance, self.label_noise),
+            unlabelled=self.unlabelled,
+            distractors=self.distractors,
+        )
+
+    @property
+    def test_recipe(self) -> Task:
+        """The recipe of test tasks.
+
+        Raises:
+            UsageError, episodes.DataError: settings that do not go together.
+        """
+        if self.test_task:
+            self._refuse_variable("--test-task")
+            return NamedTask(**vars(self.shape), names=self.test_task)
+        return self.validation_recipe
+
+    @property
+    def validation_recipe(self) -> Task:
+        """The recipe of validation tasks: as at test, but for the names."""
+        if self.task == "fixed":
+            return self.shape
+        for name in self.shape.variant:
+            if name != "groups":
+                self._refuse_variable(f"--{name.replace('_', '-')}")
+        if self.groups == "across":
+            self._refuse_variable("--groups across")
+        return VariableTask(self.groups)  # type: ignore[arg-type]
+
+    def _refuse_variable(self, other: str) -> None:
+        if self.task == "variable":
+            raise UsageError(f"--task variable does not go with {other}; leave one of them out")
+
+    @property
+    def variant(self) -> str:
+        """What makes the test tasks other than plain N-way K-shot, in one line; empty if nothing does."""
+        words: list[str] = [self.task] if self.task != "fixed" else []
+        words += [f"{name}={value}" for name, value in self.shape.variant.items()]
+        words += [f"{kind} {','.join(names)}" for kind in ("train", "test") for names in getattr(self, f"{kind}_task")]
+        return "; ".join(words)
 
     @property
     def data_options(self) -> DataOptions:
         return DataOptions(self.data_root, self.split, self.image_size, self.channels)
+
+
+def describe_task(config: RunConfig) -> str:
+    """The test tasks in a few words: `5-way 1-shot, groups=within`."""
+    numbers = "" if config.task == "variable" else f"{config.ways}-way {config.shots}-shot"
+    return ", ".join(part for part in (numbers, config.variant) if part)
 
 
 def make_config(**values: Any) -> RunConfig:

@@ -91,11 +91,16 @@ class _Embedded:
         if self.features is None:
             self.features = self._embed_all()
         drawn, device = self.sampler.indices(numbers), self.features.device
-        support, query = (self.features[torch.from_numpy(part).to(device)] for part in (drawn.support, drawn.query))
+        parts = [drawn.support, drawn.query]
+        if self.learner.semi_supervised and drawn.unlabelled.size:
+            parts.append(drawn.unlabelled)
+        support, query, *pool = (self.features[torch.from_numpy(part).to(device)] for part in parts)
+        more = {"unlabelled": pool[0]} if pool else {}
         support_labels, query_labels = (
             torch.from_numpy(part.copy()).to(device) for part in (drawn.support_labels, drawn.query_labels)
         )
-        return self.learner.classify_features(support, support_labels, query, drawn.classes.shape[1]), query_labels
+        ways = drawn.classes.shape[1]
+        return self.learner.classify_features(support, support_labels, query, ways, **more), query_labels
 
     def _embed_all(self) -> Tensor:
         """`[M, D]`: the features of every image drawn; zeros for the others."""
@@ -103,7 +108,8 @@ class _Embedded:
         drawn = np.zeros(len(images), dtype=bool)
         for numbers in _chunks(self.episodes, 1024 if self.sampler.one_shape else 1):
             indices = self.sampler.indices(numbers)
-            drawn[indices.support.ravel()] = drawn[indices.query.ravel()] = True
+            for part in (indices.support, indices.query, indices.unlabelled):
+                drawn[part.ravel()] = True
         rows = torch.from_numpy(np.flatnonzero(drawn)).to(images.device)
         parts = torch.split(rows, IMAGES_AT_ONCE)
         features = torch.cat([self.learner.embed(to_float(images[part])) for part in parts])

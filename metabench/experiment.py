@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 import episodes
+from episodes.combine import cross_domain, named_tasks
 from episodes.datasets import Dataset
 from episodes.sampler import EpisodeSampler
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device, describe_environment, peak_memory_megabytes
+from metabench.errors import UsageError
 from metabench.evaluator import classify_latency, evaluate
 from metabench.learner import Learner, Problem, TrainingOptions
 from metabench.plots import draw_episode
@@ -54,22 +56,24 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     defaults = learner_options(learner_class, config.learner, config.dataset, {})
     config = _resolve(config, device, options)
 
-    dataset = episodes.load(config.dataset, config.data_options)
-    for bank in (dataset.validation, dataset.test):
-        config.task.check(bank)
+    dataset = load_data(config)
+    config.validation_recipe.check(dataset.validation)
+    config.test_recipe.check(dataset.test)
     learner = _build(config, dataset, options)
-    check_stages(learner, dataset)
+    _check_ways(config, learner)
+    check_stages(learner, dataset, config.train_task)
 
     about = _dataset_info(dataset)
     identity = {"config": config.model_dump(mode="json"), "data": about.fingerprints.model_dump()}
     folder, state = find_checkpoint(config, identity) if resume else (claim_folder(config), None)
     with in_folder(folder):
         learner.to(device)
-        test = EpisodeSampler(dataset.test, config.task, config.test_seed, device)
+        test = EpisodeSampler(dataset.test, config.test_recipe, config.test_seed, device)
         plan = TrainingPlan(
             seed=config.seed,
             precision=config.precision,
-            validation=EpisodeSampler(dataset.validation, config.task, VALIDATION_SEED, device),
+            validation=EpisodeSampler(dataset.validation, config.validation_recipe, VALIDATION_SEED, device),
+            named_tasks=config.train_task,
             validation_episodes=config.validation_episodes,
             checkpoint=folder / CHECKPOINT_FILE,
             identity=identity,
@@ -115,8 +119,8 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
     """
     saved = load_run(run_folder) if run_folder else None
     config = make_config(**{**(saved[0] if saved else {}), **settings, "device": "cpu"})
-    dataset = episodes.load(config.dataset, config.data_options)
-    sampler = EpisodeSampler(dataset.test, config.task, config.test_seed)
+    dataset = load_data(config)
+    sampler = EpisodeSampler(dataset.test, config.test_recipe, config.test_seed)
     predictions, title = None, f"{dataset.test.name}, task {episode}"
     if saved:
         learner = _build(
@@ -131,9 +135,33 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
     draw_episode(dataset.test, sampler.indices([episode]), path, predictions, title)
 
 
+def load_data(config: RunConfig) -> Dataset:
+    """The banks that the configuration asks for: of one dataset, of two, or of named classes."""
+    dataset = episodes.load(config.dataset, config.data_options)
+    if config.test_dataset:
+        options = replace(config.data_options, split=config.test_split)
+        dataset = cross_domain(dataset, episodes.load(config.test_dataset, options))
+    if config.train_task or config.test_task:
+        dataset = named_tasks(dataset, config.train_task, config.test_task)
+    return dataset
+
+
+def _check_ways(config: RunConfig, learner: Learner) -> None:
+    if not learner.fixed_ways:
+        return
+    only = f"learner '{config.learner}' classifies tasks of {config.ways} ways and no others"
+    if config.task == "variable":
+        raise UsageError(f"{only}; --task variable draws tasks of differing ways: choose another learner")
+    for names in config.train_task:
+        if len(names) != config.ways:
+            raise UsageError(
+                f"{only}; --train-task {','.join(names)} has {len(names)} classes: name as many as in the test tasks"
+            )
+
+
 def _build(config: RunConfig, dataset: Dataset, options: TrainingOptions) -> Learner:
     torch.manual_seed(config.seed)
-    problem = Problem(dataset.train.image_shape, dataset.train.classes, config.task)
+    problem = Problem(dataset.train.image_shape, dataset.train.classes, config.shape)
     return get_learner(config.learner)(problem, options)
 
 

@@ -21,6 +21,7 @@ COLUMNS = {
     "ways": "classes a task",
     "shots": "support images a class",
     "queries": "query images a class",
+    "task": "what makes the tasks other than plain N-way K-shot; empty for plain",
     "learner": "learner as given to --learner",
     "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
     "accuracy": "mean accuracy on test tasks, in percent",
@@ -74,13 +75,15 @@ def leaderboard(records: Iterable[Scored]) -> pd.DataFrame:
         groups.setdefault(_row_key(record), {})[(config.seed, config.test_seed)] = (record, accuracies)
     rows = [_row(list(group.values())) for group in groups.values()]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    order = ["dataset", "split", "ways", "shots", "queries", "test_fingerprint", "accuracy", "learner", "settings"]
+    order = ["dataset", "split", "ways", "shots", "queries", "task", "test_fingerprint"]
+    order += ["accuracy", "learner", "settings"]
     return table.sort_values(order, ascending=[name != "accuracy" for name in order], ignore_index=True)
 
 
 def printable(table: pd.DataFrame) -> str:
     """The leaderboard for a terminal: the columns that people compare."""
-    names = ["dataset", "split", "ways", "shots", "queries", "learner", "settings", "seeds", "episodes", "transductive"]
+    names = ["dataset", "split", "ways", "shots", "queries", "task", "learner", "settings"]
+    names += ["seeds", "episodes", "transductive"]
     shown = table[names].copy()
     interval = [f"{mean:.2f} ± {half:.2f}" for mean, half in zip(table["accuracy"], table["half_width"], strict=True)]
     shown.insert(names.index("learner") + 1, "accuracy %", interval)
@@ -103,7 +106,7 @@ def _row_key(record: RunRecord) -> tuple[object, ...]:
     config = record.config
     return (
         *(record.dataset.name, record.dataset.split, record.dataset.fingerprints, record.dataset.image_shape),
-        *(config.ways, config.shots, config.queries, config.learner, settings(record)),
+        *(config.ways, config.shots, config.queries, config.variant, config.learner, settings(record)),
     )
 
 
@@ -123,6 +126,7 @@ def _row(scored: list[Scored]) -> dict[str, object]:
         "ways": record.config.ways,
         "shots": record.config.shots,
         "queries": record.config.queries,
+        "task": record.config.variant,
         "learner": record.config.learner,
         "settings": settings(record),
         "accuracy": round(100 * estimate.mean, 2),

@@ -130,6 +130,8 @@ class Learner(nn.Module):
         transductive: an answer may depend on the task's other queries.
         label_equivariant: renaming a task's labels only renames the answers.
         outside_data: some weights were trained on data that is not the run's.
+        fixed_ways: it classifies tasks of `problem.task.ways` classes and no others.
+        semi_supervised: it looks at a task's unlabelled images, where there are any.
     """
 
     Options: ClassVar[type[TrainingOptions]] = TrainingOptions
@@ -137,6 +139,8 @@ class Learner(nn.Module):
     transductive: bool = False
     label_equivariant: bool = True
     outside_data: bool = False
+    fixed_ways: bool = False
+    semi_supervised: bool = False
 
     def __init__(self, problem: Problem, options: TrainingOptions) -> None:
         """Build the networks. Random numbers come from torch's generator, which the harness has seeded."""
@@ -184,12 +188,19 @@ class EmbeddingLearner(Learner):
         raise NotImplementedError(f"{type(self).__name__} needs embed()")
 
     def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        """Logits `[B, Q, N]` from features `[B, N*K, D]`, their labels `[B, N*K]`, and query features `[B, Q, D]`."""
+        """Logits `[B, Q, N]` from features `[B, S, D]`, their labels `[B, S]`, and query features `[B, Q, D]`.
+
+        A semi-supervised learner gets the features of the unlabelled images too, `unlabelled` `[B, U, D]` or None.
+        """
         raise NotImplementedError(f"{type(self).__name__} needs classify_features()")
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
         # In one batch, so that in training both meet the same batch statistics.
-        images = torch.cat([episodes.support, episodes.query], dim=1)
+        parts = [episodes.support, episodes.query]
+        if self.semi_supervised and episodes.unlabelled is not None:
+            parts.append(episodes.unlabelled)
+        images = torch.cat(parts, dim=1)
         features = self.embed(images.flatten(0, 1)).view(*images.shape[:2], -1)
-        support, query = torch.split(features, [episodes.support.shape[1], episodes.query.shape[1]], dim=1)
-        return self.classify_features(support, episodes.support_labels, query, episodes.ways)
+        support, query, *pool = torch.split(features, [part.shape[1] for part in parts], dim=1)
+        more = {"unlabelled": pool[0]} if pool else {}
+        return self.classify_features(support, episodes.support_labels, query, episodes.ways, **more)

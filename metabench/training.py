@@ -6,7 +6,7 @@ import copy
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,10 +20,11 @@ from tqdm import tqdm
 from episodes.batches import BatchSampler
 from episodes.datasets import Dataset
 from episodes.errors import DataError
+from episodes.named_task import NamedTask
 from episodes.sampler import EpisodeSampler
 from metabench.errors import RunError, UsageError
 from metabench.evaluator import evaluate
-from metabench.learner import Batches, Learner, Stage, TrainingOptions
+from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage, TrainingOptions
 from metabench.runs import kept, save_tensors
 
 VALIDATIONS = 10  # a stage
@@ -57,6 +58,7 @@ class TrainingPlan:
         validation_episodes: how many a validation.
         checkpoint: the file to keep the state in.
         identity: what makes it this run, kept in the checkpoint so that only the same run is resumed from it.
+        named_tasks: the only tasks that training episodes may be, by the names of their classes; none for any.
     """
 
     seed: int
@@ -65,16 +67,17 @@ class TrainingPlan:
     validation_episodes: int
     checkpoint: Path
     identity: dict[str, Any]
+    named_tasks: Sequence[tuple[str, ...]] = ()
 
 
-def check_stages(learner: Learner, dataset: Dataset) -> None:
+def check_stages(learner: Learner, dataset: Dataset, named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
     """Raise UsageError if a stage asks for more classes or images than the training bank has."""
     for stage in learner.stages():
         try:
             if isinstance(stage.data, Batches):
                 BatchSampler(dataset.train, stage.data.size, seed=0)
             else:
-                stage.data.task.check(dataset.train, prefix="training ")
+                _training_task(stage.data, named_tasks).check(dataset.train, prefix="training ")
         except DataError as error:
             raise UsageError(f"stage '{stage.name}': {error}; change the learner's options") from None
 
@@ -111,7 +114,7 @@ class _StageRun:
     ) -> None:
         self.learner, self.plan, self.log, self.number, self.stage = learner, plan, log, number, stage
         self.device = plan.validation.images.device
-        self.draw = _data(stage, dataset, plan.seed + number, self.device)
+        self.draw = _data(stage, dataset, plan, plan.seed + number)
         self.optimizer = _optimizer(stage)
         self.scheduler = _schedule(self.optimizer, stage.options)
         self.step = 0
@@ -216,12 +219,19 @@ class _StageRun:
             torch.cuda.set_rng_state(state["cuda_random_state"], self.device)
 
 
-def _data(stage: Stage, dataset: Dataset, seed: int, device: torch.device) -> Callable[[int], tuple[int, Any]]:
+def _training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask:
+    """What the learner asked for, or the named tasks with as many images a class."""
+    task = data.task
+    return NamedTask(len(named_tasks[0]), task.shots, task.queries, names=tuple(named_tasks)) if named_tasks else task
+
+
+def _data(stage: Stage, dataset: Dataset, plan: TrainingPlan, seed: int) -> Callable[[int], tuple[int, Any]]:
     """A function from a step's number to (how many images, the data)."""
+    device = plan.validation.images.device
     if isinstance(stage.data, Batches):
         batches = BatchSampler(dataset.train, stage.data.size, seed, device)
         return lambda step: (batches.size, batches.batch(step))
-    task, count = stage.data.task, stage.data.batch
+    task, count = _training_task(stage.data, plan.named_tasks), stage.data.batch
     sampler = EpisodeSampler(dataset.train, task, seed, device)
     images = count * task.ways * (task.shots + task.queries)
     return lambda step: (images, sampler.batch(range(step * count, (step + 1) * count)).to_float())

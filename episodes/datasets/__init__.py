@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class Dataset:
 
 
 def load(name: str, options: DataOptions | None = None) -> Dataset:
-    """The dataset of that name (see `SOURCES`).
+    """The dataset of that name (see `SOURCES`), or several mixed: `omniglot+glyphs` (see `episodes.combine.mix`).
 
     Raises:
         DataError: unknown name, missing or unreadable files, or an option that this dataset does not have.
@@ -66,6 +67,13 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
         raise DataError(f"--channels {options.channels} is not possible; give 1 (grey) or 3 (colour)")
     if options.image_size is not None and options.image_size < 16:
         raise DataError(f"--image-size {options.image_size} is too small; give at least 16")
+    names = re.split(rf"\+(?={'|'.join(source.split(':')[0] for source in SOURCES)})", name)
+    if len(names) > 1:
+        if options.split is not None:
+            raise DataError(f"--split {options.split} does not fit several datasets; leave it out, or name one dataset")
+        from episodes.combine import mix  # which needs the classes of this module
+
+        return mix([load(each, options) for each in names])
     source, _, rest = name.partition(":")
     modules = {"glyphs": "glyphs", "omniglot": "omniglot", "folder": "folder", "torchvision": "torchvision_sets"}
     takes_rest = source in ("folder", "torchvision")

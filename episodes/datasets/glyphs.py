@@ -18,7 +18,6 @@ import unicodedata
 import warnings
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -30,6 +29,7 @@ from torch import Tensor
 
 from episodes.bank import ImageBank
 from episodes.cache import cached_arrays
+from episodes.combine import convert
 from episodes.datasets import DataOptions, Dataset
 from episodes.errors import DataError
 
@@ -78,7 +78,8 @@ def load(name: str, options: DataOptions) -> Dataset:
                 "accuracies compare with those of other machines only roughly",
                 stacklevel=2,
             )
-        banks[split] = _resized(bank, options)
+        size = options.image_size or SIZE
+        banks[split] = convert(bank, options.channels or 1, (size, size))
     return Dataset(name, "scripts", banks["train"], banks["validation"], banks["test"])
 
 
@@ -174,12 +175,3 @@ def _sample(canvases: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
             place = (top + 1 + down) * (CANVAS + 3) + left + 1 + across
             total += weight_y * weight_x * padded.gather(1, place.flatten(1).long()).view_as(x)
     return (total + 128) // 256
-
-
-def _resized(bank: ImageBank, options: DataOptions) -> ImageBank:
-    images: Any = bank.images
-    if options.image_size not in (None, SIZE):
-        images = F.interpolate(images.float(), size=(options.image_size,) * 2, mode="bilinear", antialias=True)
-        images = images.round().clamp(0, 255).to(torch.uint8)
-    images = images.repeat(1, options.channels or 1, 1, 1)
-    return ImageBank(bank.name, images, bank.class_names, bank.class_sizes, bank.groups)

@@ -12,7 +12,7 @@ from metabench.registry import get_learner
 def test_values_are_converted_and_defaults_kept() -> None:
     config = make_config(ways="3", output="somewhere")
     assert config == RunConfig(ways=3, output=Path("somewhere"))
-    assert config.task.queries == 15
+    assert config.shape.queries == 15
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""Datasets out of datasets: several mixed, one to train on and another to test on, or tasks picked by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from episodes.bank import ImageBank
+from episodes.datasets import Dataset
+from episodes.errors import DataError, nearest
+
+AT_ONCE = 1024  # images that are resized together, which bounds the memory of their float copy
+LUMA = (299, 587, 114)  # thousandths of red, green and blue in grey (ITU-R BT.601)
+
+
+def convert(bank: ImageBank, channels: int, size: tuple[int, int]) -> ImageBank:
+    """The bank with images of that shape: bilinear with antialiasing; grey is repeated, colour weighed to grey."""
+    if bank.image_shape == (channels, *size):
+        return bank
+    return replace(
+        bank, images=torch.cat([_convert(part, channels, size) for part in torch.split(bank.images, AT_ONCE)])
+    )
+
+
+def join(name: str, banks: Sequence[ImageBank]) -> ImageBank:
+    """One bank of the classes of several, in their order; images of one shape, no class name twice."""
+    return ImageBank(
+        name,
+        torch.cat([bank.images for bank in banks]),
+        tuple(class_name for bank in banks for class_name in bank.class_names),
+        tuple(size for bank in banks for size in bank.class_sizes),
+        tuple(group for bank in banks for group in bank.groups),
+    )
+
+
+def mix(datasets: Sequence[Dataset]) -> Dataset:
+    """All classes of several datasets, each split's together, as `omniglot+glyphs`.
+
+    Images get the height and width of the first dataset's, and colour where any has it. Class and group names get
+    their dataset's name in front.
+    """
+    channels = max(dataset.train.image_shape[0] for dataset in datasets)
+    size = datasets[0].train.image_shape[1:]
+    name = "+".join(dataset.name for dataset in datasets)
+
+    def part(split: str) -> ImageBank:
+        banks = [convert(_prefixed(getattr(each, split), each.name), channels, size) for each in datasets]
+        return join(f"{name}/{split}", banks)
+
+    splits = "+".join(dataset.split for dataset in datasets)
+    return Dataset(name, splits, part("train"), part("validation"), part("test"))
+
+
+def cross_domain(train: Dataset, test: Dataset) -> Dataset:
+    """Train and validate on one dataset, test on the test classes of another.
+
+    The test images are brought to the size and channels of the training images, which the network is built for.
+    """
+    channels, *size = train.train.image_shape
+    return Dataset(
+        f"{train.name} to {test.name}",
+        f"{train.split} to {test.split}",
+        train.train,
+        train.validation,
+        convert(test.test, channels, (size[0], size[1])),
+    )
+
+
+def named_tasks(dataset: Dataset, train: Sequence[Sequence[str]] = (), test: Sequence[Sequence[str]] = ()) -> Dataset:
+    """The dataset with only the classes of named tasks for training, for test, or for both.
+
+    Names may be of any split; what is named leaves the splits that it was in, so that no test class is trained on.
+
+    Raises:
+        DataError: an unknown name (gives the nearest), or one in tasks of both kinds.
+    """
+    wanted = {"train": _unique(train), "test": _unique(test)}
+    for name in wanted["train"]:
+        if name in wanted["test"]:
+            raise DataError(f"class '{name}' is in a --train-task and in a --test-task; leave it in one")
+    every = {name: bank for bank in (dataset.train, dataset.validation, dataset.test) for name in bank.class_names}
+    banks = {}
+    for kind, names in wanted.items():
+        for name in names:
+            if name not in every:
+                raise DataError(f"'{dataset.name}' has no class '{name}'{nearest(name, every)}")
+        if names:
+            parts = [every[name].select("", [every[name].class_names.index(name)]) for name in names]
+            banks[kind] = join(f"{dataset.name}/{kind}", parts)
+    named = {*wanted["train"], *wanted["test"]}
+    for kind in ("train", "validation", "test"):
+        if kind not in banks:
+            banks[kind] = _without(getattr(dataset, kind), named)
+    return replace(dataset, train=banks["train"], validation=banks["validation"], test=banks["test"])
+
+
+def _unique(tasks: Sequence[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(name for names in tasks for name in names))
+
+
+def _prefixed(bank: ImageBank, prefix: str) -> ImageBank:
+    names, groups = ([f"{prefix}:{name}" for name in names] for names in (bank.class_names, bank.groups))
+    return replace(bank, class_names=tuple(names), groups=tuple(groups))
+
+
+def _without(bank: ImageBank, names: Iterable[str]) -> ImageBank:
+    left = [number for number, name in enumerate(bank.class_names) if name not in names]
+    if not left:
+        raise DataError(f"the named tasks leave no class in '{bank.name}'; name fewer")
+    return bank if len(left) == bank.classes else bank.select(bank.name, left)
+
+
+def _convert(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
+    if images.shape[1] != channels:
+        if channels == 3:
+            images = images.expand(-1, 3, -1, -1)
+        else:
+            luma = (images.int() * torch.tensor(LUMA, dtype=torch.int32)[:, None, None]).sum(1, keepdim=True)
+            images = ((luma + 500) // 1000).to(torch.uint8)
+    if images.shape[2:] != size:
+        images = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True).round().clamp(0, 255)
+    return images.to(torch.uint8).contiguous()
