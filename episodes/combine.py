@@ -67,6 +67,7 @@ def cross_domain(train: Dataset, test: Dataset) -> Dataset:
         train.train,
         train.validation,
         convert(test.test, channels, (size[0], size[1])),
+        test.test_episodes,
     )
 
 
@@ -95,7 +96,7 @@ def named_tasks(dataset: Dataset, train: Sequence[Sequence[str]] = (), test: Seq
     for kind in ("train", "validation", "test"):
         if kind not in banks:
             banks[kind] = _without(getattr(dataset, kind), named)
-    return replace(dataset, train=banks["train"], validation=banks["validation"], test=banks["test"])
+    return replace(dataset, train=banks["train"], validation=banks["validation"], test=banks["test"], test_episodes=())
 
 
 def _unique(tasks: Sequence[Sequence[str]]) -> list[str]:

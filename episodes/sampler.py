@@ -132,7 +132,10 @@ class EpisodeList(EpisodeSource):
         return len(shapes) == 1
 
     def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
-        return stack([self.episodes[number] for number in numbers])
+        wanted = list(numbers)
+        if max(wanted) >= len(self):
+            raise DataError(f"there is no task {max(wanted)} for '{self.bank.name}': it has {len(self)}, from 0 on")
+        return stack([self.episodes[number] for number in wanted])
 
 
 def stack(episodes: Sequence[EpisodeIndices]) -> EpisodeIndices:

@@ -35,8 +35,10 @@ def split_classes(bank: ImageBank, split: str | None) -> Dataset:
     else:
         raise DataError(f"'{bank.name}' has no split '{split}'; give seed=N, or a .json file of class names")
     number = {name: index for index, name in enumerate(bank.class_names)}
-    banks = (bank.select(f"{bank.name}/{part}", [number[name] for name in names[part]]) for part in PARTS)
-    return Dataset(bank.name, Path(split).name, *banks)
+    train, validation, test = (
+        bank.select(f"{bank.name}/{part}", [number[name] for name in names[part]]) for part in PARTS
+    )
+    return Dataset(bank.name, Path(split).name, train, validation, test)
 
 
 def _shuffled(bank: ImageBank, seed: int) -> dict[str, list[str]]:

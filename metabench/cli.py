@@ -87,6 +87,9 @@ def data_settings(command: Any) -> Any:
         click.option("--label-noise", type=float, help="Fraction of the support's labels that are wrong, up to 0.5."),
         click.option("--unlabelled", type=int, help="Images a class in a pool without labels."),
         click.option("--distractors", type=int, help="Further classes that only that pool has."),
+        click.option(
+            "--disjoint", is_flag=True, default=None, help="Test tasks that share no image, as many as can be."
+        ),
         click.option("--train-task", multiple=True, help="Train on tasks of these classes, A,B,C; repeatable."),
         click.option("--test-task", multiple=True, help="Test on tasks of these classes, A,B,C; repeatable."),
         click.option("--test-seed", type=int, help="Which test tasks; the same for every learner.  [default: 0]"),
@@ -102,7 +105,8 @@ def data_settings(command: Any) -> Any:
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the learner; repeatable.")
 @click.option("--backbone", help="Short for --set backbone=NAME.")
 @click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
-@click.option("--episodes", type=int, help="Test tasks.  [default: 600]")
+@click.option("--tasks", type=click.Path(path_type=Path), help="Test on the tasks of a file of `episodes freeze`.")
+@click.option("--episodes", type=int, help="Test tasks.  [default: 600, or all of a list]")
 @click.option("--validation-episodes", type=int, help="Validation tasks, each time.  [default: 100]")
 @click.option("--seed", type=int, help="Of weights and training order.  [default: 0]")
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
@@ -134,8 +138,26 @@ def run(
     _summarise(record)
 
 
+@cli.group("episodes", cls=Group)
+def episodes_() -> None:
+    """Draw a task, or freeze test tasks to a file."""
+
+
+@episodes_.command()
+@data_settings
+@click.option("--episodes", type=int, help="How many.  [default: 600, or as many as there are]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file, e.g. tasks.parquet.")
+def freeze(output: Path, **settings: Any) -> None:
+    """Write test tasks to a file, for `metabench run --tasks` here and elsewhere."""
+    from metabench.tasks import freeze as write
+
+    manifest = write(output, **_given(settings))
+    click.echo(f"wrote {len(manifest.episodes)} tasks of {manifest.bank} to {output} (digest {manifest.digest[:8]})")
+
+
 @cli.command()
 @data_settings
+@click.option("--tasks", type=click.Path(path_type=Path), help="Draw a task of this file of `episodes freeze`.")
 @click.option("--episode", type=click.IntRange(0, 2**53), default=0, show_default=True, help="The task's number.")
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its answers too.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
@@ -148,6 +170,9 @@ def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -
 
     draw_task(output, episode, run_folder, **_given(settings))
     click.echo(f"wrote {output}")
+
+
+episodes_.add_command(show)
 
 
 @cli.command()

@@ -41,15 +41,17 @@ class RunConfig(BaseModel):
             validation and test; how it trains is the learner's own.
         train_task, test_task: tasks by the names of their classes, `cat,sheep,boar` each; ways is their number of
             classes. Training has then only the named classes, and episodes of it are the named tasks.
-        episodes: test tasks, at least 2.
+        tasks: a file of frozen tasks to be tested on. Other settings of data and tasks are then its own.
+        disjoint: no image is in two test tasks; there are as many as the images suffice for.
+        episodes: test tasks, at least 2; None for 600, or all of a list.
         validation_episodes: validation tasks, each time.
         seed: from which weights and training order derive.
         test_seed: which test tasks; the same for all learners and training seeds unless changed.
         device: `auto` takes a GPU where there is one.
         precision: of training; `auto` is mixed bfloat16 on a GPU and float32 on CPU. Scoring is in float32.
         threads: CPU threads; None for torch's choice.
-        output: the folder that gets the run's folder. Like data_root it is no part of the record: both are places on
-            one machine, and the fingerprints say which data it was.
+        output: the folder that gets the run's folder. Like data_root and tasks it is no part of the record: they are
+            places on one machine, and fingerprints say which data and tasks it was.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +76,9 @@ class RunConfig(BaseModel):
     distractors: int = 0
     train_task: tuple[Names, ...] = ()
     test_task: tuple[Names, ...] = ()
-    episodes: int = Field(600, ge=2)
+    tasks: Path | None = Field(None, exclude=True)
+    disjoint: bool = False
+    episodes: int | None = Field(None, ge=2)
     validation_episodes: int = Field(100, ge=1)
     seed: int = Field(0, ge=0, lt=2**63)
     test_seed: int = Field(0, ge=0, lt=2**63)
@@ -110,6 +114,8 @@ class RunConfig(BaseModel):
         if self.test_task:
             self._refuse_variable("--test-task")
             return NamedTask(**vars(self.shape), names=self.test_task)
+        if self.disjoint:
+            self._refuse_variable("--disjoint")
         return self.validation_recipe
 
     @property
@@ -133,6 +139,7 @@ class RunConfig(BaseModel):
         """What makes the test tasks other than plain N-way K-shot, in one line; empty if nothing does."""
         words: list[str] = [self.task] if self.task != "fixed" else []
         words += [f"{name}={value}" for name, value in self.shape.variant.items()]
+        words += ["disjoint"] if self.disjoint else []
         words += [f"{kind} {','.join(names)}" for kind in ("train", "test") for names in getattr(self, f"{kind}_task")]
         return "; ".join(words)
 

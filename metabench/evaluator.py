@@ -52,14 +52,14 @@ def evaluate(
     return torch.cat(correct).numpy()
 
 
-def classify_latency(learner: Learner, sampler: EpisodeSource, repeats: int = 20) -> float:
-    """Median milliseconds to adapt to one task and answer its queries, measured over `repeats` tasks."""
+def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, repeats: int = 20) -> float:
+    """Median milliseconds to adapt to one of the first `episodes` tasks and answer its queries, over `repeats`."""
     was_training = learner.training
     learner.eval()
     seconds = []
     with torch.no_grad():
         for number in range(repeats + 1):
-            episode = sampler.batch([number]).to_float()
+            episode = sampler.batch([number % episodes]).to_float()
             if sampler.images.is_cuda:
                 torch.cuda.synchronize(sampler.images.device)  # the gathering is not to be counted
             start = time.perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import episodes
-from episodes.combine import cross_domain, named_tasks
 from episodes.datasets import Dataset
-from episodes.sampler import EpisodeSampler
+from episodes.manifest import Manifest
+from episodes.sampler import EpisodeSampler, EpisodeSource
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device, describe_environment, peak_memory_megabytes
 from metabench.errors import UsageError
@@ -25,6 +24,7 @@ from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, no
 from metabench.registry import get_learner
 from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, restore, save_run
 from metabench.stats import mean_interval
+from metabench.tasks import load_data, scored_tasks, with_frozen
 from metabench.training import TrainingPlan, check_stages, train
 
 VALIDATION_SEED = 0  # one for all runs: which tasks test a learner has no part in training it
@@ -46,6 +46,7 @@ def run(*, resume: bool = False, **settings: Any) -> RunRecord:
 
 def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     """As `run`, for a RunConfig."""
+    config, manifest = with_frozen(config)
     device = choose_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -57,18 +58,18 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     config = _resolve(config, device, options)
 
     dataset = load_data(config)
+    config, test = scored_tasks(config, dataset, manifest, device)
+    assert config.episodes is not None
     config.validation_recipe.check(dataset.validation)
-    config.test_recipe.check(dataset.test)
     learner = _build(config, dataset, options)
     _check_ways(config, learner)
     check_stages(learner, dataset, config.train_task)
 
-    about = _dataset_info(dataset)
-    identity = {"config": config.model_dump(mode="json"), "data": about.fingerprints.model_dump()}
+    about = _dataset_info(dataset, manifest)
+    identity = {"config": config.model_dump(mode="json"), "data": about.model_dump()}
     folder, state = find_checkpoint(config, identity) if resume else (claim_folder(config), None)
     with in_folder(folder):
         learner.to(device)
-        test = EpisodeSampler(dataset.test, config.test_recipe, config.test_seed, device)
         plan = TrainingPlan(
             seed=config.seed,
             precision=config.precision,
@@ -119,8 +120,9 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
     """
     saved = load_run(run_folder) if run_folder else None
     config = make_config(**{**(saved[0] if saved else {}), **settings, "device": "cpu"})
+    config, manifest = with_frozen(config)
     dataset = load_data(config)
-    sampler = EpisodeSampler(dataset.test, config.test_recipe, config.test_seed)
+    config, sampler = scored_tasks(config, dataset, manifest, "cpu")
     predictions, title = None, f"{dataset.test.name}, task {episode}"
     if saved:
         learner = _build(
@@ -133,17 +135,6 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
         predictions = answers[0].numpy()
         title += f", {config.learner}: {float((answers == batch.query_labels).float().mean()):.0%} right"
     draw_episode(dataset.test, sampler.indices([episode]), path, predictions, title)
-
-
-def load_data(config: RunConfig) -> Dataset:
-    """The banks that the configuration asks for: of one dataset, of two, or of named classes."""
-    dataset = episodes.load(config.dataset, config.data_options)
-    if config.test_dataset:
-        options = replace(config.data_options, split=config.test_split)
-        dataset = cross_domain(dataset, episodes.load(config.test_dataset, options))
-    if config.train_task or config.test_task:
-        dataset = named_tasks(dataset, config.train_task, config.test_task)
-    return dataset
 
 
 def _check_ways(config: RunConfig, learner: Learner) -> None:
@@ -177,17 +168,17 @@ def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) 
     return config.model_copy(update=chosen)
 
 
-def _score(learner: Learner, accuracies: NDArray[np.float64], test: EpisodeSampler) -> Score:
+def _score(learner: Learner, accuracies: NDArray[np.float64], test: EpisodeSource) -> Score:
     estimate = mean_interval(accuracies)
     return Score(
         accuracy=estimate.mean,
         half_width=estimate.half_width,
         parameters=learner.scoring_parameters(),
-        task_milliseconds=classify_latency(learner, test),
+        task_milliseconds=classify_latency(learner, test, len(accuracies)),
     )
 
 
-def _dataset_info(dataset: Dataset) -> DatasetInfo:
+def _dataset_info(dataset: Dataset, manifest: Manifest | None) -> DatasetInfo:
     train, validation, test = dataset.train, dataset.validation, dataset.test
     return DatasetInfo(
         name=dataset.name,
@@ -195,4 +186,5 @@ def _dataset_info(dataset: Dataset) -> DatasetInfo:
         image_shape=dataset.test.image_shape,
         fingerprints=Banks(train=train.fingerprint, validation=validation.fingerprint, test=test.fingerprint),
         classes=Banks(train=train.classes, validation=validation.classes, test=test.classes),
+        tasks=manifest.digest if manifest else None,
     )

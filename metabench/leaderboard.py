@@ -92,6 +92,12 @@ def printable(table: pd.DataFrame) -> str:
     return shown.to_string(index=False)
 
 
+def task(record: RunRecord) -> str:
+    """What makes the test tasks other than plain N-way K-shot."""
+    frozen = [f"tasks={record.dataset.tasks[:8]}"] if record.dataset.tasks else []
+    return "; ".join([part for part in (record.config.variant,) if part] + frozen)
+
+
 def settings(record: RunRecord) -> str:
     """What was changed from the defaults, as `name=value` in the order of the names."""
     changed = dict(record.changed_options)
@@ -106,7 +112,7 @@ def _row_key(record: RunRecord) -> tuple[object, ...]:
     config = record.config
     return (
         *(record.dataset.name, record.dataset.split, record.dataset.fingerprints, record.dataset.image_shape),
-        *(config.ways, config.shots, config.queries, config.variant, config.learner, settings(record)),
+        *(config.ways, config.shots, config.queries, task(record), config.learner, settings(record)),
     )
 
 
@@ -126,7 +132,7 @@ def _row(scored: list[Scored]) -> dict[str, object]:
         "ways": record.config.ways,
         "shots": record.config.shots,
         "queries": record.config.queries,
-        "task": record.config.variant,
+        "task": task(record),
         "learner": record.config.learner,
         "settings": settings(record),
         "accuracy": round(100 * estimate.mean, 2),

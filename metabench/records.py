@@ -50,13 +50,14 @@ class Banks(_Part, Generic[Fact]):
 
 
 class DatasetInfo(_Part):
-    """name and split as asked for; fingerprints and class counts of the banks."""
+    """name and split as asked for; fingerprints and class counts of the banks; digest of frozen test tasks."""
 
     name: str
     split: str
     image_shape: tuple[int, int, int]
     fingerprints: Banks[str]
     classes: Banks[int]
+    tasks: str | None = None
 
 
 class Training(_Part):

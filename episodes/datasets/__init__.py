@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from episodes.bank import ImageBank
+from episodes.episode import EpisodeIndices
 from episodes.errors import DataError, nearest
 
 SOURCES = {
     "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
-    "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals (default) or lake",
+    "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals, lake or one-shot",
     "folder:PATH": "your own pictures: one folder a class under PATH",
     "torchvision:NAME": "a torchvision classification dataset, e.g. torchvision:FashionMNIST",
 }
@@ -45,6 +46,7 @@ class Dataset:
     Attributes:
         name: as asked for, e.g. `glyphs` or `folder:flowers`.
         split: the name of the class split, for records.
+        test_episodes: the test tasks that were published with it, each of B = 1; none where they are to be drawn.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Dataset:
     train: ImageBank
     validation: ImageBank
     test: ImageBank
+    test_episodes: tuple[EpisodeIndices, ...] = ()
 
 
 def load(name: str, options: DataOptions | None = None) -> Dataset:

@@ -9,6 +9,7 @@ Class splits (`splits/omniglot.json`):
   character also gives three classes by rotation (4,112 training classes). Validation and test classes are upright:
   the code of Snell et al. 2017 rotates those too, which makes 1,692 test classes of the same 423 characters.
 - `lake`: the background alphabets train (five of them validate), the evaluation alphabets test; no rotations.
+- `one-shot`: trained as `lake`, tested on Lake's 20 one-shot runs (see `omniglot_runs`), 20-way 1-shot.
 """
 
 from __future__ import annotations
@@ -48,15 +49,21 @@ def load(name: str, options: DataOptions) -> Dataset:
     """
     data = json.loads(files("episodes.splits").joinpath("omniglot.json").read_text(encoding="utf-8"))
     wanted = options.split or "vinyals"
-    if wanted not in data["splits"]:
-        raise DataError(f"omniglot has no split '{wanted}'{nearest(wanted, data['splits'])}; give vinyals or lake")
-    split = data["splits"][wanted]
+    known = [*data["splits"], "one-shot"]
+    if wanted not in known:
+        raise DataError(f"omniglot has no split '{wanted}'{nearest(wanted, known)}; give {', '.join(known)}")
+    split = data["splits"]["lake" if wanted == "one-shot" else wanted]
     everything = _all_characters(options, data)
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for number, character in enumerate(everything.class_names):
         place = next((part for part in ("validation", "test") if _listed(character, split[part])), "train")
         parts[place].append(number)
     train, validation, test = (everything.select(f"{name}/{part}", classes) for part, classes in parts.items())
+    if wanted == "one-shot":
+        from episodes.datasets.omniglot_runs import load_runs  # which reads drawings as this module does
+
+        test, runs = load_runs(options)
+        return Dataset(name, wanted, train, validation, test, runs)
     return Dataset(name, wanted, train.with_rotations() if split["rotate_training"] else train, validation, test)
 
 
@@ -74,19 +81,19 @@ def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
 
     def decode() -> dict[str, np.ndarray[Any, Any]]:
         with ThreadPoolExecutor() as pool:
-            masks = list(pool.map(lambda drawing: _decode(root, *drawing), drawings))
+            masks = list(pool.map(lambda drawing: decode_drawing(root, *drawing), drawings))
             digest = hashlib.sha256(b"".join(np.packbits(mask).tobytes() for mask in masks)).hexdigest()
             if digest != data["pixels"]:
                 raise DataError(
                     f"the drawings in '{root}' are not Omniglot's: pixel digest {digest[:16]}, "
                     f"expected {data['pixels'][:16]}; fetch images_background.zip and images_evaluation.zip anew"
                 )
-            return {"images": np.stack(list(pool.map(lambda mask: _shrink(mask, size), masks)))}
+            return {"images": np.stack(list(pool.map(lambda mask: shrink(mask, size), masks)))}
 
     images = cached_arrays(f"omniglot-{size}-{_stamp(root)}", decode)["images"]
     return ImageBank(
         "omniglot",
-        _channels(torch.from_numpy(images), options.channels or 1),
+        grey_or_colour(torch.from_numpy(images), options.channels or 1),
         tuple(names),
         (data["counts"]["drawings"],) * len(names),
         tuple(name.split("/")[0] for name in names),
@@ -148,7 +155,7 @@ def _check_counts(root: Path, paths: list[str], counts: dict[str, Any]) -> None:
             )
 
 
-def _decode(root: Path, path: str, read: Reader) -> np.ndarray[Any, Any]:
+def decode_drawing(root: Path, path: str, read: Reader) -> np.ndarray[Any, Any]:
     try:
         with Image.open(io.BytesIO(read())) as image:
             return ~np.asarray(image.convert("1"))
@@ -156,12 +163,12 @@ def _decode(root: Path, path: str, read: Reader) -> np.ndarray[Any, Any]:
         raise DataError(f"cannot read the picture '{root / path}': {error}; fetch it anew") from None
 
 
-def _shrink(mask: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+def shrink(mask: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     ink = Image.fromarray(mask.astype(np.uint8) * 255)
     return np.asarray(ink.resize((size, size), Image.Resampling.LANCZOS))
 
 
-def _channels(images: Tensor, channels: int) -> Tensor:
+def grey_or_colour(images: Tensor, channels: int) -> Tensor:
     return images.unsqueeze(1).repeat(1, channels, 1, 1)
 
 

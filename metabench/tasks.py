@@ -1,0 +1,126 @@
+"""Which images a run is about, and which tasks it is scored on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+import episodes
+from episodes.combine import cross_domain, named_tasks
+from episodes.datasets import Dataset
+from episodes.disjoint import disjoint_episodes
+from episodes.manifest import Manifest, read_manifest, write_manifest
+from episodes.sampler import EpisodeList, EpisodeSampler, EpisodeSource
+from metabench.config import RunConfig, make_config
+from metabench.errors import UsageError
+
+DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channels")
+NUMBERS = ("ways", "shots", "queries")
+RECIPE = (
+    "task",
+    "groups",
+    "imbalance",
+    "label_noise",
+    "unlabelled",
+    "distractors",
+    "test_task",
+    "disjoint",
+    "test_seed",
+)
+EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
+
+
+def load_data(config: RunConfig) -> Dataset:
+    """The banks that the configuration asks for: of one dataset, of two, or of named classes."""
+    dataset = episodes.load(config.dataset, config.data_options)
+    if config.test_dataset:
+        options = replace(config.data_options, split=config.test_split)
+        dataset = cross_domain(dataset, episodes.load(config.test_dataset, options))
+    if config.train_task or config.test_task:
+        dataset = named_tasks(dataset, config.train_task, config.test_task)
+    return dataset
+
+
+def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:
+    """The configuration with the settings of its file of frozen tasks, and the file.
+
+    What was given for the data stays, since the same images may have another name elsewhere.
+
+    Raises:
+        UsageError: another recipe was given than the file's.
+        DataError: the file cannot be read.
+    """
+    if config.tasks is None:
+        return config, None
+    manifest = read_manifest(config.tasks)
+    given = {name: getattr(config, name) for name in config.model_fields_set}
+    frozen = make_config(**manifest.settings)
+    for name in (*NUMBERS, *RECIPE):
+        if name in given and given[name] != getattr(frozen, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} {given[name]} does not fit the tasks in '{config.tasks}', which have "
+                f"{getattr(frozen, name)}; leave it out"
+            )
+    return make_config(**{**manifest.settings, **given}), manifest
+
+
+def scored_tasks(
+    config: RunConfig, dataset: Dataset, manifest: Manifest | None, device: torch.device | str
+) -> tuple[RunConfig, EpisodeSource]:
+    """Where test tasks come from, and the configuration with their numbers filled in.
+
+    Raises:
+        UsageError: more tasks are asked for than a list has, or other ways, shots or queries than the published ones.
+        DataError: the bank cannot give the tasks.
+    """
+    source: EpisodeSource
+    if manifest:
+        source = manifest.source(dataset.test, device)
+    elif config.disjoint:
+        source = EpisodeList(dataset.test, disjoint_episodes(dataset.test, config.shape, config.test_seed), device)
+    elif dataset.test_episodes:
+        config = _published(config, dataset)
+        source = EpisodeList(dataset.test, dataset.test_episodes, device)
+    else:
+        source = EpisodeSampler(dataset.test, config.test_recipe, config.test_seed, device)
+    most = len(source) if isinstance(source, EpisodeList) else None
+    if most is not None and config.episodes is not None and config.episodes > most:
+        raise UsageError(f"--episodes {config.episodes} is too many: there are {most} such tasks; leave it out")
+    return config.model_copy(update={"episodes": config.episodes or most or EPISODES}), source
+
+
+def freeze(path: Path, **settings: object) -> Manifest:
+    """Write test tasks to a file: `metabench episodes freeze` as a call.
+
+    Args:
+        path: the Parquet file.
+        settings: fields of RunConfig for data and tasks.
+
+    Raises:
+        UsageError, episodes.DataError: a request that cannot be met.
+    """
+    config = make_config(**settings)
+    dataset = load_data(config)
+    config, source = scored_tasks(config, dataset, None, "cpu")
+    assert config.episodes is not None
+    frozen = (source.indices([number]) for number in range(config.episodes))
+    recipe = config.model_dump(mode="json", include={*DATA, *NUMBERS, *RECIPE}, exclude_none=True)
+    return write_manifest(path, dataset.test, frozen, recipe)
+
+
+def _published(config: RunConfig, dataset: Dataset) -> RunConfig:
+    """With the ways, shots and queries of the tasks that were published with the dataset."""
+    first = dataset.test_episodes[0]
+    ways = first.classes.shape[1]
+    numbers = {"ways": ways, "shots": first.support.shape[1] // ways, "queries": first.query.shape[1] // ways}
+    for name, number in numbers.items():
+        if name in config.model_fields_set and getattr(config, name) != number:
+            raise UsageError(
+                f"--{name} {getattr(config, name)} does not fit the tasks of '{dataset.name}', split {dataset.split}, "
+                f"which have {number}; leave it out"
+            )
+    if config.variant:
+        raise UsageError(f"'{dataset.name}', split {dataset.split}, has tasks of its own; leave out: {config.variant}")
+    return config.model_copy(update=numbers)

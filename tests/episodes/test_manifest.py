@@ -1,0 +1,97 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from episodes import DataError, EpisodeSampler, FixedTask, ImageBank, VariableTask
+from episodes.manifest import HEADER, Manifest, read_manifest, write_manifest
+from episodes.task import Task
+from tests.episodes.banks import numbered_bank
+
+BANK = numbered_bank((30, 31, 32, 33, 34, 35, 30, 30))
+
+
+def frozen(path: Path, task: Task, bank: ImageBank = BANK, count: int = 7) -> Manifest:
+    source = EpisodeSampler(bank, task, seed=2)
+    return write_manifest(path, bank, (source.indices([number]) for number in range(count)), {"ways": 3})
+
+
+@pytest.mark.parametrize("task", [FixedTask(3, 2, 4, unlabelled=2, label_noise=0.5), VariableTask()])
+def test_what_is_read_is_what_was_frozen(tmp_path: Path, task: Task) -> None:
+    written = frozen(tmp_path / "t.parquet", task)
+    read = read_manifest(tmp_path / "t.parquet")
+    assert (read.digest, read.settings, len(read.episodes)) == (written.digest, {"ways": 3}, 7)
+    source, drawn = read.source(BANK), EpisodeSampler(BANK, task, seed=2)
+    for number in range(7):
+        first, second = vars(source.indices([number])), vars(drawn.indices([number]))
+        assert all(np.array_equal(first[part], second[part]) for part in first)
+        assert source.batch([number]).support.flatten().tolist() == first["support"].flatten().tolist()
+
+
+def test_a_stranger_can_read_the_file(tmp_path: Path) -> None:
+    frozen(tmp_path / "t.parquet", FixedTask(3, 2, 4))
+    table = pd.read_parquet(tmp_path / "t.parquet")
+    row = table.iloc[4]
+    classes = BANK.labels.numpy()[row.support.reshape(3, 2)[:, 0]]
+    assert row.class_names.tolist() == [f"class{number}" for number in classes]
+
+
+def test_fixed_tasks_make_batches_and_others_do_not(tmp_path: Path) -> None:
+    frozen(tmp_path / "t.parquet", FixedTask(3, 2, 4))
+    source = read_manifest(tmp_path / "t.parquet").source(BANK)
+    assert source.one_shape
+    assert source.batch([6, 0, 2]).query.shape == (3, 12, 1, 1, 1)
+    with pytest.raises(DataError, match="there is no task 7 for 'numbered': it has 7, from 0 on"):
+        source.batch([7])
+    frozen(tmp_path / "v.parquet", VariableTask())
+    source = read_manifest(tmp_path / "v.parquet").source(BANK)
+    assert not source.one_shape
+    with pytest.raises(DataError, match="draw them one at a time"):
+        source.batch(range(7))
+
+
+def test_other_images_are_refused(tmp_path: Path) -> None:
+    frozen(tmp_path / "t.parquet", FixedTask(3, 2, 4))
+    other = numbered_bank((30, 31, 32, 33, 34, 35, 30, 31))
+    with pytest.raises(DataError, match=r"are of the images 'numbered' with fingerprint .{8}; 'numbered' has"):
+        read_manifest(tmp_path / "t.parquet").source(other)
+
+
+@pytest.mark.parametrize("what", ["image", "label", "settings", "row"])
+def test_an_edited_file_is_refused(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "t.parquet"
+    frozen(path, FixedTask(3, 2, 4))
+    table = pq.read_table(path)
+    header = json.loads(table.schema.metadata[HEADER])
+    columns = table.to_pydict()
+    if what == "image":
+        columns["query"][3][0] += 1
+    elif what == "label":
+        columns["support_labels"][0][0] = 2
+    elif what == "settings":
+        header["settings"]["ways"] = 4
+    else:
+        columns = {name: values[:-1] for name, values in columns.items()}
+    changed = type(table).from_pydict(columns).replace_schema_metadata({HEADER: json.dumps(header).encode()})
+    pq.write_table(changed, path)
+    with pytest.raises(DataError, match="were changed after they were frozen"):
+        read_manifest(path)
+
+
+def test_other_files_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot read --tasks"):
+        read_manifest(tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("hello")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
+    for name in ("text", "other"):
+        with pytest.raises(DataError, match="is not a file of frozen tasks; `metabench episodes freeze` makes one"):
+            read_manifest(tmp_path / f"{name}.parquet")
+    frozen(tmp_path / "t.parquet", FixedTask(3, 2, 4))
+    table = pq.read_table(tmp_path / "t.parquet")
+    header = {**json.loads(table.schema.metadata[HEADER]), "version": 9}
+    pq.write_table(table.replace_schema_metadata({HEADER: json.dumps(header).encode()}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="has frozen tasks of version 9; this metabench reads 1"):
+        read_manifest(tmp_path / "t.parquet")
