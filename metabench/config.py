@@ -111,11 +111,13 @@ class RunConfig(BaseModel):
         Raises:
             UsageError, episodes.DataError: settings that do not go together.
         """
-        if self.test_task:
-            self._refuse_variable("--test-task")
-            return NamedTask(**vars(self.shape), names=self.test_task)
         if self.disjoint:
             self._refuse_variable("--disjoint")
+        if self.test_task:
+            self._refuse_variable("--test-task")
+            if self.disjoint:
+                raise UsageError("--disjoint does not go with --test-task; leave one of them out")
+            return NamedTask(**vars(self.shape), names=self.test_task)
         return self.validation_recipe
 
     @property

@@ -76,6 +76,7 @@ def scored_tasks(
         DataError: the bank cannot give the tasks.
     """
     source: EpisodeSource
+    recipe = config.test_recipe
     if manifest:
         source = manifest.source(dataset.test, device)
     elif config.disjoint:
@@ -84,7 +85,7 @@ def scored_tasks(
         config = _published(config, dataset)
         source = EpisodeList(dataset.test, dataset.test_episodes, device)
     else:
-        source = EpisodeSampler(dataset.test, config.test_recipe, config.test_seed, device)
+        source = EpisodeSampler(dataset.test, recipe, config.test_seed, device)
     most = len(source) if isinstance(source, EpisodeList) else None
     if most is not None and config.episodes is not None and config.episodes > most:
         raise UsageError(f"--episodes {config.episodes} is too many: there are {most} such tasks; leave it out")

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import fields
 
 import click
@@ -22,8 +23,16 @@ SHELL = [line for block in re.findall(r"```bash\n(.*?)```", README + CONTRIBUTIN
 CALLS = [call for line in SHELL for call in line.split("&&") if call.strip().startswith("metabench ")]
 
 
+def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name, command
+
+
 def test_readme_names_every_command_and_option() -> None:
-    for name, command in cli.commands.items():
+    for name, command in commands(cli):
         assert f"`metabench {name}" in README, name
         for parameter in command.params:
             for option in parameter.opts if isinstance(parameter, click.Option) else ():
@@ -45,8 +54,9 @@ def test_readme_explains_the_leaderboards_columns() -> None:
 
 @pytest.mark.parametrize("line", CALLS)
 def test_the_commands_that_are_shown_are_understood(line: str) -> None:
-    _, name, *arguments = shlex.split(line, comments=True)
-    cli.commands[name].make_context(name, arguments)
+    words = shlex.split(line, comments=True)[1:]
+    name, command = next((name, each) for name, each in commands(cli) if words[: name.count(" ") + 1] == name.split())
+    command.make_context(name, words[name.count(" ") + 1 :])
 
 
 def test_the_commands_are_found() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestCentroid
 
-from baselines.protonet import ProtoNet, prototypes, squared_distances
+from baselines.protonet import ProtoNet, prototypes, refined, squared_distances
 from episodes import FixedTask
 from metabench.checks import build, random_episodes
 from metabench.learner import Episodes, Problem
@@ -17,6 +17,29 @@ def test_by_hand() -> None:
     centres = prototypes(support, labels, 2)
     assert centres.tolist() == [[[1.0], [10.0]]]
     assert squared_distances(torch.tensor([[[4.0]]]), centres).tolist() == [[[9.0, 36.0]]]
+
+
+def test_soft_k_means_by_hand() -> None:
+    """An unlabelled 3 between prototypes 0 and 4 is 9 and 1 away: shares 1 / (1 + e^8) and the rest."""
+    support, labels = torch.tensor([[[0.0], [4.0]]]), torch.tensor([[0, 1]])
+    moved = refined(support, support, labels, torch.tensor([[[3.0]]]))
+    share = 1 / (1 + 2.718281828**8)
+    expected = [3 * share / (1 + share), (4 + 3 * (1 - share)) / (2 - share)]
+    assert moved.flatten().tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_refinement_looks_at_the_pool_and_trains_with_one() -> None:
+    learner, episodes = build(ProtoNet, refine_steps=2), random_episodes()
+    assert isinstance(learner, ProtoNet)
+    with torch.no_grad():
+        alone = learner.classify(episodes)
+        pooled = learner.classify(replace(episodes, unlabelled=episodes.query))
+        plain = build(ProtoNet).classify(replace(episodes, unlabelled=episodes.query))
+    assert torch.equal(alone, plain)
+    assert not torch.allclose(alone, pooled)
+    task = FixedTask(5, 1, unlabelled=3, distractors=2)
+    (stage,) = ProtoNet(Problem((1, 28, 28), 50, task), ProtoNet.Options(refine_steps=1)).stages()
+    assert stage.data == Episodes(FixedTask(20, 1, 5, unlabelled=3, distractors=2))
 
 
 @pytest.mark.filterwarnings("ignore:self.within_class_std_dev_")  # a ReLU that is off for all images

@@ -37,8 +37,11 @@ def test_the_fraction_of_right_answers_of_each_task(toy: Dataset) -> None:
 
 
 def test_embedding_each_image_once_answers_as_classifying_each_task(toy: Dataset) -> None:
-    sampler = EpisodeSampler(toy.test, TASK, 0)
-    for learner in (untrained(ProtoNet, toy), untrained(FineTune, toy)):
+    plain = EpisodeSampler(toy.test, TASK, 0)
+    pool = EpisodeSampler(toy.test, FixedTask(3, 2, 4, unlabelled=3, distractors=2), 0)
+    cases = [(ProtoNet, {}, plain), (FineTune, {}, plain), (ProtoNet, {"refine_steps": 1}, pool)]
+    for learner_class, options, sampler in cases:
+        learner = untrained(learner_class, toy, **options)  # type: ignore[arg-type]
         assert isinstance(learner, EmbeddingLearner)
         assert learner.frozen_embedding
         embedded = evaluate(learner, sampler, 50)
@@ -66,7 +69,7 @@ def test_training_mode_is_left_as_it_was(toy: Dataset) -> None:
 
 
 def test_latency_is_a_time(toy: Dataset) -> None:
-    assert 0 < classify_latency(untrained(ProtoNet, toy), EpisodeSampler(toy.test, TASK, 0), repeats=3) < 10_000
+    assert 0 < classify_latency(untrained(ProtoNet, toy), EpisodeSampler(toy.test, TASK, 0), 2, repeats=3) < 10_000
 
 
 def test_answers_that_are_not_finite_are_no_answers(toy: Dataset) -> None:

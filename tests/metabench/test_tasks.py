@@ -1,0 +1,141 @@
+"""Which tasks a run is scored on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import metabench
+from episodes import DataError, Dataset, EpisodeList
+from metabench.config import make_config
+from metabench.errors import UsageError
+from metabench.leaderboard import leaderboard, read_records
+from metabench.records import RunRecord, read_record
+from metabench.tasks import freeze, load_data, scored_tasks
+
+QUICK: dict[str, Any] = {
+    **{"learner": "protonet", "ways": 3, "shots": 2, "queries": 5, "validation_episodes": 4, "threads": 1},
+    "options": {"backbone": "conv4:8", "steps": 3, "train_ways": 4},
+}
+VARIANTS: list[dict[str, Any]] = [
+    {"task": "variable"},
+    {"groups": "within"},
+    {"imbalance": "dirichlet"},
+    {"label_noise": 0.34},
+    {"unlabelled": 2, "distractors": 1, "options": {**QUICK["options"], "refine_steps": 1}},
+]
+
+
+def quick(output: Path, **settings: Any) -> tuple[RunRecord, np.ndarray[Any, Any]]:
+    record = metabench.run(**{**QUICK, "episodes": 20, "output": output, **settings})
+    return read_record(output / record.id / "record.json")
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=lambda settings: next(iter(settings)))
+def test_a_run_on_frozen_tasks_is_the_run_that_draws_them(settings: dict[str, Any], tmp_path: Path) -> None:
+    recipe = {name: value for name, value in settings.items() if name != "options"}
+    numbers = {name: QUICK[name] for name in ("ways", "shots", "queries")}
+    manifest = freeze(tmp_path / "t.parquet", **numbers, **recipe, episodes=20)
+    drawn, accuracies = quick(tmp_path / "drawn", **settings)
+    options = settings.get("options", QUICK["options"])
+    given = {name: value for name, value in QUICK.items() if name not in numbers}
+    record = metabench.run(**{**given, "options": options}, tasks=tmp_path / "t.parquet", output=tmp_path / "frozen")
+    frozen, same = read_record(tmp_path / "frozen" / record.id / "record.json")
+    assert np.array_equal(accuracies, same)
+    assert frozen.dataset.tasks == manifest.digest
+    assert frozen.config == drawn.config
+    records, problems = read_records(tmp_path)
+    assert not problems
+    variant = make_config(**numbers, **recipe).variant
+    assert set(leaderboard(records)["task"]) == {variant, f"{variant}; tasks={manifest.digest[:8]}"}
+
+
+def test_what_does_not_fit_frozen_tasks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    freeze(path, ways=3, queries=5, episodes=4)
+    with pytest.raises(UsageError, match=r"--ways 5 does not fit the tasks in '.*', which have 3; leave it out"):
+        metabench.run(tasks=path, ways=5)
+    with pytest.raises(UsageError, match="--groups within does not fit"):
+        metabench.run(tasks=path, groups="within")
+    with pytest.raises(UsageError, match="--episodes 5 is too many: there are 4 such tasks; leave it out"):
+        metabench.run(tasks=path, episodes=5, output=tmp_path)
+    with pytest.raises(DataError, match="are of the images 'glyphs/test' with fingerprint"):
+        metabench.run(tasks=path, image_size=32, output=tmp_path)
+
+
+def test_named_tasks_are_trained_and_tested_on(tmp_path: Path, glyphs: Dataset) -> None:
+    names = glyphs.test.class_names
+    tasks = {"train_task": [names[0:3], names[3:6]], "test_task": [",".join(names[6:9])]}
+    given = {name: value for name, value in QUICK.items() if name not in ("ways", "options")}
+    options = {"backbone": "conv4:8", "steps": 3}
+    for learner in ("protonet", "maml", "finetune"):
+        settings = {**given, "learner": learner, "options": options, "episodes": 10, "output": tmp_path}
+        record = metabench.run(**settings, **tasks)
+        assert record.config.ways == 3
+        assert record.config.test_task == (names[6:9],)
+        assert (record.dataset.classes.train, record.dataset.classes.test) == (6, 3)
+        if learner != "finetune":
+            assert record.training.images % 9 == 0  # three classes in each episode
+
+
+def test_what_named_tasks_do_not_allow_is_refused(tmp_path: Path, glyphs: Dataset) -> None:
+    names = glyphs.test.class_names
+    with pytest.raises(DataError, match="has 2 classes, where --ways is 5"):
+        metabench.run(test_task=[names[:2]], ways=5, output=tmp_path)
+    with pytest.raises(UsageError, match="--task variable does not go with --test-task"):
+        metabench.run(test_task=[names[:2]], task="variable", output=tmp_path)
+    with pytest.raises(UsageError, match=r"learner 'maml' classifies tasks of 2 ways .* has 3 classes: name as many"):
+        metabench.run(learner="maml", train_task=[names[:3]], test_task=[names[3:5]], output=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_head_of_fixed_ways_is_kept_from_variable_tasks(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="learner 'maml' classifies tasks of 5 ways and no others; --task variable"):
+        metabench.run(learner="maml", task="variable", output=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"task": "variable", "imbalance": "step"}, "--task variable does not go with --imbalance; leave one"),
+        ({"task": "variable", "groups": "across"}, "--task variable does not go with --groups across; leave one"),
+        ({"task": "variable", "disjoint": True}, "--task variable does not go with --disjoint; leave one"),
+        ({"groups": "some"}, "--groups: input should be 'any', 'within' or 'across'; found 'some'"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        metabench.run(**settings, output=tmp_path)
+
+
+def test_disjoint_tasks_are_as_many_as_the_images_suffice_for() -> None:
+    config = make_config(disjoint=True)
+    dataset = load_data(config)
+    settled, source = scored_tasks(config, dataset, None, "cpu")
+    assert isinstance(source, EpisodeList)
+    assert settled.episodes == len(source) == dataset.test.classes * 2 // 5
+    drawn = source.indices(range(len(source)))
+    images = np.concatenate([drawn.support, drawn.query], axis=1)
+    assert len(set(images.ravel())) == images.size
+
+
+def test_published_tasks_bring_their_numbers(data_root: Path, tmp_path: Path) -> None:
+    settings = {"dataset": "omniglot", "split": "one-shot", "data_root": data_root}
+    given = {name: value for name, value in QUICK.items() if name not in ("ways", "shots", "queries")}
+    record = metabench.run(**given, **settings, output=tmp_path)
+    config = record.config
+    assert (config.ways, config.shots, config.queries, config.episodes) == (20, 1, 1, 20)
+    with pytest.raises(
+        UsageError, match="--ways 5 does not fit the tasks of 'omniglot', split one-shot, which have 20"
+    ):
+        metabench.run(**settings, ways=5, output=tmp_path)
+    with pytest.raises(UsageError, match="has tasks of its own; leave out: groups=within"):
+        metabench.run(**settings, groups="within", output=tmp_path)
+
+
+def test_another_dataset_is_tested_on(data_root: Path, tmp_path: Path) -> None:
+    record, _ = quick(tmp_path, test_dataset="omniglot", data_root=data_root)
+    assert record.dataset.name == "glyphs to omniglot"
+    assert record.dataset.classes.test == 423
+    assert record.dataset.image_shape == (1, 28, 28)
