@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from episodes.draw import Uniforms
 from episodes.episode import EpisodeBatch, EpisodeIndices
 from episodes.errors import DataError
 from episodes.task import Task
+
+BLOCK = 32  # episodes whose indices `each` draws together
 
 
 class EpisodeSource:
@@ -40,7 +43,20 @@ class EpisodeSource:
 
     def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
         """The episodes of the given numbers as uint8 tensors on the source's device, class by class in order."""
-        drawn = self.indices(numbers)
+        return self._batch(self.indices(numbers))
+
+    def each(self, numbers: Iterable[int]) -> Iterator[EpisodeBatch]:
+        """The same, one episode at a time as a batch of one: for images so large that a block leaves the CPU's cache.
+
+        Their indices are still drawn in blocks, which is most of the work for a single task.
+        """
+        left = iter(numbers)
+        while block := list(itertools.islice(left, BLOCK if self.one_shape else 1)):
+            drawn = vars(self.indices(block))
+            for row in range(len(block)):
+                yield self._batch(EpisodeIndices(**{name: part[row : row + 1] for name, part in drawn.items()}))
+
+    def _batch(self, drawn: EpisodeIndices) -> EpisodeBatch:
         return EpisodeBatch(
             self._gather(drawn.support),
             self._labels(drawn.support_labels),

@@ -1,0 +1,30 @@
+"""How two ways to do the same work compare."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pytest_benchmark.fixture import BenchmarkFixture
+
+
+def ratio_of_best(
+    benchmark: BenchmarkFixture, ours: Callable[[], Any], theirs: Callable[[], Any], more_work: int = 1
+) -> float:
+    """How many times as long theirs takes for as much work as ours, which does `more_work` times as much a call.
+
+    Each is timed in turn, so that a busy machine slows both.
+    """
+    their_times, our_times = [], []
+
+    def timed(times: list[float], work: Callable[[], Any]) -> Callable[[], None]:
+        def run() -> None:
+            started = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - started)
+
+        return run
+
+    benchmark.pedantic(timed(our_times, ours), setup=timed(their_times, theirs), rounds=12, warmup_rounds=1)
+    ratio = more_work * min(their_times[1:]) / min(our_times[1:])
+    benchmark.extra_info.update(their_seconds=min(their_times[1:]), times_as_fast=round(ratio, 2))
+    return ratio
