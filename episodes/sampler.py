@@ -57,14 +57,21 @@ class EpisodeSource:
                 yield self._batch(EpisodeIndices(**{name: part[row : row + 1] for name, part in drawn.items()}))
 
     def _batch(self, drawn: EpisodeIndices) -> EpisodeBatch:
+        support, query, unlabelled = self._gather_parts([drawn.support, drawn.query, drawn.unlabelled])
         return EpisodeBatch(
-            self._gather(drawn.support),
+            support,
             self._labels(drawn.support_labels),
-            self._gather(drawn.query),
+            query,
             self._labels(drawn.query_labels),
             drawn.classes.shape[1],
-            self._gather(drawn.unlabelled) if drawn.unlabelled.size else None,
+            unlabelled if drawn.unlabelled.size else None,
         )
+
+    def _gather_parts(self, parts: list[NDArray[np.int64]]) -> Sequence[Tensor]:
+        if len(parts[0]) > 1:
+            return [self._gather(part) for part in parts]
+        # One read gives all of a single episode, and its parts are contiguous.
+        return torch.split(self._gather(np.concatenate(parts, axis=1)), [part.shape[1] for part in parts], dim=1)
 
     def _gather(self, indices: NDArray[np.int64]) -> Tensor:
         rows = torch.from_numpy(indices.reshape(-1)).to(self.images.device)
