@@ -1,7 +1,11 @@
-"""Networks by name: images `[n, C, H, W]` to features `[n, D]`, for C 1 or 3 and any H, W of at least 16."""
+"""Networks by name: images `[n, C, H, W]` to features `[n, D]`, for C 1 or 3 and any H, W of at least 16.
+
+`mlp` also takes the inputs `[n, 1]` of a regression.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -12,23 +16,24 @@ from episodes.errors import nearest
 from metabench.errors import UsageError
 
 Norm = Callable[[int], nn.Module]
+Shape = tuple[int, ...]
 
 
-def conv4(channels: int, norm: Norm, width: int) -> nn.Sequential:
+def conv4(shape: Shape, norm: Norm, width: int) -> nn.Sequential:
     """Four blocks of 3x3 convolution, normalisation, ReLU and 2x2 max-pooling (Vinyals et al. 2016, section 4.1).
 
     ReLU follows the pooling: as it is monotonic the values are the same, at a quarter of the work.
     """
     blocks = []
-    for incoming in (channels, width, width, width):
+    for incoming in (shape[0], width, width, width):
         blocks += [nn.Conv2d(incoming, width, 3, padding=1), norm(width), nn.MaxPool2d(2), nn.ReLU()]
     return nn.Sequential(*blocks, nn.Flatten())
 
 
-def conv4_strided(channels: int, norm: Norm, width: int) -> nn.Sequential:
+def conv4_strided(shape: Shape, norm: Norm, width: int) -> nn.Sequential:
     """Conv-4 with stride 2 for pooling, and a mean over what is left (Finn et al. 2017, section 5.2, for Omniglot)."""
     blocks = []
-    for incoming in (channels, width, width, width):
+    for incoming in (shape[0], width, width, width):
         blocks += [nn.Conv2d(incoming, width, 3, stride=2, padding=1), norm(width), nn.ReLU()]
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -50,28 +55,36 @@ class ResidualBlock(nn.Module):
         return out
 
 
-def resnet12(channels: int, norm: Norm, width: int) -> nn.Sequential:
+def resnet12(shape: Shape, norm: Norm, width: int) -> nn.Sequential:
     """ResNet-12 with 64-160-320-640 filters and average pooling at the end (Lee et al. 2019, section 4.1).
 
     Differs from the paper: no DropBlock. Another `width` scales all four blocks alike.
     """
-    widths = [channels, width, width * 5 // 2, width * 5, width * 10]
+    widths = [shape[0], width, width * 5 // 2, width * 5, width * 10]
     blocks = [ResidualBlock(incoming, outgoing, norm) for incoming, outgoing in pairwise(widths)]
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-BACKBONES = {"conv4": conv4, "conv4-strided": conv4_strided, "resnet12": resnet12}
+def mlp(shape: Shape, norm: Norm, width: int) -> nn.Sequential:
+    """Two hidden layers of ReLU, for images or numbers (Finn et al. 2017, section 5.1, with mlp:40); not normalised."""
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(math.prod(shape), width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()
+    )
 
 
-def build_backbone(name: str, image_shape: tuple[int, int, int], norm: Norm = nn.BatchNorm2d) -> nn.Sequential:
-    """The network of that name; `name:W` has W filters in its first block in place of 64 (`conv4:128`).
+BACKBONES = {"conv4": conv4, "conv4-strided": conv4_strided, "resnet12": resnet12, "mlp": mlp}
+
+
+def build_backbone(name: str, image_shape: Shape, norm: Norm = nn.BatchNorm2d) -> nn.Sequential:
+    """The network of that name; `name:W` has W filters (`mlp`: units) in its first block in place of 64.
 
     Args:
-        image_shape: (C, H, W) of the images.
+        image_shape: (C, H, W) of the images, or (1,) of numbers.
         norm: makes the normalisation of a number of channels.
 
     Raises:
-        UsageError: unknown name, a width that is not a positive even number, or images under 16 x 16.
+        UsageError: unknown name, a width that is not a positive even number, images under 16 x 16, or
+            numbers for a network of images.
     """
     base, _, width = name.partition(":")
     if base not in BACKBONES:
@@ -80,15 +93,17 @@ def build_backbone(name: str, image_shape: tuple[int, int, int], norm: Norm = nn
         )
     if width and not (width.isdecimal() and int(width) >= 2 and int(width) % 2 == 0):
         raise UsageError(f"backbone '{name}' asks for '{width}' filters; give an even number, e.g. {base}:128")
-    if min(image_shape[1:]) < 16:
+    if len(image_shape) < 3 and base != "mlp":
+        raise UsageError(f"backbone '{name}' takes images, and the inputs here are numbers; choose mlp, e.g. mlp:40")
+    if min(image_shape[1:], default=16) < 16:
         raise UsageError(
             f"backbone '{name}' needs images of at least 16 x 16; found {image_shape[1]} x {image_shape[2]}"
         )
-    network = BACKBONES[base](image_shape[0], norm, int(width or 64))
+    network = BACKBONES[base](image_shape, norm, int(width or 64))
     return network.to(memory_format=torch.channels_last)  # about 1.4 times as fast as the default layout on CPU
 
 
-def feature_size(backbone: nn.Sequential, image_shape: tuple[int, int, int]) -> int:
+def feature_size(backbone: nn.Sequential, image_shape: Shape) -> int:
     """D, the number of features that the backbone gives for images of that shape."""
     was_training = backbone.training
     with torch.no_grad():

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, grad
 
 from baselines.backbones import build_backbone, feature_size
 from metabench.learner import (
@@ -22,6 +23,7 @@ from metabench.learner import (
     Learner,
     Positive,
     Problem,
+    RegressionTask,
     Stage,
     TrainingOptions,
     option,
@@ -31,6 +33,10 @@ Weights = dict[str, Tensor]
 
 # The network, inner steps and inner rate of the paper's 5-way Omniglot experiment (section 5.2, appendix A.1).
 OMNIGLOT = {"backbone": "conv4-strided", "inner_steps": 1, "test_inner_steps": 3, "inner_learning_rate": 0.4}
+
+# Those of the paper's regression experiment (section 5.1).
+SINUSOID = {"backbone": "mlp:40", "steps": 70_000, "meta_batch": 25, "train_shots": 10, "train_queries": 10}
+SINUSOID |= {"inner_steps": 1, "test_inner_steps": 10, "inner_learning_rate": 0.01, "schedule": "constant"}
 
 _statistics_rows: ContextVar[int | None] = ContextVar("_statistics_rows", default=None)
 
@@ -77,17 +83,25 @@ class MAML(Learner):
     The head has its own initial row for each label, as in the paper, so that renaming labels changes answers a
     little (Ye and Chao 2022, section 4). Differs from the paper: the non-transductive default, and Adam's learning
     rate follows a cosine (`schedule=constant` is the paper's). On characters the paper's meta-batch is 32 tasks.
+
+    In regression both losses are the mean squared error (equation 2). On `sinusoid` the defaults are the paper's
+    (section 5.1; meta-batch and steps are those of its code); differs from the paper: torch's initial weights. With
+    `inner_steps=0` training does not adapt to tasks, which makes it the paper's baseline "pretrained on all tasks".
     """
 
     label_equivariant = False
     fixed_ways = True
+    regression = True
 
     @dataclass(frozen=True)
     class Options(TrainingOptions):
-        inner_steps: Count = option(5, "gradient steps on the support in training")
+        inner_steps: Annotated[int, Field(ge=0)] = option(
+            5, "gradient steps on the support in training; 0 pre-trains on all tasks alike"
+        )
         test_inner_steps: Count = option(10, "gradient steps on the support in validation and test")
         inner_learning_rate: Positive = option(0.1, "learning rate of the inner steps")
         meta_batch: Count = option(4, "tasks a training step")
+        train_shots: Count | None = option(None, "support images a class in training; default as in the test task")
         train_queries: Count = option(5, "query images a class in training")
         first_order: bool = option(False, "leave out second derivatives")
         transductive: bool = option(False, "normalise queries by their own batch statistics")
@@ -95,6 +109,7 @@ class MAML(Learner):
     presets: ClassVar = {
         "glyphs": {"steps": 350, **OMNIGLOT},
         "omniglot": {"steps": 3000, "meta_batch": 16, **OMNIGLOT},
+        "sinusoid": SINUSOID,
     }
 
     def __init__(self, problem: Problem, options: Options) -> None:
@@ -107,44 +122,58 @@ class MAML(Learner):
         )
 
     def stages(self) -> Sequence[Stage]:
-        options, task = self.options, self.problem.task
-        task = FixedTask(task.ways, task.shots, options.train_queries)
+        options, shots = self.options, self.options.train_shots or self.problem.task.shots
+        task: FixedTask | RegressionTask = RegressionTask(shots, options.train_queries)
+        if not self.problem.regression:
+            task = FixedTask(self.problem.task.ways, shots, options.train_queries)
         return [Stage("meta-train", Episodes(task, options.meta_batch), self.loss, self, options)]
 
-    def loss(self, episodes: EpisodeBatch) -> Iterator[Tensor]:
-        """The query loss after adaptation, task by task; their sum is the mean over tasks (algorithm 2, line 10)."""
-        for support, labels, query, query_labels in zip(
-            episodes.support, episodes.support_labels, episodes.query, episodes.query_labels, strict=True
-        ):
-            weights = self._adapt_task(support, labels, self.options.inner_steps, meta_train=True)
-            logits = self._predict_task((weights, support), query)
-            yield F.cross_entropy(logits, query_labels) / len(episodes)
+    def loss(self, episodes: EpisodeBatch) -> Tensor | Iterator[Tensor]:
+        """The query loss after adaptation, its mean over tasks (algorithm 2, line 10).
+
+        Images are taken task by task, in parts whose sum it is, which keeps memory at one task's graph; a
+        regression's few numbers all at once, which is much faster.
+        """
+        tasks = (episodes.support, episodes.support_labels, episodes.query, episodes.query_labels)
+        if self.problem.regression:
+            return torch.vmap(self._task_loss)(*tasks).mean()
+        return (self._task_loss(*task) / len(episodes) for task in zip(*tasks, strict=True))
 
     def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> list[tuple[Weights, Tensor]]:
         """Each task's weights, with its support for the statistics of batch normalisation."""
         steps = self.options.test_inner_steps
-        return [
-            (self._adapt_task(images, labels, steps, meta_train=False), images)
-            for images, labels in zip(support, support_labels, strict=True)
-        ]
+        with torch.no_grad():  # of what is outside the inner steps: their result is no function of the weights
+            return [
+                (self._adapt_task(inputs, labels, steps), inputs)
+                for inputs, labels in zip(support, support_labels, strict=True)
+            ]
 
     def predict(self, adapted: list[tuple[Weights, Tensor]], query: Tensor) -> Tensor:
-        return torch.stack([self._predict_task(task, images) for task, images in zip(adapted, query, strict=True)])
+        return torch.stack([self._predict_task(task, inputs) for task, inputs in zip(adapted, query, strict=True)])
 
-    def _adapt_task(self, support: Tensor, labels: Tensor, steps: int, *, meta_train: bool) -> Weights:
-        """Equation 1, `steps` times; differentiable in the initial weights if `meta_train`."""
+    def _task_loss(self, support: Tensor, labels: Tensor, query: Tensor, query_labels: Tensor) -> Tensor:
+        weights = self._adapt_task(support, labels, self.options.inner_steps)
+        return self._error(self._predict_task((weights, support), query), query_labels)
+
+    def _error(self, answers: Tensor, labels: Tensor) -> Tensor:
+        """Equation 2 or 3, as a mean: of answers `[n, N]` to labels `[n]`."""
+        return F.mse_loss(answers[:, 0], labels) if self.problem.regression else F.cross_entropy(answers, labels)
+
+    def _adapt_task(self, support: Tensor, labels: Tensor, steps: int) -> Weights:
+        """Equation 1, `steps` times; differentiable in the initial weights."""
+
+        def error(weights: Weights) -> Tensor:
+            answers: Tensor = functional_call(self.network, weights, support)
+            return self._error(answers, labels)
+
         weights: Weights = dict(self.network.named_parameters())
-        second_order = meta_train and not self.options.first_order
-        with torch.enable_grad():
-            for _ in range(steps):
-                loss = F.cross_entropy(functional_call(self.network, weights, support), labels)
-                gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=second_order)
-                rate = self.options.inner_learning_rate
-                weights = {
-                    name: weight - rate * gradient
-                    for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
-                }
-        return weights if meta_train else {name: weight.detach() for name, weight in weights.items()}
+        for _ in range(steps):
+            gradients = grad(error)(weights)
+            if self.options.first_order:
+                gradients = {name: gradient.detach() for name, gradient in gradients.items()}
+            rate = self.options.inner_learning_rate
+            weights = {name: weight - rate * gradients[name] for name, weight in weights.items()}
+        return weights
 
     def _predict_task(self, adapted: tuple[Weights, Tensor], query: Tensor) -> Tensor:
         weights, support = adapted

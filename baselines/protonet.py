@@ -83,6 +83,7 @@ class ProtoNet(EmbeddingLearner):
 
     def stages(self) -> Sequence[Stage]:
         options, problem = self.options, self.problem
+        assert isinstance(problem.task, FixedTask)  # it does no regression
         task = FixedTask(
             options.train_ways or min(20, problem.train_classes),
             options.train_shots or problem.task.shots,

@@ -6,6 +6,7 @@ from episodes.episode import EpisodeBatch
 from episodes.errors import DataError
 from episodes.named_task import NamedTask
 from episodes.sampler import EpisodeList, EpisodeSampler
+from episodes.sinusoid import RegressionTask, SinusoidDataset, SinusoidSampler
 from episodes.task import FixedTask
 from episodes.variable_task import VariableTask
 
@@ -19,6 +20,9 @@ __all__ = [
     "FixedTask",
     "ImageBank",
     "NamedTask",
+    "RegressionTask",
+    "SinusoidDataset",
+    "SinusoidSampler",
     "VariableTask",
     "load",
 ]

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
+
+
+def generator_key(*parts: object) -> int:
+    """The key of a counter-based generator, from the `repr` of what the draws are to depend on."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:16], "little")
+
+
+def uniform_numbers(key: int, numbers: Iterable[int], count: int) -> NDArray[np.float64]:
+    """`[episodes, count]` doubles in [0, 1): episode i owns the generator's counters from `i * blocks`.
+
+    The generator is Philox (Salmon et al. 2011). A run of consecutive episodes is one call, which is what makes
+    sampling fast.
+    """
+    episodes = np.fromiter(numbers, dtype=np.int64)
+    blocks = -(-count // 4)  # a Philox block is four 64-bit words
+    runs = np.split(episodes, np.flatnonzero(np.diff(episodes) != 1) + 1)
+    raw = [np.random.Philox(key=key, counter=int(run[0]) * blocks).random_raw(len(run) * blocks * 4) for run in runs]
+    words = np.concatenate(raw).reshape(len(episodes), blocks * 4)[:, :count]
+    return np.asarray((words >> np.uint64(11)) * 2.0**-53)
 
 
 class Uniforms:

@@ -38,11 +38,12 @@ class EpisodeBatch:
     """B episodes of N ways, S labelled images and Q to be classified; a fixed task has S = N * K and Q = N * q.
 
     Attributes:
-        support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them.
-        support_labels: `[B, S]` int64 in 0..N-1.
-        query: `[B, Q, C, H, W]` images, likewise.
-        query_labels: `[B, Q]` int64 in 0..N-1; what `classify` must not look at.
-        ways: N.
+        support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them. In
+            regression (see `episodes.sinusoid`) `[B, S, 1]` float32 inputs.
+        support_labels: `[B, S]` int64 in 0..N-1; in regression the outputs, float32.
+        query: `[B, Q, C, H, W]`, likewise.
+        query_labels: `[B, Q]`, likewise; what `classify` must not look at.
+        ways: N; 1 in regression.
         unlabelled: `[B, U, C, H, W]` images without labels, for semi-supervised tasks; None where there are none.
     """
 
@@ -63,5 +64,5 @@ class EpisodeBatch:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 images to what networks see: float32 in [0, 1], on the same device."""
-    return images.float().div_(255)
+    """uint8 images to what networks see: float32 in [0, 1], on the same device; what is float stays as it is."""
+    return images if images.is_floating_point() else images.float().div_(255)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.bank import ImageBank
-from episodes.draw import Uniforms
+from episodes.draw import Uniforms, generator_key, uniform_numbers
 from episodes.episode import EpisodeBatch, EpisodeIndices
 from episodes.errors import DataError
 from episodes.task import Task
@@ -21,6 +20,27 @@ BLOCK = 32  # episodes whose indices `each` draws together
 
 
 class EpisodeSource:
+    """Episodes by number, as tensors.
+
+    Attributes:
+        name: of where they come from, e.g. `glyphs/test`.
+        device: where the tensors are.
+    """
+
+    name: str
+    device: torch.device
+
+    @property
+    def one_shape(self) -> bool:
+        """Whether all episodes have as many classes and images, so that several make a batch."""
+        raise NotImplementedError
+
+    def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
+        """The episodes of the given numbers (each at least 0)."""
+        raise NotImplementedError
+
+
+class BankSource(EpisodeSource):
     """Episodes of a bank by number, as indices and as tensors.
 
     Args:
@@ -31,11 +51,7 @@ class EpisodeSource:
     def __init__(self, bank: ImageBank, device: torch.device | str) -> None:
         self.bank = bank
         self.images = bank.images.to(device)
-
-    @property
-    def one_shape(self) -> bool:
-        """Whether all episodes have as many classes and images, so that several make a batch."""
-        raise NotImplementedError
+        self.name, self.device = bank.name, self.images.device
 
     def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
         """The episodes of the given numbers (each at least 0), as indices into the bank."""
@@ -81,7 +97,7 @@ class EpisodeSource:
         return torch.from_numpy(labels.copy()).to(self.images.device)
 
 
-class EpisodeSampler(EpisodeSource):
+class EpisodeSampler(BankSource):
     """Draws episodes at random; episode i is a pure function of (bank fingerprint, task, seed, i).
 
     Neither the batch size, nor the device, nor what was drawn before has a part in it: each episode reads its
@@ -102,33 +118,18 @@ class EpisodeSampler(EpisodeSource):
         task.check(bank)
         super().__init__(bank, device)
         self.task = task
-        key = hashlib.sha256(repr((bank.fingerprint, task, seed)).encode()).digest()[:16]
-        self._key = int.from_bytes(key, "little")
+        self._key = generator_key(bank.fingerprint, task, seed)
 
     @property
     def one_shape(self) -> bool:
         return self.task.one_shape
 
     def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
-        uniform = self._uniform(np.fromiter(numbers, dtype=np.int64), self.task.numbers(self.bank))
+        uniform = uniform_numbers(self._key, numbers, self.task.numbers(self.bank))
         return self.task.draw(self.bank, Uniforms(uniform))
 
-    def _uniform(self, numbers: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-        """`[episodes, count]` doubles in [0, 1): episode i owns the generator's counters from `i * blocks`.
 
-        A run of consecutive episodes is one call, which is what makes sampling fast.
-        """
-        blocks = -(-count // 4)  # a Philox block is four 64-bit words
-        runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
-        raw = [
-            np.random.Philox(key=self._key, counter=int(run[0]) * blocks).random_raw(len(run) * blocks * 4)
-            for run in runs
-        ]
-        words = np.concatenate(raw).reshape(len(numbers), blocks * 4)[:, :count]
-        return np.asarray((words >> np.uint64(11)) * 2.0**-53)
-
-
-class EpisodeList(EpisodeSource):
+class EpisodeList(BankSource):
     """Episodes that were drawn before: read from a file, or published with a dataset.
 
     Args:

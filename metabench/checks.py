@@ -17,15 +17,19 @@ import torch
 from torch import Tensor
 
 from episodes.episode import EpisodeBatch
+from episodes.sinusoid import RegressionTask, Sinusoids, SinusoidSampler
 from episodes.task import FixedTask
 from metabench.learner import EmbeddingLearner, Episodes, LabelledBatch, Learner, Problem, Stage
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
 PROBLEM = Problem(image_shape=(1, 28, 28), train_classes=6, task=TASK)
+REGRESSION = Problem(image_shape=(1,), train_classes=0, task=RegressionTask(shots=5, queries=4))
 
 
 def check_learner(learner_class: type[Learner], tolerance: float = 1e-2, **options: Any) -> None:
     """Check a freshly built, untrained learner against every point of the contract, on random images.
+
+    One that does regression too is also checked on sinusoids, with its preset for them.
 
     Args:
         learner_class: the class to check.
@@ -35,11 +39,19 @@ def check_learner(learner_class: type[Learner], tolerance: float = 1e-2, **optio
     Raises:
         AssertionError: says which point is broken.
     """
-    learner = build(learner_class, **options)
+    check_problem(learner_class, PROBLEM, options, tolerance)
+    if learner_class.regression:
+        preset = {**learner_class.presets.get("sinusoid", {}), **options}
+        check_problem(learner_class, REGRESSION, preset, tolerance)
+
+
+def check_problem(learner_class: type[Learner], problem: Problem, options: dict[str, Any], tolerance: float) -> None:
+    """All points for one problem."""
+    learner = build(learner_class, problem=problem, **options)
     check_shape(learner)
-    check_seed(learner_class, options, tolerance)
+    check_seed(learner_class, problem, options, tolerance)
     check_no_state(learner, tolerance)
-    check_save_and_load(learner_class, options, tolerance)
+    check_save_and_load(learner_class, problem, options, tolerance)
     check_neighbours(learner, tolerance)
     check_shots_order(learner, tolerance)
     check_labels(learner, tolerance)
@@ -48,14 +60,16 @@ def check_learner(learner_class: type[Learner], tolerance: float = 1e-2, **optio
     check_stages(learner)
 
 
-def build(learner_class: type[Learner], seed: int = 0, **options: Any) -> Learner:
+def build(learner_class: type[Learner], seed: int = 0, problem: Problem = PROBLEM, **options: Any) -> Learner:
     """The learner for a small problem, in evaluation mode; weights are drawn from `seed`."""
     torch.manual_seed(seed)
-    return learner_class(PROBLEM, learner_class.Options(**options)).eval()
+    return learner_class(problem, learner_class.Options(**options)).eval()
 
 
-def random_episodes(count: int = 2, seed: int = 0, task: FixedTask = TASK) -> EpisodeBatch:
+def random_episodes(count: int = 2, seed: int = 0, task: FixedTask | RegressionTask = TASK) -> EpisodeBatch:
     """Episodes of `task` whose classes are random patterns under noise, so that answers are not all alike."""
+    if isinstance(task, RegressionTask):
+        return SinusoidSampler(Sinusoids("check"), task, seed).batch(range(count))
     generator = torch.Generator().manual_seed(seed)
     patterns = torch.rand(count, task.ways, 1, 1, 28, 28, generator=generator)
 
@@ -75,43 +89,48 @@ def random_episodes(count: int = 2, seed: int = 0, task: FixedTask = TASK) -> Ep
 
 def check_shape(learner: Learner) -> None:
     """`classify` gives finite logits `[B, Q, N]`."""
-    logits = _classify(learner, random_episodes())
-    expected = (2, TASK.ways * TASK.queries, TASK.ways)
+    task = learner.problem.task
+    logits = _classify(learner, random_episodes(task=task))
+    expected = (2, task.ways * task.queries, task.ways)
     assert logits.shape == expected, f"classify gives {tuple(logits.shape)}; the contract is [B, Q, N], here {expected}"
     assert torch.isfinite(logits).all(), "classify gives logits that are not finite"
 
 
-def check_seed(learner_class: type[Learner], options: dict[str, Any], tolerance: float) -> None:
+def check_seed(learner_class: type[Learner], problem: Problem, options: dict[str, Any], tolerance: float) -> None:
     """The same seed gives the same learner."""
-    first, second = (_classify(build(learner_class, **options), random_episodes()) for _ in range(2))
+    episodes = random_episodes(task=problem.task)
+    first, second = (_classify(build(learner_class, problem=problem, **options), episodes) for _ in range(2))
     _assert_equal(first, second, tolerance, "two learners from the same seed answer differently")
 
 
 def check_no_state(learner: Learner, tolerance: float) -> None:
     """`classify` leaves parameters, buffers and later answers as they were."""
     before = copy.deepcopy(learner.state_dict())
-    first = _classify(learner, random_episodes())
-    _classify(learner, random_episodes(seed=1))
+    episodes = random_episodes(task=learner.problem.task)
+    first = _classify(learner, episodes)
+    _classify(learner, random_episodes(seed=1, task=learner.problem.task))
     for name, value in learner.state_dict().items():
         assert torch.equal(value, before[name]), f"classify changes '{name}'"
-    second = _classify(learner, random_episodes())
+    second = _classify(learner, episodes)
     _assert_equal(first, second, tolerance, "classify answers differently when called again")
 
 
-def check_save_and_load(learner_class: type[Learner], options: dict[str, Any], tolerance: float) -> None:
+def check_save_and_load(
+    learner_class: type[Learner], problem: Problem, options: dict[str, Any], tolerance: float
+) -> None:
     """A learner loaded from another's state answers alike."""
-    saved, loaded = build(learner_class, seed=0, **options), build(learner_class, seed=1, **options)
+    saved, loaded = (build(learner_class, seed=seed, problem=problem, **options) for seed in (0, 1))
     file = io.BytesIO()
     torch.save(saved.state_dict(), file)
     file.seek(0)
     loaded.load_state_dict(torch.load(file, weights_only=True))
-    first, second = (_classify(learner, random_episodes()) for learner in (saved, loaded))
+    first, second = (_classify(learner, random_episodes(task=problem.task)) for learner in (saved, loaded))
     _assert_equal(first, second, tolerance, "a loaded learner answers differently: something is not in its state_dict")
 
 
 def check_neighbours(learner: Learner, tolerance: float) -> None:
     """A task's answer does not depend on the other tasks in the batch."""
-    episodes = random_episodes(3)
+    episodes = random_episodes(3, task=learner.problem.task)
     together = _classify(learner, episodes)
     alone = torch.cat([_classify(learner, _part(episodes, number)) for number in range(3)])
     _assert_equal(together, alone, tolerance, "a task's answer depends on its neighbours in the batch")
@@ -119,7 +138,7 @@ def check_neighbours(learner: Learner, tolerance: float) -> None:
 
 def check_shots_order(learner: Learner, tolerance: float) -> None:
     """The order of the support images does not matter."""
-    episodes = random_episodes()
+    episodes = random_episodes(task=learner.problem.task)
     order = torch.randperm(episodes.support.shape[1], generator=torch.Generator().manual_seed(0))
     shuffled = replace(
         episodes, support=episodes.support[:, order], support_labels=episodes.support_labels[:, order].contiguous()
@@ -131,7 +150,7 @@ def check_shots_order(learner: Learner, tolerance: float) -> None:
 
 def check_labels(learner: Learner, tolerance: float) -> None:
     """Renaming the labels renames the answers; a learner that says otherwise (`label_equivariant`) is believed."""
-    if not learner.label_equivariant:
+    if not learner.label_equivariant or learner.problem.regression:
         return
     episodes = random_episodes()
     renamed = torch.tensor([2, 0, 1])  # label k is now called renamed[k]
@@ -145,7 +164,7 @@ def check_transduction(learner: Learner, tolerance: float) -> None:
     """A query's answer does not depend on the other queries, unless the learner is declared transductive."""
     if learner.transductive:
         return
-    episodes = random_episodes()
+    episodes = random_episodes(task=learner.problem.task)
     few = replace(episodes, query=episodes.query[:, :2], query_labels=episodes.query_labels[:, :2])
     _assert_equal(
         _classify(learner, episodes)[:, :2],
@@ -159,7 +178,7 @@ def check_embedding(learner: Learner, tolerance: float) -> None:
     """`embed` treats each image on its own, and with `classify_features` gives what `classify` gives."""
     if not (isinstance(learner, EmbeddingLearner) and learner.frozen_embedding):
         return
-    episodes = random_episodes(1)
+    episodes = random_episodes(1, task=learner.problem.task)
     with torch.no_grad():
         support, query = (
             torch.stack([learner.embed(image[None])[0] for image in images[0]])[None]

@@ -237,12 +237,12 @@ def _summarise(record: RunRecord) -> None:
     score, config = record.score, record.config
     click.echo(
         f"{config.learner} on {record.dataset.name}, {describe_task(config)}: "
-        f"accuracy {score.accuracy:.2%} ± {100 * score.half_width:.2f} points "
+        f"{score.measure.name} {score.measure.interval(score.mean, score.half_width)} "
         f"(95% interval over {config.episodes} test tasks)"
     )
     for name, companion in record.companions.items():
         click.echo(
-            f"  its {name}: {companion.accuracy:.2%} ± {100 * companion.half_width:.2f}, "
+            f"  its {name}: {companion.measure.interval(companion.mean, companion.half_width)}, "
             f"{companion.parameters:,} parameters to the learner's {score.parameters:,}, "
             f"{companion.task_milliseconds:.1f} ms a task to {score.task_milliseconds:.1f}"
         )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from episodes.datasets import DataOptions
 from episodes.errors import nearest
 from episodes.named_task import NamedTask
+from episodes.sinusoid import RegressionTask
 from episodes.task import FixedTask, Groups, Task
 from episodes.variable_task import VariableTask
 from metabench.errors import UsageError
@@ -21,6 +22,10 @@ from metabench.learner import Learner, TrainingOptions
 def _class_names(names: object) -> object:
     return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
+
+# Settings that have no sense where tasks are functions, in place of classes and images.
+OF_CLASSES = ["ways", "task", "groups", "imbalance", "label_noise", "unlabelled", "distractors", "disjoint"]
+OF_CLASSES += ["train_task", "test_task", "tasks", "split", "test_dataset", "test_split", "image_size", "channels"]
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_class_names)]
 
@@ -34,7 +39,7 @@ class RunConfig(BaseModel):
         dataset: see `metabench list datasets`.
         data_root, split, image_size, channels: see `episodes.DataOptions`.
         test_dataset, test_split: another dataset to test on (see `episodes.combine.cross_domain`).
-        ways, shots, queries: the task; queries are per class.
+        ways, shots, queries: the task; queries are per class. In regression ways is 1, the others points.
         task: `fixed` (see `episodes.FixedTask`), or `variable` (see `episodes.VariableTask`): then ways, shots and
             queries are those of training episodes alone.
         groups, imbalance, label_noise, unlabelled, distractors: see `episodes.FixedTask`. Like `task` they hold for
@@ -89,15 +94,24 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _ways_of_named_tasks(cls, values: Any) -> Any:
+    def _ways_that_follow(cls, values: Any) -> Any:
+        if values.get("dataset") == "sinusoid":
+            return {"ways": RegressionTask.ways, **values}
         named = values.get("test_task") or values.get("train_task")
         if named and "ways" not in values:
             return {**values, "ways": len(_class_names(named[0]))}  # type: ignore[arg-type]
         return values
 
     @property
-    def shape(self) -> FixedTask:
+    def regression(self) -> bool:
+        """Whether the tasks are functions, in place of classes."""
+        return self.dataset == "sinusoid"
+
+    @property
+    def shape(self) -> FixedTask | RegressionTask:
         """What the learner is built for, and told of the tasks that it will be scored on."""
+        if self.regression:
+            return RegressionTask(self.shots, self.queries)
         return FixedTask(
             *(self.ways, self.shots, self.queries, self.groups, self.imbalance, self.label_noise),
             unlabelled=self.unlabelled,
@@ -105,7 +119,7 @@ class RunConfig(BaseModel):
         )
 
     @property
-    def test_recipe(self) -> Task:
+    def test_recipe(self) -> Task | RegressionTask:
         """The recipe of test tasks.
 
         Raises:
@@ -121,7 +135,7 @@ class RunConfig(BaseModel):
         return self.validation_recipe
 
     @property
-    def validation_recipe(self) -> Task:
+    def validation_recipe(self) -> Task | RegressionTask:
         """The recipe of validation tasks: as at test, but for the names."""
         if self.task == "fixed":
             return self.shape
@@ -152,7 +166,8 @@ class RunConfig(BaseModel):
 
 def describe_task(config: RunConfig) -> str:
     """The test tasks in a few words: `5-way 1-shot, groups=within`."""
-    numbers = "" if config.task == "variable" else f"{config.ways}-way {config.shots}-shot"
+    ways = "" if config.regression else f"{config.ways}-way "
+    numbers = "" if config.task == "variable" else f"{ways}{config.shots}-shot"
     return ", ".join(part for part in (numbers, config.variant) if part)
 
 
@@ -160,15 +175,28 @@ def make_config(**values: Any) -> RunConfig:
     """A RunConfig from its fields.
 
     Raises:
-        UsageError: an unknown field (names the nearest) or a value that does not fit.
+        UsageError: an unknown field (names the nearest), or a value that does not fit.
     """
     for name in values:
         if name not in RunConfig.model_fields:
             raise UsageError(f"there is no setting '{name}'{nearest(name, RunConfig.model_fields)}")
     try:
-        return RunConfig(**values)
+        config = RunConfig(**values)
     except ValidationError as error:
         raise UsageError(_first_problem(error, "--")) from None
+    if config.regression:
+        _refuse_classes(config)
+    return config
+
+
+def _refuse_classes(config: RunConfig) -> None:
+    for name in OF_CLASSES:
+        default = RegressionTask.ways if name == "ways" else RunConfig.model_fields[name].default
+        if getattr(config, name) != default:
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not go with --dataset {config.dataset}, whose tasks are functions "
+                "and have no classes or images; leave it out"
+            )
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

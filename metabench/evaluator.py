@@ -1,4 +1,4 @@
-"""The one evaluation loop: a learner's accuracy on each of a sequence of episodes."""
+"""The one evaluation loop: a learner's score on each of a sequence of episodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from episodes.episode import to_float
-from episodes.sampler import EpisodeSource
+from episodes.sampler import BankSource, EpisodeSource
 from metabench.errors import RunError
 from metabench.learner import EmbeddingLearner, Learner
 
@@ -23,7 +23,9 @@ IMAGES_AT_ONCE = 512
 def evaluate(
     learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None
 ) -> NDArray[np.float64]:
-    """The fraction of queries answered rightly in each of the episodes 0 to `episodes` - 1, `[episodes]` float64.
+    """The learner's measure on each of the episodes 0 to `episodes` - 1, `[episodes]` float64.
+
+    It is the fraction of queries answered rightly, or in regression the mean squared error over them.
 
     Args:
         learner: on the sampler's device.
@@ -37,19 +39,19 @@ def evaluate(
     logits_of = _predictor(learner, sampler, episodes)
     was_training = learner.training
     learner.eval()
-    correct = []
+    scores, measure = [], learner.problem.measure
     with torch.no_grad(), tqdm(total=episodes, desc=progress, unit="task", disable=None if progress else True) as bar:
         for numbers in _chunks(episodes, EPISODES_AT_ONCE if sampler.one_shape else 1):
             logits, labels = logits_of(numbers)
             if not torch.isfinite(logits).all():
                 raise RunError(
-                    f"the learner's answers to tasks {numbers[0]} to {numbers[-1]} of '{sampler.bank.name}' are not "
+                    f"the learner's answers to tasks {numbers[0]} to {numbers[-1]} of '{sampler.name}' are not "
                     "finite; lower its learning rates"
                 )
-            correct.append((logits.argmax(2) == labels).double().mean(1).cpu())
+            scores.append(measure.of_tasks(logits, labels).cpu())
             bar.update(len(numbers))
     learner.train(was_training)
-    return torch.cat(correct).numpy()
+    return torch.cat(scores).numpy()
 
 
 def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, repeats: int = 20) -> float:
@@ -60,8 +62,8 @@ def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, re
     with torch.no_grad():
         for number in range(repeats + 1):
             episode = sampler.batch([number % episodes]).to_float()
-            if sampler.images.is_cuda:
-                torch.cuda.synchronize(sampler.images.device)  # the gathering is not to be counted
+            if sampler.device.type == "cuda":
+                torch.cuda.synchronize(sampler.device)  # the gathering is not to be counted
             start = time.perf_counter()
             learner.classify(episode).argmax(2).cpu()  # the copy waits for the device
             seconds.append(time.perf_counter() - start)
@@ -83,7 +85,7 @@ class _Direct:
 class _Embedded:
     """Answers on features, after embedding each image that occurs in any of the episodes once."""
 
-    def __init__(self, learner: EmbeddingLearner, sampler: EpisodeSource, episodes: int) -> None:
+    def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: int) -> None:
         self.learner, self.sampler, self.episodes = learner, sampler, episodes
         self.features: Tensor | None = None
 
@@ -119,7 +121,7 @@ class _Embedded:
 
 
 def _predictor(learner: Learner, sampler: EpisodeSource, episodes: int) -> _Direct | _Embedded:
-    if isinstance(learner, EmbeddingLearner) and learner.frozen_embedding:
+    if isinstance(sampler, BankSource) and isinstance(learner, EmbeddingLearner) and learner.frozen_embedding:
         return _Embedded(learner, sampler, episodes)
     return _Direct(learner, sampler)
 

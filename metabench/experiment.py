@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from episodes.datasets import Dataset
 from episodes.manifest import Manifest
-from episodes.sampler import EpisodeSampler, EpisodeSource
+from episodes.sampler import BankSource, EpisodeSource
+from episodes.sinusoid import AnyDataset, SinusoidSampler, sampler
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device, describe_environment, peak_memory_megabytes
 from metabench.errors import UsageError
 from metabench.evaluator import classify_latency, evaluate
 from metabench.learner import Learner, Problem, TrainingOptions
-from metabench.plots import draw_episode
+from metabench.plots import draw_episode, draw_function
 from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, now
 from metabench.registry import get_learner
 from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, restore, save_run
@@ -53,6 +53,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     learner_class = get_learner(config.learner)
+    _check_kind(config, learner_class)
     options = learner_options(learner_class, config.learner, config.dataset, config.options)
     defaults = learner_options(learner_class, config.learner, config.dataset, {})
     config = _resolve(config, device, options)
@@ -60,7 +61,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     dataset = load_data(config)
     config, test = scored_tasks(config, dataset, manifest, device)
     assert config.episodes is not None
-    config.validation_recipe.check(dataset.validation)
+    validation = sampler(dataset.validation, config.validation_recipe, VALIDATION_SEED, device)
     learner = _build(config, dataset, options)
     _check_ways(config, learner)
     check_stages(learner, dataset, config.train_task)
@@ -73,7 +74,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
         plan = TrainingPlan(
             seed=config.seed,
             precision=config.precision,
-            validation=EpisodeSampler(dataset.validation, config.validation_recipe, VALIDATION_SEED, device),
+            validation=validation,
             named_tasks=config.train_task,
             validation_episodes=config.validation_episodes,
             checkpoint=folder / CHECKPOINT_FILE,
@@ -82,11 +83,11 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
         log = train(learner, dataset, plan, state)
         started = time.perf_counter()
         entrants = {"learner": learner, **learner.companions()}
-        accuracies = {
+        scores_of_tasks = {
             name: evaluate(entrant, test, config.episodes, f"test {name}") for name, entrant in entrants.items()
         }
         evaluation_seconds = time.perf_counter() - started
-        scores = {name: _score(entrant, accuracies[name], test) for name, entrant in entrants.items()}
+        scores = {name: _score(entrant, scores_of_tasks[name], test) for name, entrant in entrants.items()}
         record = RunRecord(
             id=folder.name,
             created=now(),
@@ -102,7 +103,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
             peak_memory_megabytes=peak_memory_megabytes(device),
             environment=describe_environment(device),
         )
-        save_run(folder, record, accuracies, learner)
+        save_run(folder, record, scores_of_tasks, learner)
     return record
 
 
@@ -122,19 +123,34 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
     config = make_config(**{**(saved[0] if saved else {}), **settings, "device": "cpu"})
     config, manifest = with_frozen(config)
     dataset = load_data(config)
-    config, sampler = scored_tasks(config, dataset, manifest, "cpu")
-    predictions, title = None, f"{dataset.test.name}, task {episode}"
+    config, source = scored_tasks(config, dataset, manifest, "cpu")
+    draw = source.evenly if isinstance(source, SinusoidSampler) else source.batch
+    batch = draw([episode]).to_float()
+    answers, title = None, f"{dataset.test.name}, task {episode}"
     if saved:
-        learner = _build(
-            config, dataset, learner_options(get_learner(config.learner), config.learner, "", config.options)
-        )
+        learner_class = get_learner(config.learner)
+        _check_kind(config, learner_class)
+        learner = _build(config, dataset, learner_options(learner_class, config.learner, "", config.options))
         restore(learner, saved[1], run_folder)
-        batch = sampler.batch([episode]).to_float()
         with torch.no_grad():
-            answers = learner.eval().classify(batch).argmax(2)
-        predictions = answers[0].numpy()
-        title += f", {config.learner}: {float((answers == batch.query_labels).float().mean()):.0%} right"
-    draw_episode(dataset.test, sampler.indices([episode]), path, predictions, title)
+            answers = learner.eval().classify(batch)
+        measure = learner.problem.measure
+        title += (
+            f", {config.learner}: {measure.name} {measure.text(float(measure.of_tasks(answers, batch.query_labels)))}"
+        )
+    if isinstance(source, BankSource):
+        predictions = None if answers is None else answers.argmax(2)[0].numpy()
+        draw_episode(source.bank, source.indices([episode]), path, predictions, title)
+    else:
+        draw_function(batch, path, answers, title)
+
+
+def _check_kind(config: RunConfig, learner: type[Learner]) -> None:
+    if config.regression and not learner.regression:
+        raise UsageError(
+            f"learner '{config.learner}' classifies, and --dataset {config.dataset} asks for regression; "
+            "`metabench list learners` says which can"
+        )
 
 
 def _check_ways(config: RunConfig, learner: Learner) -> None:
@@ -150,7 +166,7 @@ def _check_ways(config: RunConfig, learner: Learner) -> None:
             )
 
 
-def _build(config: RunConfig, dataset: Dataset, options: TrainingOptions) -> Learner:
+def _build(config: RunConfig, dataset: AnyDataset, options: TrainingOptions) -> Learner:
     torch.manual_seed(config.seed)
     problem = Problem(dataset.train.image_shape, dataset.train.classes, config.shape)
     return get_learner(config.learner)(problem, options)
@@ -168,17 +184,17 @@ def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) 
     return config.model_copy(update=chosen)
 
 
-def _score(learner: Learner, accuracies: NDArray[np.float64], test: EpisodeSource) -> Score:
-    estimate = mean_interval(accuracies)
+def _score(learner: Learner, of_tasks: NDArray[np.float64], test: EpisodeSource) -> Score:
+    estimate = mean_interval(of_tasks)
     return Score(
-        accuracy=estimate.mean,
+        **{learner.problem.measure.field: estimate.mean},
         half_width=estimate.half_width,
         parameters=learner.scoring_parameters(),
-        task_milliseconds=classify_latency(learner, test, len(accuracies)),
+        task_milliseconds=classify_latency(learner, test, len(of_tasks)),
     )
 
 
-def _dataset_info(dataset: Dataset, manifest: Manifest | None) -> DatasetInfo:
+def _dataset_info(dataset: AnyDataset, manifest: Manifest | None) -> DatasetInfo:
     train, validation, test = dataset.train, dataset.validation, dataset.test
     return DatasetInfo(
         name=dataset.name,

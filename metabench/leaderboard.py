@@ -12,29 +12,31 @@ from numpy.typing import NDArray
 
 from metabench.config import RunConfig
 from metabench.errors import UsageError
+from metabench.measure import ACCURACY, SQUARED_ERROR
 from metabench.records import RECORD_FILE, RunRecord, read_record
 from metabench.stats import mean_interval
 
 COLUMNS = {
     "dataset": "dataset as given to --dataset",
     "split": "its class split",
-    "ways": "classes a task",
-    "shots": "support images a class",
-    "queries": "query images a class",
+    "ways": "classes a task; 1 in regression",
+    "shots": "support images a class; in regression known points",
+    "queries": "query images a class; in regression points to predict",
     "task": "what makes the tasks other than plain N-way K-shot; empty for plain",
     "learner": "learner as given to --learner",
     "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
-    "accuracy": "mean accuracy on test tasks, in percent",
-    "half_width": "half of its 95% interval (Student's t over tasks), in percentage points",
+    "accuracy": "mean accuracy on test tasks, in percent; empty in regression",
+    "squared_error": "mean squared error on test tasks, for regression; less is better",
+    "half_width": "half of the 95% interval of either (Student's t over tasks), in percentage points or as the error",
     "seeds": "training seeds pooled",
-    "seed_deviation": "standard deviation of the accuracy between training seeds, in points; empty for one seed",
+    "seed_deviation": "standard deviation of either between training seeds, in the same unit; empty for one seed",
     "episodes": "distinct test tasks",
     "transductive": "whether an answer may depend on the task's other queries",
     "outside_data": "whether weights were trained on other data",
     "parameters": "parameters that scoring a task needs",
     "task_milliseconds": "median time for one task, mean over seeds",
     "training_seconds": "mean over seeds",
-    "images": "images seen in training, mean over seeds",
+    "images": "images (in regression points) seen in training, mean over seeds",
     "device": "where it ran, as given by the machine",
     "test_fingerprint": "first 8 digits of the test images' fingerprint: rows compare only where it is the same",
 }
@@ -76,7 +78,7 @@ def leaderboard(records: Iterable[Scored]) -> pd.DataFrame:
     rows = [_row(list(group.values())) for group in groups.values()]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     order = ["dataset", "split", "ways", "shots", "queries", "task", "test_fingerprint"]
-    order += ["accuracy", "learner", "settings"]
+    order += ["accuracy", "squared_error", "learner", "settings"]
     return table.sort_values(order, ascending=[name != "accuracy" for name in order], ignore_index=True)
 
 
@@ -85,8 +87,13 @@ def printable(table: pd.DataFrame) -> str:
     names = ["dataset", "split", "ways", "shots", "queries", "task", "learner", "settings"]
     names += ["seeds", "episodes", "transductive"]
     shown = table[names].copy()
-    interval = [f"{mean:.2f} ± {half:.2f}" for mean, half in zip(table["accuracy"], table["half_width"], strict=True)]
-    shown.insert(names.index("learner") + 1, "accuracy %", interval)
+    for place, (title, measure) in enumerate(
+        [("accuracy %", ACCURACY), ("squared error", SQUARED_ERROR)], names.index("learner") + 1
+    ):
+        means, digits = table[measure.field].astype(float), measure.digits
+        if means.notna().any():
+            interval = means.map(f"{{:.{digits}f}} ± ".format) + table["half_width"].map(f"{{:.{digits}f}}".format)
+            shown.insert(place, title, interval.where(means.notna(), ""))
     shown["training s"] = table["training_seconds"].map("{:.0f}".format)
     shown["ms/task"] = table["task_milliseconds"].map("{:.1f}".format)
     return shown.to_string(index=False)
@@ -124,7 +131,9 @@ def _row(scored: list[Scored]) -> dict[str, object]:
         by_tasks.setdefault(each.config.test_seed, []).append(accuracies)
     pooled = np.concatenate([_mean_by_task(runs) for runs in by_tasks.values()])
     estimate = mean_interval(pooled)
-    by_seed = {each.config.seed: each.score.accuracy for each in records}
+    by_seed = {each.config.seed: each.score.mean for each in records}
+    measure = record.score.measure
+    scale, digits = measure.scale, measure.digits
     deviation = np.std(list(by_seed.values()), ddof=1) if len(by_seed) > 1 else float("nan")
     return {
         "dataset": record.dataset.name,
@@ -135,10 +144,10 @@ def _row(scored: list[Scored]) -> dict[str, object]:
         "task": task(record),
         "learner": record.config.learner,
         "settings": settings(record),
-        "accuracy": round(100 * estimate.mean, 2),
-        "half_width": round(100 * estimate.half_width, 2),
+        measure.field: round(scale * estimate.mean, digits),
+        "half_width": round(scale * estimate.half_width, digits),
         "seeds": len(by_seed),
-        "seed_deviation": round(100 * deviation, 2),
+        "seed_deviation": round(scale * deviation, digits),
         "episodes": estimate.count,
         "transductive": record.transductive,
         "outside_data": record.outside_data,

@@ -23,7 +23,9 @@ from torch import Tensor, nn
 
 from episodes.batches import LabelledBatch
 from episodes.episode import EpisodeBatch
+from episodes.sinusoid import RegressionTask
 from episodes.task import FixedTask
+from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 
 __all__ = [
     "Batches",
@@ -36,6 +38,7 @@ __all__ = [
     "Learner",
     "Positive",
     "Problem",
+    "RegressionTask",
     "Stage",
     "TrainingOptions",
     "option",
@@ -74,21 +77,32 @@ class Problem:
     """What a learner is built for.
 
     Attributes:
-        image_shape: (C, H, W).
-        train_classes: how many classes there are to train on.
-        task: what it will be scored on.
+        image_shape: (C, H, W); in regression (1,), of an input.
+        train_classes: how many classes there are to train on; 0 in regression.
+        task: what it will be scored on; in regression, which a learner meets only if it declares so, a
+            `RegressionTask`, whose `ways` is 1.
     """
 
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     train_classes: int
-    task: FixedTask
+    task: FixedTask | RegressionTask
+
+    @property
+    def regression(self) -> bool:
+        """Whether labels are numbers to be predicted, in place of classes."""
+        return isinstance(self.task, RegressionTask)
+
+    @property
+    def measure(self) -> Measure:
+        """What answers are scored by."""
+        return SQUARED_ERROR if self.regression else ACCURACY
 
 
 @dataclass(frozen=True)
 class Episodes:
     """Training data of a stage: `batch` episodes of `task` a step, as an `EpisodeBatch`."""
 
-    task: FixedTask
+    task: FixedTask | RegressionTask
     batch: int = 1
 
 
@@ -110,7 +124,7 @@ class Stage:
             next is asked for, which keeps memory at one task's graph).
         module: the part whose parameters this stage trains.
         options: steps, optimiser and schedule.
-        scored: the learner whose validation accuracy chooses the best step; None for the learner itself.
+        scored: the learner whose validation score chooses the best step; None for the learner itself.
     """
 
     name: str
@@ -132,6 +146,8 @@ class Learner(nn.Module):
         outside_data: some weights were trained on data that is not the run's.
         fixed_ways: it classifies tasks of `problem.task.ways` classes and no others.
         semi_supervised: it looks at a task's unlabelled images, where there are any.
+        regression: it can also be built for a regression (`problem.regression`). Then its answers `[B, Q, 1]` are the
+            predicted outputs, scored by their squared error.
     """
 
     Options: ClassVar[type[TrainingOptions]] = TrainingOptions
@@ -141,6 +157,7 @@ class Learner(nn.Module):
     outside_data: bool = False
     fixed_ways: bool = False
     semi_supervised: bool = False
+    regression: bool = False
 
     def __init__(self, problem: Problem, options: TrainingOptions) -> None:
         """Build the networks. Random numbers come from torch's generator, which the harness has seeded."""

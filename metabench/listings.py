@@ -35,11 +35,11 @@ def backbones() -> str:
     available = import_module("baselines.backbones").BACKBONES
     width = max(map(len, available))
     lines = [f"{name:{width}}  {_first_line(make)}" for name, make in available.items()]
-    return "\n".join([*lines, "NAME:W has W filters in its first block in place of 64, e.g. conv4:128"])
+    return "\n".join([*lines, "NAME:W has W filters (mlp: units) in its first block in place of 64, e.g. conv4:128"])
 
 
 def _learner(name: str, learner: type[Learner]) -> str:
-    lines = [f"{name}", f"  {_first_line(learner)}"]
+    lines = [f"{name}", f"  {_first_line(learner)}{' Classification and regression.' if learner.regression else ''}"]
     for item in fields(learner.Options):
         lines.append(f"    {item.name + '=' + str(item.default):32} {item.metadata.get('help', '')}")
     for dataset, changes in learner.presets.items():

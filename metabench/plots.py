@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from torch import Tensor
 
 from episodes.bank import ImageBank
-from episodes.episode import EpisodeIndices
+from episodes.episode import EpisodeBatch, EpisodeIndices
 from metabench.errors import UsageError
 
 RIGHT, WRONG = "#1a7f37", "#c4290a"
@@ -35,8 +36,6 @@ def draw_episode(
     Raises:
         UsageError: the file cannot be written, or its ending is unknown or missing.
     """
-    if not path.suffix:
-        raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
     ways = episode.classes.shape[1]
     support, queries = (
         [np.flatnonzero(labels[0] == label)[:MOST] for label in range(ways)]
@@ -61,6 +60,30 @@ def draw_episode(
     for place, number in enumerate(pool):
         sheet.place(ways + place // columns, place % columns, int(number))
     sheet.save(path, title)
+
+
+def draw_function(episode: EpisodeBatch, path: Path, answers: Tensor | None = None, title: str = "") -> None:
+    """Draw one task of regression: the function through its queries, its support as points, and the predictions.
+
+    Args:
+        episode: of B = 1, its queries in the order of their inputs.
+        path: the picture's file; its ending chooses the format (png, pdf, svg).
+        answers: what a learner predicts for each query, `[1, Q, 1]`.
+        title: a line above.
+
+    Raises:
+        UsageError: the file cannot be written, or its ending is unknown or missing.
+    """
+    figure = Figure(figsize=(6, 3.5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(episode.query[0, :, 0], episode.query_labels[0], color="#888888", label="function")
+    axes.plot(episode.support[0, :, 0], episode.support_labels[0], "^", color="black", label="support")
+    if answers is not None:
+        axes.plot(episode.query[0, :, 0], answers[0, :, 0], color=WRONG, label="prediction")
+    axes.legend(fontsize=8)
+    axes.set_title(title, fontsize=9, loc="left")
+    _save(figure, path)
 
 
 class _Sheet:
@@ -94,10 +117,16 @@ class _Sheet:
     def save(self, path: Path, title: str) -> None:
         place = {"x": 0.1 / self.width, "y": 1 - 0.08 / self.height}
         self.figure.suptitle(title, fontsize=9, ha="left", va="top", **place)
-        try:
-            self.figure.savefig(path)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"cannot write the picture '{path}': {error}") from None
+        _save(self.figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    if not path.suffix:
+        raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write the picture '{path}': {error}") from None
 
 
 def _draw_image(axes: Axes, bank: ImageBank, number: int) -> None:

@@ -9,11 +9,12 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from episodes.cache import write_atomically
 from metabench.config import RunConfig
 from metabench.errors import UsageError
+from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 
 RECORD_FILE = "record.json"
 ACCURACIES_FILE = "accuracies.csv"
@@ -29,16 +30,35 @@ class Score(_Part):
     """One learner on the test tasks.
 
     Attributes:
-        accuracy: mean over tasks, 0 to 1.
+        accuracy: mean over tasks, 0 to 1; None in regression.
+        squared_error: the tasks' mean squared errors, their mean; None in classification.
         half_width: of its 95% interval (Student's t), which covers the draw of tasks and nothing else.
         parameters: that scoring a task needs.
         task_milliseconds: median time to adapt to one task and answer its queries.
     """
 
-    accuracy: float = Field(ge=0, le=1)
+    accuracy: float | None = Field(None, ge=0, le=1)
+    squared_error: float | None = Field(None, ge=0)
     half_width: float = Field(ge=0)
     parameters: int
     task_milliseconds: float
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Score:
+        if (self.accuracy is None) == (self.squared_error is None):
+            raise ValueError("a score has either an accuracy or a squared_error")
+        return self
+
+    @property
+    def measure(self) -> Measure:
+        """What it is a score of."""
+        return SQUARED_ERROR if self.accuracy is None else ACCURACY
+
+    @property
+    def mean(self) -> float:
+        """The measure's mean over tasks."""
+        value: float = getattr(self, self.measure.field)
+        return value
 
 
 class Banks(_Part, Generic[Fact]):
@@ -50,11 +70,14 @@ class Banks(_Part, Generic[Fact]):
 
 
 class DatasetInfo(_Part):
-    """name and split as asked for; fingerprints and class counts of the banks; digest of frozen test tasks."""
+    """name and split as asked for; fingerprints and class counts of the banks; digest of frozen test tasks.
+
+    In regression image_shape is that of an input, (1,), and there are 0 classes.
+    """
 
     name: str
     split: str
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     fingerprints: Banks[str]
     classes: Banks[int]
     tasks: str | None = None
@@ -107,14 +130,14 @@ def now() -> str:
 
 
 def write_accuracies(folder: Path, columns: dict[str, NDArray[np.float64]]) -> None:
-    """One row a test task: its number and the accuracy of the learner and of each companion; atomically."""
+    """One row a test task: its number and the measure of the learner and of each companion; atomically."""
     table = pd.DataFrame(columns)
     text = table.to_csv(index_label="episode", float_format="%.6g")
     write_atomically(folder / ACCURACIES_FILE, lambda file: file.write(text.encode()))
 
 
 def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
-    """A record and its per-task accuracies `[episodes]`, checked against each other.
+    """A record and its measure on each task, `[episodes]`, checked against each other.
 
     Args:
         path: the JSON file; the accuracies lie beside it.
@@ -135,6 +158,7 @@ def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
         accuracies = pd.read_csv(table, index_col="episode")["learner"].to_numpy(dtype=np.float64)
     except (OSError, ValueError, KeyError, pd.errors.ParserError) as error:
         raise UsageError(f"cannot read '{table}', the accuracies of record '{path}': {error}") from None
-    if len(accuracies) != record.config.episodes or not abs(accuracies.mean() - record.score.accuracy) < 1e-4:
+    difference = abs(accuracies.mean() - record.score.mean)
+    if len(accuracies) != record.config.episodes or not difference < 1e-4 * max(1, record.score.mean):
         raise UsageError(f"'{table}' does not fit record '{path}': other tasks or another mean; restore one of the two")
     return record, accuracies

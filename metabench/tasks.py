@@ -12,7 +12,9 @@ from episodes.combine import cross_domain, named_tasks
 from episodes.datasets import Dataset
 from episodes.disjoint import disjoint_episodes
 from episodes.manifest import Manifest, read_manifest, write_manifest
-from episodes.sampler import EpisodeList, EpisodeSampler, EpisodeSource
+from episodes.sampler import BankSource, EpisodeList, EpisodeSource
+from episodes.sinusoid import AnyDataset, SinusoidDataset, sampler
+from episodes.task import FixedTask
 from metabench.config import RunConfig, make_config
 from metabench.errors import UsageError
 
@@ -32,8 +34,10 @@ RECIPE = (
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
 
 
-def load_data(config: RunConfig) -> Dataset:
-    """The banks that the configuration asks for: of one dataset, of two, or of named classes."""
+def load_data(config: RunConfig) -> AnyDataset:
+    """The banks that the configuration asks for: of one dataset, of two, or of named classes; or functions."""
+    if config.regression:
+        return SinusoidDataset()
     dataset = episodes.load(config.dataset, config.data_options)
     if config.test_dataset:
         options = replace(config.data_options, split=config.test_split)
@@ -67,7 +71,7 @@ def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:
 
 
 def scored_tasks(
-    config: RunConfig, dataset: Dataset, manifest: Manifest | None, device: torch.device | str
+    config: RunConfig, dataset: AnyDataset, manifest: Manifest | None, device: torch.device | str
 ) -> tuple[RunConfig, EpisodeSource]:
     """Where test tasks come from, and the configuration with their numbers filled in.
 
@@ -76,16 +80,18 @@ def scored_tasks(
         DataError: the bank cannot give the tasks.
     """
     source: EpisodeSource
-    recipe = config.test_recipe
-    if manifest:
+    recipe, shape = config.test_recipe, config.shape
+    if isinstance(dataset, SinusoidDataset):
+        source = sampler(dataset.test, recipe, config.test_seed, device)
+    elif manifest:
         source = manifest.source(dataset.test, device)
-    elif config.disjoint:
-        source = EpisodeList(dataset.test, disjoint_episodes(dataset.test, config.shape, config.test_seed), device)
+    elif config.disjoint and isinstance(shape, FixedTask):
+        source = EpisodeList(dataset.test, disjoint_episodes(dataset.test, shape, config.test_seed), device)
     elif dataset.test_episodes:
         config = _published(config, dataset)
         source = EpisodeList(dataset.test, dataset.test_episodes, device)
     else:
-        source = EpisodeSampler(dataset.test, recipe, config.test_seed, device)
+        source = sampler(dataset.test, recipe, config.test_seed, device)
     most = len(source) if isinstance(source, EpisodeList) else None
     if most is not None and config.episodes is not None and config.episodes > most:
         raise UsageError(f"--episodes {config.episodes} is too many: there are {most} such tasks; leave it out")
@@ -106,6 +112,10 @@ def freeze(path: Path, **settings: object) -> Manifest:
     dataset = load_data(config)
     config, source = scored_tasks(config, dataset, None, "cpu")
     assert config.episodes is not None
+    if not (isinstance(source, BankSource) and isinstance(dataset, Dataset)):
+        raise UsageError(
+            f"the tasks of '{config.dataset}' have no images to freeze; --test-seed alone says which they are"
+        )
     frozen = (source.indices([number]) for number in range(config.episodes))
     recipe = config.model_dump(mode="json", include={*DATA, *NUMBERS, *RECIPE}, exclude_none=True)
     return write_manifest(path, dataset.test, frozen, recipe)

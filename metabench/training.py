@@ -18,10 +18,10 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler,
 from tqdm import tqdm
 
 from episodes.batches import BatchSampler
-from episodes.datasets import Dataset
 from episodes.errors import DataError
 from episodes.named_task import NamedTask
-from episodes.sampler import EpisodeSampler
+from episodes.sampler import EpisodeSource
+from episodes.sinusoid import AnyDataset, RegressionTask, Sinusoids, sampler
 from metabench.errors import RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage, TrainingOptions
@@ -35,10 +35,11 @@ class TrainingLog:
     """What training did, for the record and the checkpoint.
 
     Attributes:
-        curve: rows of stage, step, loss (mean since the row before) and validation accuracy.
-        best: the step of each finished or running stage whose weights were kept, and its validation accuracy.
+        curve: rows of stage, step, loss (mean since the row before) and `validation_accuracy`, or in regression
+            `validation_squared_error`.
+        best: the step of each finished or running stage whose weights were kept, and its validation score.
         seconds: time spent in training, validation included, over all interruptions.
-        images: images seen in training steps, repeats counted.
+        images: images (points in regression) seen in training steps, repeats counted.
     """
 
     curve: list[dict[str, Any]] = field(default_factory=list)
@@ -63,26 +64,38 @@ class TrainingPlan:
 
     seed: int
     precision: str
-    validation: EpisodeSampler
+    validation: EpisodeSource
     validation_episodes: int
     checkpoint: Path
     identity: dict[str, Any]
     named_tasks: Sequence[tuple[str, ...]] = ()
 
 
-def check_stages(learner: Learner, dataset: Dataset, named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
+def check_stages(learner: Learner, dataset: AnyDataset, named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
     """Raise UsageError if a stage asks for more classes or images than the training bank has."""
     for stage in learner.stages():
         try:
-            if isinstance(stage.data, Batches):
-                BatchSampler(dataset.train, stage.data.size, seed=0)
-            else:
-                _training_task(stage.data, named_tasks).check(dataset.train, prefix="training ")
+            _check_data(stage.data, dataset, named_tasks)
         except DataError as error:
             raise UsageError(f"stage '{stage.name}': {error}; change the learner's options") from None
 
 
-def train(learner: Learner, dataset: Dataset, plan: TrainingPlan, state: dict[str, Any] | None = None) -> TrainingLog:
+def _check_data(data: Episodes | Batches, dataset: AnyDataset, named_tasks: Sequence[tuple[str, ...]]) -> None:
+    train, task = dataset.train, None if isinstance(data, Batches) else _training_task(data, named_tasks)
+    if isinstance(train, Sinusoids):
+        if not isinstance(task, RegressionTask):
+            raise DataError(f"it asks for images and classes, and '{train.name}' has functions")
+    elif isinstance(data, Batches):
+        BatchSampler(train, data.size, seed=0)
+    elif isinstance(task, FixedTask):
+        task.check(train, prefix="training ")
+    else:
+        raise DataError(f"it asks for functions, and '{train.name}' has images and classes")
+
+
+def train(
+    learner: Learner, dataset: AnyDataset, plan: TrainingPlan, state: dict[str, Any] | None = None
+) -> TrainingLog:
     """Run the learner's stages in order; it ends with the weights that did best on validation in each.
 
     Args:
@@ -110,10 +123,13 @@ class _StageRun:
     """One stage in progress."""
 
     def __init__(
-        self, learner: Learner, dataset: Dataset, plan: TrainingPlan, log: TrainingLog, number: int, stage: Stage
+        self, learner: Learner, dataset: AnyDataset, plan: TrainingPlan, log: TrainingLog, number: int, stage: Stage
     ) -> None:
         self.learner, self.plan, self.log, self.number, self.stage = learner, plan, log, number, stage
-        self.device = plan.validation.images.device
+        self.device = plan.validation.device
+        self.scored = stage.scored or learner
+        self.measure = self.scored.problem.measure
+        self.score = f"validation_{self.measure.field}"
         self.draw = _data(stage, dataset, plan, plan.seed + number)
         self.optimizer = _optimizer(stage)
         self.scheduler = _schedule(self.optimizer, stage.options)
@@ -139,7 +155,7 @@ class _StageRun:
                     self._validate()
                     self.log.seconds = time.perf_counter() - started
                     row = self.log.curve[-1]
-                    bar.set_postfix(loss=f"{row['loss']:.3f}", validation=f"{row['validation_accuracy']:.1%}")
+                    bar.set_postfix(loss=f"{row['loss']:.3f}", validation=self.measure.text(row[self.score]))
                     self._save()
                 if interrupted.is_set():
                     self._save()
@@ -172,20 +188,19 @@ class _StageRun:
         self.step += 1
 
     def _validate(self) -> None:
-        scored = self.stage.scored or self.learner
-        accuracy = float(evaluate(scored, self.plan.validation, self.plan.validation_episodes).mean())
+        score = float(evaluate(self.scored, self.plan.validation, self.plan.validation_episodes).mean())
         self.log.curve.append(
             {
                 "stage": self.stage.name,
                 "step": self.step,
                 "loss": sum(self.losses) / len(self.losses),
-                "validation_accuracy": accuracy,
+                self.score: score,
             }
         )
         self.losses.clear()
         best = self.log.best.get(self.stage.name)
-        if best is None or accuracy >= best["validation_accuracy"]:
-            self.log.best[self.stage.name] = {"step": self.step, "validation_accuracy": accuracy}
+        if best is None or self.measure.at_least_as_good(score, best[self.score]):
+            self.log.best[self.stage.name] = {"step": self.step, self.score: score}
             self.best_weights = copy.deepcopy(self.learner.state_dict())
         self._train_mode()
 
@@ -219,22 +234,23 @@ class _StageRun:
             torch.cuda.set_rng_state(state["cuda_random_state"], self.device)
 
 
-def _training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask:
+def _training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask | RegressionTask:
     """What the learner asked for, or the named tasks with as many images a class."""
     task = data.task
     return NamedTask(len(named_tasks[0]), task.shots, task.queries, names=tuple(named_tasks)) if named_tasks else task
 
 
-def _data(stage: Stage, dataset: Dataset, plan: TrainingPlan, seed: int) -> Callable[[int], tuple[int, Any]]:
+def _data(stage: Stage, dataset: AnyDataset, plan: TrainingPlan, seed: int) -> Callable[[int], tuple[int, Any]]:
     """A function from a step's number to (how many images, the data)."""
-    device = plan.validation.images.device
+    device = plan.validation.device
     if isinstance(stage.data, Batches):
+        assert not isinstance(dataset.train, Sinusoids)  # see check_stages
         batches = BatchSampler(dataset.train, stage.data.size, seed, device)
         return lambda step: (batches.size, batches.batch(step))
     task, count = _training_task(stage.data, plan.named_tasks), stage.data.batch
-    sampler = EpisodeSampler(dataset.train, task, seed, device)
+    source = sampler(dataset.train, task, seed, device)
     images = count * task.ways * (task.shots + task.queries)
-    return lambda step: (images, sampler.batch(range(step * count, (step + 1) * count)).to_float())
+    return lambda step: (images, source.batch(range(step * count, (step + 1) * count)).to_float())
 
 
 def _optimizer(stage: Stage) -> torch.optim.Optimizer:

@@ -15,6 +15,7 @@ from episodes.errors import DataError, nearest
 SOURCES = {
     "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
     "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals, lake or one-shot",
+    "sinusoid": "few-shot regression: sine curves (Finn et al. 2017); built in, no download",
     "folder:PATH": "your own pictures: one folder a class under PATH",
     "torchvision:NAME": "a torchvision classification dataset, e.g. torchvision:FashionMNIST",
 }
@@ -77,6 +78,8 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
         from episodes.combine import mix  # which needs the classes of this module
 
         return mix([load(each, options) for each in names])
+    if name == "sinusoid":
+        raise DataError("'sinusoid' has functions, no images; it goes alone, as --dataset sinusoid")
     source, _, rest = name.partition(":")
     modules = {"glyphs": "glyphs", "omniglot": "omniglot", "folder": "folder", "torchvision": "torchvision_sets"}
     takes_rest = source in ("folder", "torchvision")

@@ -96,10 +96,7 @@ def test_one_inner_step_by_hand() -> None:
 def test_number_of_inner_steps_differs_between_training_and_test() -> None:
     learner, episodes = double_learner(test_inner_steps=4), double_episodes()
     weights = [learner.adapt(episodes.support, episodes.support_labels, 3)[0][0]]
-    weights += [
-        learner._adapt_task(episodes.support[0], episodes.support_labels[0], steps, meta_train=False)
-        for steps in (2, 4)
-    ]
+    weights += [learner._adapt_task(episodes.support[0], episodes.support_labels[0], steps) for steps in (2, 4)]
     name = next(iter(weights[0]))
     assert torch.equal(weights[0][name], weights[2][name])
     assert not torch.equal(weights[0][name], weights[1][name])
