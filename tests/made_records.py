@@ -16,15 +16,19 @@ def make_record(
     class_split: str = "scripts",
     **changes: Any,
 ) -> RunRecord:
-    """A record as a run would write it, for a learner with these accuracies; `changes` go to config or record."""
+    """A record as a run would write it, for a learner with these accuracies; `changes` go to config or record.
+
+    With dataset=sinusoid they are squared errors.
+    """
     config = {name: changes.pop(name) for name in list(changes) if name in RunConfig.model_fields}
+    measure = "squared_error" if config.get("dataset") == "sinusoid" else "accuracy"
     parts = {
         "id": "a-run",
         "created": "2026-01-01T00:00:00+00:00",
         "config": RunConfig(**{"episodes": len(accuracies), "precision": "float32", **config}),
         "changed_options": {},
         "dataset": DatasetInfo(
-            name="glyphs",
+            name=config.get("dataset", "glyphs"),
             split=class_split,
             image_shape=(1, 28, 28),
             fingerprints=Banks(train=train_images, validation="12" * 16, test=test_images),
@@ -32,7 +36,7 @@ def make_record(
         ),
         "transductive": False,
         "outside_data": False,
-        "score": Score(accuracy=accuracies.mean(), half_width=0.01, parameters=10, task_milliseconds=2.0),
+        "score": Score(**{measure: accuracies.mean()}, half_width=0.01, parameters=10, task_milliseconds=2.0),
         "companions": {},
         "training": Training(curve=[], best={}, seconds=3.0, images=4),
         "evaluation_seconds": 1.0,

@@ -39,6 +39,13 @@ def test_strided_features_are_the_papers_64() -> None:
     assert feature_size(build_backbone("conv4", (1, 28, 28)), (1, 28, 28)) == 64
 
 
+def test_mlp_is_the_papers() -> None:
+    """Two hidden layers of 40 for one input (Finn et al. 2017, section 5.1); weights counted by hand."""
+    network = build_backbone("mlp:40", (1,))
+    assert feature_size(network, (1,)) == 40
+    assert sum(parameter.numel() for parameter in network.parameters()) == (1 * 40 + 40) + (40 * 40 + 40)
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
     [
@@ -54,9 +61,10 @@ def test_strided_features_are_the_papers_64() -> None:
         ),
         ("conv4:0", (1, 28, 28), "'conv4:0' asks for '0' filters; give an even number, e.g. conv4:128"),
         ("conv4", (1, 28, 15), "'conv4' needs images of at least 16 x 16; found 28 x 15"),
+        ("conv4", (1,), "'conv4' takes images, and the inputs here are numbers; choose mlp, e.g. mlp:40"),
     ],
 )
-def test_bad_requests_say_what_to_do(name: str, shape: tuple[int, int, int], message: str) -> None:
+def test_bad_requests_say_what_to_do(name: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         build_backbone(name, shape)
     assert str(caught.value).endswith(message)

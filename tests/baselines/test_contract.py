@@ -121,6 +121,19 @@ def test_the_checks_find_each_fault(fault: str, complaint: str) -> None:
         checks.check_learner(Leaky, fault=fault)
 
 
+class Shifted(MAML):
+    """Looks at a task's other queries, in regression alone."""
+
+    def classify(self, episodes: EpisodeBatch) -> Tensor:
+        answers = super().classify(episodes)
+        return answers - answers.mean(1, keepdim=True) if self.problem.regression else answers
+
+
+def test_a_learner_that_does_regression_is_checked_on_it() -> None:
+    with pytest.raises(AssertionError, match="other queries"):
+        checks.check_learner(Shifted)
+
+
 def test_a_healthy_copy_passes() -> None:
     checks.check_learner(Leaky)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from baselines.maml import MAML, TaskBatchNorm2d, statistics_from
 from episodes import EpisodeBatch
-from metabench.checks import TASK, build, random_episodes
+from metabench.checks import REGRESSION, TASK, build, random_episodes
 
 
 def double_episodes() -> EpisodeBatch:
@@ -45,6 +45,49 @@ def test_meta_gradient_equals_learn2learns(first_order: bool, learn2learn: Any) 
     theirs = [parameter.grad for parameter in learner.network.parameters()]
     for our, their in zip(ours, theirs, strict=True):
         torch.testing.assert_close(our, their, rtol=1e-8, atol=1e-10)
+
+
+def double_regression(**options: Any) -> tuple[MAML, EpisodeBatch]:
+    """A learner for sinusoids with the paper's network, and four of them."""
+    learner = build(MAML, problem=REGRESSION, **{**MAML.presets["sinusoid"], **options}).double()
+    assert isinstance(learner, MAML)
+    episodes = random_episodes(4, task=REGRESSION.task)
+    names = ("support", "support_labels", "query", "query_labels")
+    return learner, replace(episodes, **{name: getattr(episodes, name).double() for name in names})
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize("inner_steps", [0, 1, 3])
+def test_meta_gradient_on_sinusoids_equals_learn2learns(first_order: bool, inner_steps: int, learn2learn: Any) -> None:
+    """All tasks in one call, against task by task."""
+    learner, episodes = double_regression(inner_steps=inner_steps, first_order=first_order)
+    loss = learner.loss(episodes)
+    assert isinstance(loss, Tensor)
+    ours = torch.autograd.grad(loss, list(learner.parameters()))
+    reference = learn2learn.algorithms.MAML(learner.network, lr=0.01, first_order=first_order)
+    losses = []
+    for number in range(len(episodes)):
+        clone = reference.clone()
+        for _ in range(inner_steps):
+            clone.adapt(F.mse_loss(clone(episodes.support[number]), episodes.support_labels[number, :, None]))
+        losses.append(F.mse_loss(clone(episodes.query[number]), episodes.query_labels[number, :, None]))
+    torch.stack(losses).mean().backward()
+    assert loss.item() == pytest.approx(torch.stack(losses).mean().item(), rel=1e-10)
+    for our, parameter in zip(ours, learner.network.parameters(), strict=True):
+        torch.testing.assert_close(our, parameter.grad, rtol=1e-8, atol=1e-10)
+
+
+def test_adapted_predictions_on_sinusoids_equal_learn2learns(learn2learn: Any) -> None:
+    learner, episodes = double_regression(test_inner_steps=10)
+    clone = learn2learn.algorithms.MAML(learner.network, lr=0.01).clone()
+    for _ in range(10):
+        clone.adapt(F.mse_loss(clone(episodes.support[2]), episodes.support_labels[2, :, None]))
+    torch.testing.assert_close(learner.classify(episodes)[2], clone(episodes.query[2]).detach())
+
+
+def test_training_shots_are_the_test_tasks_unless_given() -> None:
+    assert build(MAML).stages()[0].data.task.shots == TASK.shots  # type: ignore[union-attr]
+    assert build(MAML, train_shots=7).stages()[0].data.task.shots == 7  # type: ignore[union-attr]
 
 
 def test_meta_gradient_equals_finite_differences_with_support_statistics() -> None:

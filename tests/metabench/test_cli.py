@@ -1,10 +1,12 @@
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -40,6 +42,29 @@ def test_a_run_prints_its_accuracy_and_where_its_record_is(tmp_path: Path, capsy
     assert Path(lines[2].removeprefix("record: "), "record.json").is_file()
 
 
+def test_a_regression_from_run_to_leaderboard_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = ["--dataset", "sinusoid", "--shots", "5"]
+    quick = ["--steps", "20", "--episodes", "20", "--validation-episodes", "4", "--threads", "1"]
+    assert call("run", *shared, "--learner", "maml", *quick, "--output", tmp_path) == 0
+    folder = tmp_path / "sinusoid-5shot-maml-seed0"
+    line, place = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"maml on sinusoid, 5-shot: mean squared error \d+\.\d{4} ± \d+\.\d{4} "
+        r"\(95% interval over 20 test tasks\)",
+        line,
+    )
+    assert place == f"record: {folder}"
+    assert call("leaderboard", "--results", tmp_path) == 0
+    row = pd.read_csv(tmp_path / "leaderboard.csv").iloc[0]
+    assert f"{row['squared_error']:.4f} ± {row['half_width']:.4f}" in line
+    assert np.isnan(row["accuracy"])
+    assert (row["images"], row["task_milliseconds"] > 0) == (20 * 25 * 20, True)
+    for arguments in (shared, ["--run", folder]):
+        assert call("show", *arguments, "-o", tmp_path / "task.png") == 0
+        with Image.open(tmp_path / "task.png") as picture:
+            assert picture.size == (900, 525)
+
+
 def test_a_file_gives_settings_and_the_command_line_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(
@@ -65,6 +90,15 @@ BAD: list[tuple[str, str]] = [
     ("run --shots 30", "has 40 images of class"),
     ("run --ways 1", "--ways 1 is too small; give at least 2"),
     ("run --ways three", "'three' is not a valid integer"),
+    ("run --dataset sinusoid", "learner 'protonet' classifies, and --dataset sinusoid asks for regression"),
+    ("run --dataset sinusoid --ways 3", "--ways does not go with --dataset sinusoid, whose tasks are functions"),
+    ("run --dataset sinusoid --groups within", "--groups does not go with --dataset sinusoid"),
+    ("run --dataset sinusoid --tasks file", "--tasks does not go with --dataset sinusoid"),
+    ("run --dataset sinusoid --train-task a,b", "--train-task does not go with --dataset sinusoid"),
+    ("run --dataset sinusoid --disjoint", "--disjoint does not go with --dataset sinusoid"),
+    ("run --dataset sinusoid --learner maml --backbone conv4", "backbone 'conv4' takes images"),
+    ("run --test-dataset sinusoid", "'sinusoid' has functions, no images; it goes alone, as --dataset sinusoid"),
+    ("episodes freeze --dataset sinusoid -o x.parquet", "the tasks of 'sinusoid' have no images to freeze"),
     ("run --device cuda", "--device cuda asks for a GPU, and torch finds none"),
     ("run --device gpu", "--device: input should be 'auto', 'cpu' or 'cuda'; found 'gpu'"),
     ("run --config none.yaml", "cannot read --config 'none.yaml'"),

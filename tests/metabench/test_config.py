@@ -53,7 +53,7 @@ def test_options_come_from_defaults_then_the_datasets_preset_then_the_user() -> 
             "learner 'maml' has no option 'inner_step'; did you mean 'inner_steps'?; it has backbone, ",
         ),
         ({"inner_steps": "few"}, "learner 'maml': --set inner_steps: input should be a valid integer"),
-        ({"inner_steps": 0}, "learner 'maml': --set inner_steps: input should be greater than or equal to 1; found 0"),
+        ({"meta_batch": 0}, "learner 'maml': --set meta_batch: input should be greater than or equal to 1; found 0"),
         ({"steps": -1}, "learner 'maml': --set steps: input should be greater than or equal to 0; found -1"),
         ({"first_order": "perhaps"}, "learner 'maml': --set first_order: input should be a valid boolean"),
         ({"schedule": "cosin"}, "learner 'maml': --set schedule: input should be 'cosine', 'constant' or 'halving'"),

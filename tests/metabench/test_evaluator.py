@@ -4,7 +4,7 @@ import torch
 
 from baselines.finetune import FineTune
 from baselines.protonet import ProtoNet
-from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask
+from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask, RegressionTask, SinusoidDataset, SinusoidSampler
 from metabench.errors import RunError
 from metabench.evaluator import classify_latency, evaluate
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
@@ -34,6 +34,26 @@ def test_the_fraction_of_right_answers_of_each_task(toy: Dataset) -> None:
     accuracies = evaluate(Oracle(problem(toy), TrainingOptions()), EpisodeSampler(toy.test, TASK, 0), 21)
     assert accuracies.shape == (21,)
     assert np.allclose(accuracies, 11 / 12)
+
+
+class OffByTwo(Learner):
+    """Predicts the outputs of a function, but for the first two queries, where it is 2 and 3 too high."""
+
+    def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
+        answers = episodes.query_labels.clone()
+        answers[:, :2] += torch.tensor([2.0, 3.0])
+        return answers[..., None]
+
+
+def test_the_mean_squared_error_of_each_task() -> None:
+    """By hand: (2 * 2 + 3 * 3) / 10."""
+    task = RegressionTask(shots=5, queries=10)
+    learner = OffByTwo(Problem((1,), 0, task), TrainingOptions())
+    source = SinusoidSampler(SinusoidDataset().test, task, seed=0)
+    errors = evaluate(learner, source, 21)
+    assert errors.shape == (21,)
+    assert np.allclose(errors, 1.3, atol=1e-5)
+    assert 0 < classify_latency(learner, source, 2, repeats=3) < 10_000
 
 
 def test_embedding_each_image_once_answers_as_classifying_each_task(toy: Dataset) -> None:

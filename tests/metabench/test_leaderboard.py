@@ -86,6 +86,29 @@ def test_order_is_by_task_then_best_first_whatever_the_order_of_records() -> Non
     assert list(forward.columns) == list(COLUMNS)
 
 
+def test_errors_have_a_column_of_their_own_and_the_lowest_comes_first() -> None:
+    classification = scored([0.5, 0.6])
+    bad, good = scored([2.0, 4.0], dataset="sinusoid"), scored([0.5, 0.75], dataset="sinusoid", learner="maml")
+    rows = table(bad, classification, good)
+    assert list(rows["learner"]) == ["protonet", "maml", "protonet"]
+    assert rows["accuracy"].tolist()[:1] == [55]
+    assert rows["accuracy"].isna().tolist() == [False, True, True]
+    assert rows["squared_error"].isna().tolist() == [True, False, False]
+    assert rows["squared_error"].tolist()[1:] == [0.625, 3.0]
+    assert rows["half_width"][2] == pytest.approx(stats.sem([2, 4]) * stats.t.ppf(0.975, 1), abs=1e-4)
+    printed = printable(rows)
+    assert "3.0000 ± 12.7062" in printed
+    assert "55.00 ± 63.53" in printed
+    assert "squared error" not in printable(table(classification))
+    assert "accuracy" not in printable(table(good))
+
+
+def test_seeds_of_a_regression_are_pooled_task_by_task() -> None:
+    row = table(scored([1.0, 2.0], dataset="sinusoid", seed=0), scored([2.0, 5.0], dataset="sinusoid", seed=1)).iloc[0]
+    assert row["squared_error"] == 2.5
+    assert row["seed_deviation"] == pytest.approx(np.std([1.5, 3.5], ddof=1), abs=1e-4)
+
+
 def test_settings_say_what_was_changed() -> None:
     row = table(scored([0.5, 0.6], changed_options={"steps": 7, "backbone": "resnet12"}, precision="bfloat16")).iloc[0]
     assert row["settings"] == "backbone=resnet12 precision=bfloat16 steps=7"

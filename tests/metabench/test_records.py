@@ -17,6 +17,14 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert np.allclose(accuracies, ACCURACIES, atol=1e-6)
 
 
+def test_a_record_of_errors_comes_back_too(tmp_path: Path) -> None:
+    errors = np.array([0.5, 2000.25, 12345.678])
+    record, read = read_record(write_run(tmp_path / "run", errors, dataset="sinusoid"))
+    assert np.allclose(read, errors, rtol=1e-5)
+    assert record.score.accuracy is None
+    assert record.score.squared_error == record.score.mean == pytest.approx(errors.mean())
+
+
 def test_places_on_the_machine_are_not_recorded(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", ACCURACIES, output=tmp_path, data_root=tmp_path)
     assert str(tmp_path) not in path.read_text()
@@ -29,6 +37,8 @@ def damage(path: Path, how: str) -> None:
         path.write_text(text[:100])
     elif how == "field":
         path.write_text(json.dumps({**json.loads(text), "score": {"accuracy": 2}}))
+    elif how == "two scores":
+        path.write_text(text.replace('"squared_error": null', '"squared_error": 0.6'))
     elif how == "version":
         path.write_text(json.dumps({**json.loads(text), "schema_version": 99}))
     elif how == "no table":
@@ -46,6 +56,7 @@ def damage(path: Path, how: str) -> None:
     [
         ("cut", "is not a valid record: Invalid JSON"),
         ("field", r"is not a valid record: score.accuracy: Input should be less than or equal to 1"),
+        ("two scores", "is not a valid record: score: .*either an accuracy or a squared_error"),
         ("version", "is not a valid record: schema_version: Input should be 1"),
         ("no table", "cannot read '.*accuracies.csv', the accuracies of record"),
         ("other tasks", "does not fit record"),

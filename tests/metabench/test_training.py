@@ -9,11 +9,29 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from episodes import Dataset, EpisodeSampler, FixedTask
-from metabench.errors import RunError
-from metabench.learner import Batches, EmbeddingLearner, LabelledBatch, Problem, Stage, TrainingOptions, option
+from episodes import (
+    Dataset,
+    EpisodeBatch,
+    EpisodeSampler,
+    FixedTask,
+    RegressionTask,
+    SinusoidDataset,
+    SinusoidSampler,
+)
+from metabench.errors import RunError, UsageError
+from metabench.learner import (
+    Batches,
+    EmbeddingLearner,
+    Episodes,
+    LabelledBatch,
+    Learner,
+    Problem,
+    Stage,
+    TrainingOptions,
+    option,
+)
 from metabench.registry import get_learner
-from metabench.training import TrainingLog, TrainingPlan, train
+from metabench.training import TrainingLog, TrainingPlan, check_stages, train
 
 TASK = FixedTask(ways=3, shots=1, queries=3)
 SMALL: dict[str, dict[str, Any]] = {
@@ -31,11 +49,11 @@ def build(name: str, dataset: Dataset, **options: Any) -> Any:
     return learner(problem, learner.Options(**{**SMALL[name], **options}))
 
 
-def plan(dataset: Dataset, folder: Path, **changes: Any) -> TrainingPlan:
+def plan(dataset: Any, folder: Path, **changes: Any) -> TrainingPlan:
     settings = {
         "seed": 0,
         "precision": "float32",
-        "validation": EpisodeSampler(dataset.validation, TASK, 0),
+        "validation": changes.get("validation") or EpisodeSampler(dataset.validation, TASK, 0),
         "validation_episodes": 4,
         "checkpoint": folder / "checkpoint.pt",
         "identity": {},
@@ -137,6 +155,42 @@ def scripted(dataset: Dataset, **options: Any) -> Scripted:
     problem = Problem(dataset.train.image_shape, dataset.train.classes, TASK)
     defaults = {"steps": 10, "learning_rate": 1.0, "schedule": "constant", "optimizer": "adam"}
     return Scripted(problem, Scripted.Options(**{**defaults, **options}))
+
+
+class Passing(Learner):
+    """Predicts 10 * (count - 3) everywhere, which is nearest to sine curves at count 3; each step adds 1 to count."""
+
+    regression = True
+
+    def __init__(self, problem: Problem, options: TrainingOptions) -> None:
+        super().__init__(problem, options)
+        self.options, self.count = options, nn.Parameter(torch.zeros(()))
+
+    def stages(self) -> list[Stage]:
+        return [Stage("count", Episodes(RegressionTask(1, 1)), lambda _: -self.count, self, self.options)]
+
+    def classify(self, episodes: EpisodeBatch) -> Tensor:
+        return torch.zeros_like(episodes.query) + 10 * (self.count - 3)
+
+
+def test_in_regression_the_weights_of_the_lowest_error_are_kept(tmp_path: Path) -> None:
+    task, dataset = RegressionTask(shots=5), SinusoidDataset()
+    options = TrainingOptions(steps=10, learning_rate=1.0, schedule="constant")
+    learner = Passing(Problem((1,), 0, task), options)
+    log = train(learner, dataset, plan(dataset, tmp_path, validation=SinusoidSampler(dataset.validation, task, 0)))
+    errors = [row["validation_squared_error"] for row in log.curve]
+    assert log.best["count"] == {"step": 3, "validation_squared_error": min(errors)}
+    assert round(learner.count.item()) == 3
+    assert log.images == 10 * 2
+
+
+def test_a_stage_whose_data_are_of_another_kind_is_refused(toy: Dataset) -> None:
+    regression = Passing(Problem((1,), 0, RegressionTask(5)), TrainingOptions())
+    with pytest.raises(UsageError, match="stage 'count': it asks for functions, and 'toy/train' has images"):
+        check_stages(regression, toy)
+    for name in ("finetune", "protonet"):
+        with pytest.raises(UsageError, match="it asks for images and classes, and 'sinusoid/train' has functions"):
+            check_stages(build(name, toy), SinusoidDataset())
 
 
 def test_the_weights_that_did_best_on_validation_are_kept(toy: Dataset, tmp_path: Path) -> None:
