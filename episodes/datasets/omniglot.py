@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -46,7 +47,19 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: unknown split, missing files, or files that are not Omniglot's.
     """
-    data = json.loads(files("episodes.splits").joinpath("omniglot.json").read_text(encoding="utf-8"))
+    dataset = load_upright(name, options)
+    if not _published()["splits"][dataset.split]["rotate_training"]:
+        return dataset
+    return replace(dataset, train=dataset.train.with_rotations())
+
+
+def load_upright(name: str, options: DataOptions) -> Dataset:
+    """The same without the training classes that are made by rotation.
+
+    Raises:
+        DataError: as `load`.
+    """
+    data = _published()
     wanted = options.split or "vinyals"
     if wanted not in data["splits"]:
         raise DataError(f"omniglot has no split '{wanted}'{nearest(wanted, data['splits'])}; give vinyals or lake")
@@ -57,7 +70,17 @@ def load(name: str, options: DataOptions) -> Dataset:
         place = next((part for part in ("validation", "test") if _listed(character, split[part])), "train")
         parts[place].append(number)
     train, validation, test = (everything.select(f"{name}/{part}", classes) for part, classes in parts.items())
-    return Dataset(name, wanted, train.with_rotations() if split["rotate_training"] else train, validation, test)
+    return Dataset(name, wanted, train, validation, test)
+
+
+def evaluation_alphabets() -> frozenset[str]:
+    """The 20 alphabets of images_evaluation; the other 30 are in images_background."""
+    return frozenset(_published()["splits"]["lake"]["test"])
+
+
+def _published() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(files("episodes.splits").joinpath("omniglot.json").read_text(encoding="utf-8"))
+    return data
 
 
 def _listed(character: str, names: list[str]) -> bool:
@@ -67,7 +90,7 @@ def _listed(character: str, names: list[str]) -> bool:
 def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
     """Every character in the order background, evaluation, then alphabet and number; cached once decoded."""
     size = options.image_size or 28
-    root = _find(options.data_root)
+    root = _find(options)
     drawings = [drawing for part in PARTS for drawing in sorted(_drawings(root, part).items())]
     _check_counts(root, [path for path, _ in drawings], data["counts"])
     names = list(dict.fromkeys("/".join(path.split("/")[1:3]) for path, _ in drawings))
@@ -93,22 +116,25 @@ def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
     )
 
 
-def _find(data_root: Path | None) -> Path:
-    """The folder with both parts, zipped or as trees; downloaded if it is nowhere."""
+def _find(options: DataOptions) -> Path:
+    """The folder with both parts, zipped or as trees; downloaded if it is nowhere and that is wanted."""
+    data_root = options.data_root
     if data_root is not None and not data_root.is_dir():
         raise DataError(f"--data-root '{data_root}' is not a folder; name one that holds, or is to hold, Omniglot")
     root = data_root or cache_folder() / "data"
     for folder in (root, root / "omniglot-py"):
         if all((folder / f"{part}.zip").is_file() or (folder / part).is_dir() for part in PARTS):
             return folder
+    needs = f"omniglot needs images_background.zip and images_evaluation.zip in '{root}' or '{root / 'omniglot-py'}'"
+    if not options.download:
+        raise DataError(f"{needs}; put them there, or let them be downloaded")
     try:
         for background in (True, False):
             datasets.Omniglot(str(root), background=background, download=True)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"omniglot needs images_background.zip and images_evaluation.zip in '{root}' or '{root / 'omniglot-py'}', "
-            f"and the download failed ({reason}); put them there, or name their folder by --data-root"
+            f"{needs}, and the download failed ({reason}); put them there, or name their folder by --data-root"
         ) from None
     return root / "omniglot-py"
 
