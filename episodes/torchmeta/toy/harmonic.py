@@ -47,7 +47,7 @@ class HarmonicTask(RegressionTask):
 
 
 class Harmonic(RegressionDataset):
-    """Sums of a sine wave and its first harmonic (Lacoste et al. 2018, section 5.1).
+    """Sums of a sine wave and its first harmonic (Lacoste et al. 2018).
 
     Frequencies are in [5, 7], phases in [0, 2 pi], amplitudes standard normal; inputs are normal around a mean in
     [-4, 4] that belongs to the task.

@@ -41,7 +41,7 @@ class LinearTask(RegressionTask):
 
 
 class SinusoidAndLine(Sinusoid):
-    """The sine waves of `Sinusoid`, and lines of slope and intercept in [-3, 3] (Finn et al. 2018, section 6)."""
+    """The sine waves of `Sinusoid`, and lines of slope and intercept in [-3, 3] (Finn, Xu and Levine 2018)."""
 
     @cached_property
     def slopes(self) -> Floats:

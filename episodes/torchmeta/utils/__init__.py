@@ -1,4 +1,4 @@
-"""torchmeta.utils: loaders, and what ProtoNet, matching networks and MAML compute."""
+"""torchmeta.utils: loaders, and what ProtoNet, matching networks, R2D2 and MAML compute."""
 
 from episodes.torchmeta.utils import data
 from episodes.torchmeta.utils.gradient_based import gradient_update_parameters
@@ -9,6 +9,7 @@ from episodes.torchmeta.utils.matching import (
     pairwise_cosine_similarity,
 )
 from episodes.torchmeta.utils.prototype import get_num_samples, get_prototypes, prototypical_loss
+from episodes.torchmeta.utils.r2d2 import ridge_regression
 
 __all__ = [
     "data",
@@ -20,4 +21,5 @@ __all__ = [
     "matching_probas",
     "pairwise_cosine_similarity",
     "prototypical_loss",
+    "ridge_regression",
 ]

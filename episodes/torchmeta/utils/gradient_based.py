@@ -19,7 +19,7 @@ def gradient_update_parameters(
     step_size: float | Tensor | Mapping[str, float | Tensor] = 0.5,
     first_order: bool = False,
 ) -> OrderedDict[str, Tensor]:
-    """The parameters after a step against the gradient of the inner loss (Finn et al. 2017, equation 1).
+    """The parameters after a step against the gradient of the inner loss (Finn et al. 2017, section 2.2).
 
     Args:
         model: the MetaModule that gave the loss.

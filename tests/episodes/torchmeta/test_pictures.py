@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ from torchvision.transforms import (
 from episodes import Dataset
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset
 from episodes.torchmeta.transforms import Categorical, ClassSplitter, HorizontalFlip, Rotation, VerticalFlip
-from episodes.torchmeta.utils.data import BatchMetaDataLoader, CombinationMetaDataset
+from episodes.torchmeta.utils.data import BatchMetaDataLoader, CombinationMetaDataset, SubsetTask
 
 Make = Callable[..., BankClassDataset]
 KNOWN: dict[str, Any] = {
@@ -121,6 +122,22 @@ def test_an_augmentation_of_ones_own_is_applied_to_each_picture(toy_classes: Mak
     assert classes.pictures is None
     image = classes[8][3][0]
     assert torch.allclose(image, 1 - classes[0][3][0])
+
+
+def test_rotations_that_make_pictures_larger_are_applied_to_each(toy_classes: Make) -> None:
+    classes = toy_classes(
+        transform=Compose([CenterCrop(40), ToTensor()]), class_augmentations=[Rotation(45, expand=True)]
+    )
+    assert classes.pictures is None
+    assert_same(first_batches(tasks(classes)), item_by_item(tasks(classes)))
+
+
+def test_classes_are_numbered_in_the_order_in_which_they_are_met(toy_classes: Make) -> None:
+    dataset = tasks(toy_classes(transform=ToTensor()))
+    dataset.dataset_transform = lambda task: OrderedDict(
+        train=SubsetTask(task, [45, 3, 21, 4]), test=SubsetTask(task, [22, 1, 59])
+    )
+    assert_same(first_batches(dataset), item_by_item(dataset))
 
 
 def test_random_transforms_are_drawn_anew(toy_classes: Make) -> None:

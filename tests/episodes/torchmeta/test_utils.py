@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.linear_model import Ridge
 from torch import nn
 
 from episodes import DataError
@@ -15,6 +16,7 @@ from episodes.torchmeta.utils import (
     matching_probas,
     pairwise_cosine_similarity,
     prototypical_loss,
+    ridge_regression,
 )
 
 
@@ -100,6 +102,41 @@ def test_embeddings_and_bilinear_layers_take_params() -> None:
     left, right, form = torch.randn(3, 2), torch.randn(3, 4), torch.randn(1, 2, 4)
     layer = modules.MetaBilinear(2, 4, 1, bias=False)
     assert torch.allclose(layer(left, right, params={"weight": form}), F.bilinear(left, right, form))
+
+
+def test_attention_takes_params() -> None:
+    torch.manual_seed(0)
+    ours, theirs = modules.MetaMultiheadAttention(8, 2, batch_first=True), nn.MultiheadAttention(8, 2, batch_first=True)
+    names = [name for name, _ in ours.meta_named_parameters()]
+    assert sorted(names) == sorted(name for name, _ in theirs.named_parameters())
+    inputs = torch.randn(3, 5, 8)
+    answer, weights = ours(inputs, inputs, inputs, params=dict(theirs.named_parameters()))
+    expected, expected_weights = theirs(inputs, inputs, inputs)
+    assert torch.allclose(answer, expected, atol=1e-6)
+    assert torch.allclose(weights, expected_weights, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("examples", [4, 30])
+def test_ridge_regression_is_scikit_learns(examples: int, bias: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(examples, 6, generator=generator, dtype=torch.float64)
+    labels = torch.arange(examples) % 3
+    columns = torch.cat([x, torch.ones(examples, 1)], 1) if bias else x  # a bias with a penalty like any weight's
+    theirs = Ridge(alpha=0.2 * examples, fit_intercept=False).fit(columns, F.one_hot(labels, 3).double()).coef_
+    for woodbury in (None, True, False):
+        weight, offset = ridge_regression(x, labels, 0.2, num_classes=3, use_woodbury=woodbury, bias=bias)
+        solution = weight if offset is None else torch.cat([weight, offset[:, None]], 1)
+        assert torch.allclose(solution, torch.from_numpy(theirs))
+    unscaled = ridge_regression(x, F.one_hot(labels, 3).double(), 0.2 * examples, scale=False, bias=bias)
+    assert torch.allclose(unscaled.weight, torch.from_numpy(theirs[:, :6]))
+
+
+def test_targets_of_ridge_regression() -> None:
+    with pytest.warns(UserWarning, match="num_classes is not given"):
+        assert ridge_regression(torch.randn(4, 2), torch.tensor([0, 1, 2, 0]), 1.0).weight.shape == (3, 2)
+    with pytest.raises(DataError, match=r"float targets must be \[n, outputs\]; they are \[4\]"):
+        ridge_regression(torch.randn(4, 2), torch.randn(4), 1.0)
 
 
 def network() -> MetaSequential:
