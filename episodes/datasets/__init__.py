@@ -31,12 +31,14 @@ class DataOptions:
             `{"train": [...], "validation": [...], "test": [...]}` of class names.
         image_size: height and width in pixels that the images are resized to, at least 16.
         channels: 1 for grey, 3 for colour.
+        download: whether files that are missing may be downloaded.
     """
 
     data_root: Path | None = None
     split: str | None = None
     image_size: int | None = None
     channels: int | None = None
+    download: bool = True
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     channels, size = options.channels or channels, options.image_size or size
     root = options.data_root or cache_folder() / "data"
     images, labels = [], []
-    opened = [_open(name, root, arguments) for arguments in parts]
+    opened = [_open(name, root, {**arguments, "download": options.download}) for arguments in parts]
     for part in opened:
         with ThreadPoolExecutor() as pool:
             items = list(pool.map(lambda number, part=part: _item(part, number, size, channels), range(len(part))))
@@ -73,11 +73,11 @@ def load(name: str, options: DataOptions) -> Dataset:
 
 def _open(name: str, root: Path, arguments: dict[str, Any]) -> Any:
     try:
-        return getattr(torchvision.datasets, name)(str(root), download=True, **arguments)
+        return getattr(torchvision.datasets, name)(str(root), **arguments)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"torchvision:{name} is not in '{root}' and the download failed ({reason}); "
+            f"torchvision:{name} is not in '{root}' and was not downloaded ({reason}); "
             "put torchvision's files there, or name their folder by --data-root"
         ) from None
 
