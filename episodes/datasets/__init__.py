@@ -15,7 +15,12 @@ from episodes.errors import DataError, nearest
 SOURCES = {
     "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
     "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals, lake or one-shot",
-    "folder:PATH": "your own pictures: one folder a class under PATH",
+    "mini-imagenet": "100 classes of photographs, 84 x 84 (Vinyals et al. 2016; split of Ravi and Larochelle 2017)",
+    "tiered-imagenet": "608 classes of photographs, 84 x 84, whole superclasses unseen at test (Ren et al. 2018)",
+    "cifar-fs": "CIFAR-100, 32 x 32, split 64 / 16 / 20 (Bertinetto et al. 2019)",
+    "fc100": "CIFAR-100, 32 x 32, whole superclasses unseen at test (Oreshkin et al. 2018)",
+    "cub": "200 species of birds, 84 x 84 (Wah et al. 2011; split of Chen et al. 2019)",
+    "folder:PATH": "your own pictures: one folder a class under PATH, or a .zip or .tar of that",
     "torchvision:NAME": "a torchvision classification dataset, e.g. torchvision:FashionMNIST",
 }
 
@@ -80,10 +85,11 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
 
         return mix([load(each, options) for each in names])
     source, _, rest = name.partition(":")
-    modules = {"glyphs": "glyphs", "omniglot": "omniglot", "folder": "folder", "torchvision": "torchvision_sets"}
+    modules = {"cifar-fs": "cifar100", "fc100": "cifar100", "torchvision": "torchvision_sets"}
+    known = {each.split(":")[0] for each in SOURCES}
     takes_rest = source in ("folder", "torchvision")
-    if source not in modules or bool(rest) != takes_rest:
+    if source not in known or bool(rest) != takes_rest:
         raise DataError(f"there is no dataset '{name}'{nearest(name, SOURCES)}; `metabench list datasets` shows all")
-    module = importlib.import_module(f"episodes.datasets.{modules[source]}")
+    module = importlib.import_module(f"episodes.datasets.{modules.get(source, source.replace('-', '_'))}")
     dataset: Dataset = module.load(rest if takes_rest else name, options)
     return dataset

@@ -17,8 +17,8 @@ from PIL import Image
 from episodes.bank import ImageBank
 from episodes.cache import cache_folder
 from episodes.datasets import DataOptions, Dataset
-from episodes.datasets.folder import to_square
 from episodes.errors import DataError, nearest
+from episodes.pictures import to_square
 from episodes.splitting import split_classes
 
 _TRAIN_TEST: list[dict[str, Any]] = [{"train": True}, {"train": False}]
