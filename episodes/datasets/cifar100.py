@@ -7,6 +7,8 @@ CIFAR-100: Krizhevsky 2009, from https://www.cs.toronto.edu/~kriz/cifar.html, fo
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torchvision.datasets import CIFAR100
@@ -28,16 +30,11 @@ def load(name: str, options: DataOptions) -> Dataset:
     """
     if options.split is not None:
         raise DataError(f"{name} has no split '{options.split}', only the published one; leave --split out")
-    root = options.data_root or cache_folder() / "data"
-    if not (root / CIFAR100.base_folder).is_dir():
-        needs = f"{name} needs the folder {CIFAR100.base_folder} of {CIFAR100.url} in '{root}'"
-        fetch(needs, allowed=options.download, download=lambda: CIFAR100(str(root), download=True))
+    found = find(name, options)
     try:
-        parts = [CIFAR100(str(root), train=train) for train in (True, False)]
+        parts = [CIFAR100(str(found.parent), train=train) for train in (True, False)]
     except RuntimeError:
-        raise DataError(
-            f"'{root / CIFAR100.base_folder}' is not the whole of CIFAR-100 (its checksums differ); fetch it anew"
-        ) from None
+        raise DataError(f"'{found}' is not the whole of CIFAR-100 (its checksums differ); fetch it anew") from None
     images = torch.from_numpy(np.concatenate([part.data for part in parts])).permute(0, 3, 1, 2)
     superclasses = published("cifar100_superclasses")["superclasses"]
     names = parts[0].classes
@@ -45,3 +42,17 @@ def load(name: str, options: DataOptions) -> Dataset:
     bank = ImageBank.from_labels(name, images, labels, names, [superclasses[each] for each in names])
     size = options.image_size or 32
     return published_split(convert(bank, options.channels or 3, (size, size)), name, name)
+
+
+def find(name: str, options: DataOptions) -> Path:
+    """The folder that CIFAR-100's archive unpacks to; downloaded if it is nowhere and that is wanted.
+
+    Raises:
+        DataError: it is missing.
+    """
+    root = options.data_root or cache_folder() / "data"
+    found = root / str(CIFAR100.base_folder)
+    if not found.is_dir():
+        needs = f"{name} needs the folder {CIFAR100.base_folder} of {CIFAR100.url} in '{root}'"
+        fetch(needs, allowed=options.download, download=lambda: CIFAR100(str(root), download=True))
+    return found

@@ -7,6 +7,7 @@ Hilliard et al. 2018). Whole photographs, 84 x 84 colour unless --image-size say
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from torchvision.datasets.utils import check_md5
 
@@ -30,14 +31,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     """
     if options.split is not None:
         raise DataError(f"{name} has no split '{options.split}', only the published one; leave --split out")
-    root = options.data_root or cache_folder() / "data"
-    places = [folder / each for folder in (root, root / "cub") for each in ("CUB_200_2011/images", ARCHIVE)]
-    found = next((place for place in places if place.exists()), None)
-    if found is None:
-        raise DataError(
-            f"cub needs {ARCHIVE} of https://www.vision.caltech.edu/datasets/cub_200_2011/ in '{root}'; put it "
-            "there, or name its folder by --data-root"
-        )
+    found = find(name, options)
     pictures = Pictures(found)
     size, channels = options.image_size or 84, options.channels or 3
     key = hashlib.sha256(repr((pictures.key(), size, channels)).encode()).hexdigest()[:16]
@@ -49,3 +43,20 @@ def load(name: str, options: DataOptions) -> Dataset:
         return published_split(read_classes(name, pictures, paths, size, channels), name, "cub")
 
     return cached_dataset("cub", key, make)
+
+
+def find(name: str, options: DataOptions) -> Path:
+    """The archive, or the folder of pictures that it unpacks to.
+
+    Raises:
+        DataError: it is nowhere; it is not to be downloaded without its page.
+    """
+    root = options.data_root or cache_folder() / "data"
+    places = [folder / each for folder in (root, root / "cub") for each in ("CUB_200_2011/images", ARCHIVE)]
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        raise DataError(
+            f"{name} needs {ARCHIVE} of https://www.vision.caltech.edu/datasets/cub_200_2011/ in '{root}'; put it "
+            "there, or name its folder by --data-root"
+        )
+    return found

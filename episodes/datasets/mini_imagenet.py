@@ -46,15 +46,29 @@ def load(name: str, options: DataOptions) -> Dataset:
     """
     if options.split is not None:
         raise DataError(f"{name} has no split '{options.split}', only the published one; leave --split out")
+    folder = find(name, options)
+    files, read = _form(folder)
+    return _read(name, options, folder, files, read)
+
+
+def find(name: str, options: DataOptions) -> Path:
+    """The folder that has the files of one of the forms.
+
+    Raises:
+        DataError: there is none.
+    """
     root = options.data_root or cache_folder() / "data"
     for folder in (root / each for each in FOLDERS):
-        for files, read in forms(folder):
-            if all(file.exists() for file in files):
-                return _read(name, options, folder, files, read)
+        if any(all(file.exists() for file in files) for files, _ in forms(folder)):
+            return folder
     raise DataError(
-        f"mini-imagenet is not in '{root}': put train.zip, val.zip and test.zip there (a folder of pictures a class in "
+        f"{name} is not in '{root}': put train.zip, val.zip and test.zip there (a folder of pictures a class in "
         "each), or another form that `metabench data list` tells of, or name its folder by --data-root"
     )
+
+
+def _form(folder: Path) -> tuple[list[Path], Reader]:
+    return next((files, read) for files, read in forms(folder) if all(file.exists() for file in files))
 
 
 def forms(folder: Path) -> list[tuple[list[Path], Reader]]:

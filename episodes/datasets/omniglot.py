@@ -99,7 +99,7 @@ def _listed(character: str, names: list[str]) -> bool:
 def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
     """Every character in the order background, evaluation, then alphabet and number; cached once decoded."""
     size = options.image_size or 28
-    root = _find(options)
+    root = find("omniglot", options)
     drawings = [drawing for part in PARTS for drawing in sorted(_drawings(root, part).items())]
     _check_counts(root, [path for path, _ in drawings], data["counts"])
     names = list(dict.fromkeys("/".join(path.split("/")[1:3]) for path, _ in drawings))
@@ -125,7 +125,7 @@ def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
     )
 
 
-def _find(options: DataOptions) -> Path:
+def find(name: str, options: DataOptions) -> Path:
     """The folder with both parts, zipped or as trees; downloaded if it is nowhere and that is wanted."""
     data_root = options.data_root
     if data_root is not None and not data_root.is_dir():

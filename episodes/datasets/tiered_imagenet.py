@@ -39,13 +39,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     """
     if options.split is not None:
         raise DataError(f"{name} has no split '{options.split}', only the published one; leave --split out")
-    root = options.data_root or cache_folder() / "data"
-    folder = next((root / each for each in FOLDERS if all(_files(root / each, part) for part in FILES)), None)
-    if folder is None:
-        raise DataError(
-            f"tiered-imagenet is not in '{root}': put train_images_png.pkl, train_labels.pkl and likewise val and test "
-            "there (https://github.com/renmengye/few-shot-ssl-public), or name their folder by --data-root"
-        )
+    folder = find(name, options)
     size, channels = options.image_size or 84, options.channels or 3
     stats = [path.stat() for part in FILES for path in _files(folder, part)]
     facts = [(stat.st_size, stat.st_ctime_ns, stat.st_mtime_ns) for stat in stats]
@@ -56,6 +50,22 @@ def load(name: str, options: DataOptions) -> Dataset:
         return Dataset(name, name, train, validation, test)
 
     return cached_dataset(name, key, make)
+
+
+def find(name: str, options: DataOptions) -> Path:
+    """The folder that has the six files.
+
+    Raises:
+        DataError: there is none.
+    """
+    root = options.data_root or cache_folder() / "data"
+    folder = next((root / each for each in FOLDERS if all(_files(root / each, part) for part in FILES)), None)
+    if folder is None:
+        raise DataError(
+            f"{name} is not in '{root}': put train_images_png.pkl, train_labels.pkl and likewise val and test "
+            "there (https://github.com/renmengye/few-shot-ssl-public), or name their folder by --data-root"
+        )
+    return folder
 
 
 def _files(folder: Path, part: str) -> list[Path]:

@@ -51,11 +51,8 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: a name that is not in `SETS`, or files that are missing and cannot be downloaded.
     """
-    if name not in SETS:
-        raise DataError(
-            f"torchvision:{name} is not a set that metabench reads{nearest(name, SETS)}; there are {', '.join(SETS)}"
-        )
-    parts, native = SETS[name]
+    parts = _parts(name)
+    native = SETS[name][1]
     channels, size = native or (3, 84)
     channels, size = options.channels or channels, options.image_size or size
     root = options.data_root or cache_folder() / "data"
@@ -69,6 +66,26 @@ def load(name: str, options: DataOptions) -> Dataset:
     names = _class_names(opened[0], max(labels) + 1)
     bank = ImageBank.from_labels(f"torchvision:{name}", torch.stack(images), labels, names, names)
     return split_classes(bank, options.split)
+
+
+def find(name: str, options: DataOptions) -> Path:
+    """The folder that torchvision keeps the set in; downloaded if it is not there and that is wanted.
+
+    Raises:
+        DataError: a name that is not in `SETS`, or files that are missing.
+    """
+    root = options.data_root or cache_folder() / "data"
+    for arguments in _parts(name):
+        _open(name, root, {**arguments, "download": options.download})
+    return root
+
+
+def _parts(name: str) -> list[dict[str, Any]]:
+    if name not in SETS:
+        raise DataError(
+            f"torchvision:{name} is not a set that metabench reads{nearest(name, SETS)}; there are {', '.join(SETS)}"
+        )
+    return SETS[name][0]
 
 
 def _open(name: str, root: Path, arguments: dict[str, Any]) -> Any:

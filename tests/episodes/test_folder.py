@@ -106,11 +106,8 @@ def test_an_archive_is_read_as_its_folder(pictures: Path, tmp_path: Path, ending
 
 def test_what_is_changed_is_read_anew(pictures: Path) -> None:
     def colours() -> set[int]:
-        return {
-            int(value)
-            for bank in parts(load(f"folder:{pictures}", DataOptions(image_size=16)))
-            for value in bank.images[:, 1].flatten()
-        }
+        banks = parts(load(f"folder:{pictures}", DataOptions(image_size=16)))
+        return {int(value) for bank in banks for value in bank.images[:, 1].flatten()}
 
     assert max(colours()) < 5
     victim = pictures / "colour2" / "a.png"

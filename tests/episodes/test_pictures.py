@@ -78,7 +78,5 @@ def test_a_picture_of_absurd_size_costs_nothing(side: int) -> None:
     content = bytearray(png(Image.new("L", (1, 1))))
     content[16:24] = side.to_bytes(4, "big") * 2
     content[29:33] = crc32(content[12:29]).to_bytes(4, "big")
-    with pytest.raises(
-        DataError, match=r"cannot read the picture 'big.png': .*(claims to be|exceeds limit).*; mend or"
-    ):
+    with pytest.raises(DataError, match=r"cannot read the picture 'big.png': .*(claims to be|exceeds limit).*; mend"):
         decode_picture(bytes(content), Path("big.png"), 16, 3)

@@ -9,6 +9,10 @@ class MiniImagenetClassDataset(BankClassDataset):
     folder = "miniimagenet"
     source = "mini-imagenet"
 
+    def label(self, number: int) -> str:
+        """The class's WordNet number, which is what torchmeta calls it."""
+        return self.bank.groups[number]
+
 
 class MiniImagenet(BankMetaDataset):
     """Tasks of mini-ImageNet (Vinyals et al. 2016; Ravi and Larochelle 2017)."""

@@ -9,7 +9,6 @@ import torch
 from torchvision.transforms import Compose, Resize, ToTensor
 
 from episodes import DataOptions, Dataset, ImageBank
-from episodes.datasets import SOURCES
 from episodes.torchmeta.datasets import CUB, FC100, TieredImagenet, bank_classes, helpers
 from episodes.torchmeta.utils.data import BatchMetaDataLoader
 
@@ -53,9 +52,9 @@ def test_helpers_ask_for_their_dataset(helper: str, asked: list[tuple[str, DataO
 
 def test_classes_are_sorted_by_name(asked: Any, tmp_path: Path) -> None:
     classes = helpers.miniimagenet(tmp_path, 1, 2, meta_val=True, target_transform=None, transform=None).dataset
-    assert classes.labels == [f"class{number}" for number in range(6)]
+    assert classes.labels == [f"group{number}" for number in range(6)]
     assert [classes[number][0][0].getpixel((0, 0))[0] for number in range(6)] == [1, 3, 5, 0, 4, 2]
-    assert classes[2][0][1] == ("class2", None)
+    assert classes[2][0][1] == ("group2", None)
 
 
 def test_targets_have_the_superclass_where_torchmetas_have(asked: Any, tmp_path: Path) -> None:
@@ -80,10 +79,9 @@ def test_nothing_is_downloaded_unless_asked_for(helper: str, tmp_path: Path, mon
 
 
 def test_mini_imagenet_itself(data_root: Path) -> None:
-    if "mini-imagenet" not in SOURCES:
-        pytest.skip("metabench does not read mini-imagenet yet")
     dataset = helpers.miniimagenet(data_root, shots=1, ways=5, test_shots=15, meta_val=True)
     assert len(dataset.dataset) == 16  # Ravi and Larochelle's split
+    assert dataset.dataset.labels[0] == "n01855672"
     batch = next(iter(BatchMetaDataLoader(dataset, batch_size=2)))
     assert batch["test"][0].shape == (2, 75, 3, 84, 84)
     assert 0.2 < batch["test"][0].mean() < 0.7
