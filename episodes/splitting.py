@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +41,43 @@ def split_classes(bank: ImageBank, split: str | None) -> Dataset:
         bank.select(f"{bank.name}/{part}", [number[name] for name in names[part]]) for part in PARTS
     )
     return Dataset(bank.name, Path(split).name, train, validation, test)
+
+
+def split_key(split: str | None) -> str:
+    """Another for another split, or another content of its file."""
+    path = Path(split or "").expanduser()
+    return path.read_text(encoding="utf-8") if path.suffix == ".json" and path.is_file() else str(split)
+
+
+def published_split(bank: ImageBank, name: str, file: str) -> Dataset:
+    """The split that was published with a dataset, from `splits/FILE.json` in this package.
+
+    Args:
+        bank: all classes of the dataset.
+        name: of the dataset.
+        file: its split; every class name in it must be in the bank.
+
+    Raises:
+        DataError: a class of the split is missing from the bank.
+    """
+    content = published(file)
+    known = set(bank.class_names)
+    missing = [class_name for part in PARTS for class_name in content[part] if class_name not in known]
+    if missing:
+        raise DataError(
+            f"'{name}' lacks {len(missing)} classes of its split, '{missing[0]}' first; fetch its files anew"
+        )
+    number = {class_name: index for index, class_name in enumerate(bank.class_names)}
+    train, validation, test = (
+        bank.select(f"{name}/{part}", [number[class_name] for class_name in content[part]]) for part in PARTS
+    )
+    return Dataset(name, file, train, validation, test)
+
+
+def published(file: str) -> dict[str, Any]:
+    """What `splits/FILE.json` in this package holds."""
+    content: dict[str, Any] = json.loads(files("episodes.splits").joinpath(f"{file}.json").read_text(encoding="utf-8"))
+    return content
 
 
 def _shuffled(bank: ImageBank, seed: int) -> dict[str, list[str]]:

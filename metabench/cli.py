@@ -175,6 +175,41 @@ def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -
 episodes_.add_command(show)
 
 
+@cli.group(cls=Group)
+def data() -> None:
+    """What datasets there are, whether their files are here, and fetching them."""
+
+
+@data.command("list")
+def list_data() -> None:
+    """Every dataset with its source, licence, split and the files it is read from."""
+    from metabench.listings import sources
+
+    click.echo(sources())
+
+
+@data.command()
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the datasets' files.")
+def status(data_root: Path | None) -> None:
+    """Where each dataset's files are, or what is missing."""
+    from episodes import DataOptions
+    from metabench import listings
+
+    click.echo(listings.status(DataOptions(data_root)))
+
+
+@data.command()
+@click.argument("name")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder to download to.")
+def download(name: str, data_root: Path | None) -> None:
+    """Fetch a dataset's files where their source allows it; else say which to put where."""
+    from episodes import DataOptions
+    from episodes.datasets import find
+
+    found = find(name, DataOptions(data_root))
+    click.echo(f"{name}: in '{found}'" if found else f"{name}: built in, nothing to download")
+
+
 @cli.command()
 @click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="The folder."

@@ -10,9 +10,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from episodes.datasets import DataOptions
+from episodes.datasets.sinusoid import RegressionTask
 from episodes.errors import nearest
 from episodes.named_task import NamedTask
-from episodes.sinusoid import RegressionTask
 from episodes.task import FixedTask, Groups, Task
 from episodes.variable_task import VariableTask
 from metabench.errors import UsageError

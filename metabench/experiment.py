@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from episodes.datasets.sinusoid import AnyDataset, SinusoidSampler, sampler
 from episodes.manifest import Manifest
 from episodes.sampler import BankSource, EpisodeSource
-from episodes.sinusoid import AnyDataset, SinusoidSampler, sampler
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device, describe_environment, peak_memory_megabytes
 from metabench.errors import UsageError

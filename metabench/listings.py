@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import textwrap
+from dataclasses import fields, replace
 
-from episodes.datasets import SOURCES
+from episodes.datasets import SOURCES, DataOptions, about, find
+from episodes.errors import DataError
 from metabench.errors import UsageError
 from metabench.learner import Learner
 from metabench.registry import get_learner, learner_names
@@ -25,6 +27,25 @@ def datasets() -> str:
     """Every dataset by the name that --dataset takes."""
     width = max(map(len, SOURCES))
     return "\n".join(f"{name:{width}}  {text}" for name, text in SOURCES.items())
+
+
+def sources() -> str:
+    """Every dataset with its documentation: source, licence, files, split."""
+    return "\n\n".join(f"{name}\n{textwrap.indent(about(name), '  ')}" for name in SOURCES)
+
+
+def status(options: DataOptions) -> str:
+    """For every dataset with files of its own, where they are, or what is missing."""
+    lines = []
+    for name in SOURCES:
+        if ":" in name:
+            continue  # which of them is not known before they are named
+        try:
+            found = find(name, replace(options, download=False))
+            lines.append(f"{name}: in '{found}'" if found else f"{name}: built in")
+        except DataError as error:
+            lines.append(f"{name}: missing; {error}")
+    return "\n".join(lines)
 
 
 def backbones() -> str:

@@ -10,10 +10,10 @@ import torch
 import episodes
 from episodes.combine import cross_domain, named_tasks
 from episodes.datasets import Dataset
+from episodes.datasets.sinusoid import AnyDataset, SinusoidDataset, sampler
 from episodes.disjoint import disjoint_episodes
 from episodes.manifest import Manifest, read_manifest, write_manifest
 from episodes.sampler import BankSource, EpisodeList, EpisodeSource
-from episodes.sinusoid import AnyDataset, SinusoidDataset, sampler
 from episodes.task import FixedTask
 from metabench.config import RunConfig, make_config
 from metabench.errors import UsageError

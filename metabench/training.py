@@ -18,10 +18,10 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler,
 from tqdm import tqdm
 
 from episodes.batches import BatchSampler
+from episodes.datasets.sinusoid import AnyDataset, RegressionTask, Sinusoids, sampler
 from episodes.errors import DataError
 from episodes.named_task import NamedTask
 from episodes.sampler import EpisodeSource
-from episodes.sinusoid import AnyDataset, RegressionTask, Sinusoids, sampler
 from metabench.errors import RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage, TrainingOptions

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 from episodes.bank import ImageBank
 from episodes.episode import EpisodeIndices
@@ -15,8 +17,13 @@ from episodes.errors import DataError, nearest
 SOURCES = {
     "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
     "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals, lake or one-shot",
+    "mini-imagenet": "100 classes of photographs, 84 x 84 (Vinyals et al. 2016; split of Ravi and Larochelle 2017)",
+    "tiered-imagenet": "608 classes of photographs, 84 x 84, whole superclasses unseen at test (Ren et al. 2018)",
+    "cifar-fs": "CIFAR-100, 32 x 32, split 64 / 16 / 20 (Bertinetto et al. 2019)",
+    "fc100": "CIFAR-100, 32 x 32, whole superclasses unseen at test (Oreshkin et al. 2018)",
+    "cub": "200 species of birds, 84 x 84 (Wah et al. 2011; split of Chen et al. 2019)",
     "sinusoid": "few-shot regression: sine curves (Finn et al. 2017); built in, no download",
-    "folder:PATH": "your own pictures: one folder a class under PATH",
+    "folder:PATH": "your own pictures: one folder a class under PATH, or a .zip or .tar of that",
     "torchvision:NAME": "a torchvision classification dataset, e.g. torchvision:FashionMNIST",
 }
 
@@ -32,12 +39,14 @@ class DataOptions:
             `{"train": [...], "validation": [...], "test": [...]}` of class names.
         image_size: height and width in pixels that the images are resized to, at least 16.
         channels: 1 for grey, 3 for colour.
+        download: whether files that are missing may be downloaded.
     """
 
     data_root: Path | None = None
     split: str | None = None
     image_size: int | None = None
     channels: int | None = None
+    download: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,9 +73,7 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
     Raises:
         DataError: unknown name, missing or unreadable files, or an option that this dataset does not have.
     """
-    options = options or DataOptions()
-    if options.data_root is None and os.environ.get("METABENCH_DATA"):
-        options = replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
+    options = with_data_root(options or DataOptions())
     if options.channels not in (None, 1, 3):
         raise DataError(f"--channels {options.channels} is not possible; give 1 (grey) or 3 (colour)")
     if options.image_size is not None and options.image_size < 16:
@@ -78,13 +85,42 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
         from episodes.combine import mix  # which needs the classes of this module
 
         return mix([load(each, options) for each in names])
-    if name == "sinusoid":
-        raise DataError("'sinusoid' has functions, no images; it goes alone, as --dataset sinusoid")
-    source, _, rest = name.partition(":")
-    modules = {"glyphs": "glyphs", "omniglot": "omniglot", "folder": "folder", "torchvision": "torchvision_sets"}
-    takes_rest = source in ("folder", "torchvision")
-    if source not in modules or bool(rest) != takes_rest:
-        raise DataError(f"there is no dataset '{name}'{nearest(name, SOURCES)}; `metabench list datasets` shows all")
-    module = importlib.import_module(f"episodes.datasets.{modules[source]}")
-    dataset: Dataset = module.load(rest if takes_rest else name, options)
+    module, rest = _module(name)
+    dataset: Dataset = module.load(rest, options)
     return dataset
+
+
+def find(name: str, options: DataOptions) -> Path | None:
+    """Where the files of the dataset of that name are, downloaded first if they are nowhere and that is allowed.
+
+    None for a dataset that needs no file.
+
+    Raises:
+        DataError: unknown name, or missing files.
+    """
+    module, rest = _module(name)
+    found: Path | None = module.find(rest, with_data_root(options)) if hasattr(module, "find") else None
+    return found
+
+
+def about(name: str) -> str:
+    """What the dataset is, with its source, licence and files: its module's documentation."""
+    return inspect.getdoc(_module(name, any_rest=True)[0]) or ""
+
+
+def with_data_root(options: DataOptions) -> DataOptions:
+    """The options with the environment variable METABENCH_DATA in place of no `data_root`."""
+    if options.data_root is None and os.environ.get("METABENCH_DATA"):
+        return replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
+    return options
+
+
+def _module(name: str, *, any_rest: bool = False) -> tuple[ModuleType, str]:
+    """The module of a dataset, and what it is to be called with: what follows the colon, or the name."""
+    source, _, rest = name.partition(":")
+    takes_rest = source in ("folder", "torchvision")
+    if source not in {each.split(":")[0] for each in SOURCES} or (bool(rest) != takes_rest and not any_rest):
+        raise DataError(f"there is no dataset '{name}'{nearest(name, SOURCES)}; `metabench list datasets` shows all")
+    modules = {"cifar-fs": "cifar100", "fc100": "cifar100", "torchvision": "torchvision_sets"}
+    file = modules.get(source, source.replace("-", "_"))
+    return importlib.import_module(f"episodes.datasets.{file}"), rest if takes_rest else name

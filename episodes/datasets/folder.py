@@ -1,65 +1,74 @@
-"""folder:PATH: any tree of class folders of pictures, by torchvision's ImageFolder rules."""
+"""folder:PATH: any tree of class folders of pictures, by torchvision's ImageFolder rules, or a .zip or .tar of one."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
-import numpy as np
-import torch
-from PIL import Image, ImageOps
-from torch import Tensor
 from torchvision.datasets import ImageFolder
 
 from episodes.bank import ImageBank
+from episodes.bank_cache import cached_dataset
 from episodes.datasets import DataOptions, Dataset
 from episodes.errors import DataError
-from episodes.splitting import split_classes
+from episodes.pictures import Pictures, is_archive
+from episodes.splitting import split_classes, split_key
 
 
 def load(name: str, options: DataOptions) -> Dataset:
     """Every picture under `name/CLASS/`, nested folders too, as RGB (--channels 1: grey) of 84 x 84 (--image-size).
 
     A picture's shorter side is resized to the size with antialiasing, then the middle is cropped. EXIF rotation is
-    applied. Split as `episodes.splitting.split_classes` says.
+    applied. Split as `episodes.splitting.split_classes` says. Decoded once, in parallel, then read from the cache until
+    a file is added, removed or written (see `Pictures.key`).
 
     Raises:
         DataError: missing or empty folder, a class without pictures, or a picture that cannot be read.
     """
     root = Path(name).expanduser()
-    if not root.is_dir():
+    if not (root.is_dir() or (root.is_file() and is_archive(root))):
         raise DataError(
-            f"there is no folder '{root}'; --dataset folder:PATH needs one with a folder of pictures a class"
+            f"there is no folder '{root}'; --dataset folder:PATH needs one with a folder of pictures a class, or a "
+            ".zip or .tar of one"
         )
+    if root.is_dir():
+        _check_folders(root)
+    pictures = Pictures(root)
+    size, channels = options.image_size or 84, options.channels or 3
+    key = hashlib.sha256(repr((pictures.key(), size, channels, split_key(options.split))).encode()).hexdigest()[:16]
+
+    def make() -> Dataset:
+        return split_classes(read_classes(f"folder:{name}", pictures, pictures.paths, size, channels), options.split)
+
+    return cached_dataset("folder", key, make)
+
+
+def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int, channels: int) -> ImageBank:
+    """A bank of pictures whose class is the folder that they are in, the first one that tells them apart.
+
+    Raises:
+        DataError: there are no pictures, they are in no folders, or one of them cannot be read.
+    """
+    folders = [PurePosixPath(path).parts[:-1] for path in paths]
+    above = 0  # folders that all are in
+    while folders and len({parts[: above + 1] for parts in folders}) == 1 and min(map(len, folders)) > above + 1:
+        above += 1
+    if not paths or min(map(len, folders)) <= above:
+        raise DataError(
+            f"'{pictures.root}' does not hold a folder of pictures for each class: "
+            + (f"'{min(paths, key=len)}' is in none" if paths else "it has no pictures")
+        )
+    classes = sorted({parts[above] for parts in folders})
+    number = {class_name: index for index, class_name in enumerate(classes)}
+    labels = [number[parts[above]] for parts in folders]
+    return ImageBank.from_labels(name, pictures.decode(paths, size, channels), labels, classes, classes)
+
+
+def _check_folders(root: Path) -> None:
+    """Raise DataError where a class folder has no picture, which a listing of pictures would not show."""
     try:
-        found = ImageFolder(str(root))
+        ImageFolder(str(root))
     except FileNotFoundError as error:
         reason = str(error).split(". Supported")[0].rstrip(".")
         raise DataError(f"'{root}' does not hold a folder of pictures for each class: {reason}") from None
-    size, channels = options.image_size or 84, options.channels or 3
-    with ThreadPoolExecutor() as pool:
-        images = list(pool.map(lambda sample: read_picture(Path(sample[0]), size, channels), found.samples))
-    labels = [label for _, label in found.samples]
-    classes = found.classes
-    bank = ImageBank.from_labels(f"folder:{name}", torch.stack(images), labels, classes, classes)
-    return split_classes(bank, options.split)
-
-
-def read_picture(path: Path, size: int, channels: int) -> Tensor:
-    """A picture file as `[channels, size, size]` uint8.
-
-    Raises:
-        DataError: it cannot be read; names the file.
-    """
-    try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
-        raise DataError(f"cannot read the picture '{path}': {error}; mend or remove it") from None
-    return to_square(picture, size, channels)
-
-
-def to_square(picture: Image.Image, size: int, channels: int) -> Tensor:
-    """Shorter side to `size`, antialiased, and the middle cropped; `[channels, size, size]` uint8."""
-    fitted = ImageOps.fit(picture.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(fitted)).view(size, size, channels).permute(2, 0, 1)

@@ -21,6 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -35,6 +36,7 @@ from torchvision import datasets
 from episodes.bank import ImageBank
 from episodes.cache import cache_folder, cached_arrays
 from episodes.datasets import DataOptions, Dataset
+from episodes.download import fetch
 from episodes.errors import DataError, nearest
 
 PARTS = ("images_background", "images_evaluation")
@@ -47,24 +49,47 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: unknown split, missing files, or files that are not Omniglot's.
     """
-    data = json.loads(files("episodes.splits").joinpath("omniglot.json").read_text(encoding="utf-8"))
+    if options.split == "one-shot":
+        from episodes.datasets.omniglot_runs import load_runs  # which reads drawings as this module does
+
+        test, runs = load_runs(options)
+        lake = load_upright(name, replace(options, split="lake"))
+        return replace(lake, split="one-shot", test=test, test_episodes=runs)
+    dataset = load_upright(name, options)
+    if not _published()["splits"][dataset.split]["rotate_training"]:
+        return dataset
+    return replace(dataset, train=dataset.train.with_rotations())
+
+
+def load_upright(name: str, options: DataOptions) -> Dataset:
+    """The same without the training classes that are made by rotation.
+
+    Raises:
+        DataError: as `load`.
+    """
+    data = _published()
     wanted = options.split or "vinyals"
     known = [*data["splits"], "one-shot"]
     if wanted not in known:
         raise DataError(f"omniglot has no split '{wanted}'{nearest(wanted, known)}; give {', '.join(known)}")
-    split = data["splits"]["lake" if wanted == "one-shot" else wanted]
+    split = data["splits"][wanted]
     everything = _all_characters(options, data)
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for number, character in enumerate(everything.class_names):
         place = next((part for part in ("validation", "test") if _listed(character, split[part])), "train")
         parts[place].append(number)
     train, validation, test = (everything.select(f"{name}/{part}", classes) for part, classes in parts.items())
-    if wanted == "one-shot":
-        from episodes.datasets.omniglot_runs import load_runs  # which reads drawings as this module does
+    return Dataset(name, wanted, train, validation, test)
 
-        test, runs = load_runs(options)
-        return Dataset(name, wanted, train, validation, test, runs)
-    return Dataset(name, wanted, train.with_rotations() if split["rotate_training"] else train, validation, test)
+
+def evaluation_alphabets() -> frozenset[str]:
+    """The 20 alphabets of images_evaluation; the other 30 are in images_background."""
+    return frozenset(_published()["splits"]["lake"]["test"])
+
+
+def _published() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(files("episodes.splits").joinpath("omniglot.json").read_text(encoding="utf-8"))
+    return data
 
 
 def _listed(character: str, names: list[str]) -> bool:
@@ -74,7 +99,7 @@ def _listed(character: str, names: list[str]) -> bool:
 def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
     """Every character in the order background, evaluation, then alphabet and number; cached once decoded."""
     size = options.image_size or 28
-    root = _find(options.data_root)
+    root = find("omniglot", options)
     drawings = [drawing for part in PARTS for drawing in sorted(_drawings(root, part).items())]
     _check_counts(root, [path for path, _ in drawings], data["counts"])
     names = list(dict.fromkeys("/".join(path.split("/")[1:3]) for path, _ in drawings))
@@ -100,23 +125,21 @@ def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
     )
 
 
-def _find(data_root: Path | None) -> Path:
-    """The folder with both parts, zipped or as trees; downloaded if it is nowhere."""
+def find(name: str, options: DataOptions) -> Path:
+    """The folder with both parts, zipped or as trees; downloaded if it is nowhere and that is wanted."""
+    data_root = options.data_root
     if data_root is not None and not data_root.is_dir():
         raise DataError(f"--data-root '{data_root}' is not a folder; name one that holds, or is to hold, Omniglot")
     root = data_root or cache_folder() / "data"
     for folder in (root, root / "omniglot-py"):
         if all((folder / f"{part}.zip").is_file() or (folder / part).is_dir() for part in PARTS):
             return folder
-    try:
-        for background in (True, False):
-            datasets.Omniglot(str(root), background=background, download=True)
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"omniglot needs images_background.zip and images_evaluation.zip in '{root}' or '{root / 'omniglot-py'}', "
-            f"and the download failed ({reason}); put them there, or name their folder by --data-root"
-        ) from None
+    needs = f"omniglot needs images_background.zip and images_evaluation.zip in '{root}' or '{root / 'omniglot-py'}'"
+    fetch(
+        needs,
+        allowed=options.download,
+        download=lambda: [datasets.Omniglot(str(root), background=part, download=True) for part in (True, False)],
+    )
     return root / "omniglot-py"
 
 

@@ -21,6 +21,7 @@ from episodes.bank import ImageBank
 from episodes.cache import cache_folder
 from episodes.datasets import DataOptions
 from episodes.datasets.omniglot import decode_drawing, grey_or_colour, shrink
+from episodes.download import fetch
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 
@@ -36,7 +37,7 @@ def load_runs(options: DataOptions) -> tuple[ImageBank, tuple[EpisodeIndices, ..
     Raises:
         DataError: the file is missing and cannot be downloaded, or is not Lake's.
     """
-    path = _find(options.data_root or cache_folder() / "data")
+    path = _find(options)
     names, masks = [], []
     try:
         with zipfile.ZipFile(path) as archive:
@@ -66,16 +67,12 @@ def _episode(run: int) -> EpisodeIndices:
     return EpisodeIndices(classes, 2 * classes, labels, 2 * classes + 1, labels, np.zeros((1, 0), dtype=np.int64))
 
 
-def _find(root: Path) -> Path:
+def _find(options: DataOptions) -> Path:
+    root = options.data_root or cache_folder() / "data"
     for folder in (root, root / "omniglot-one-shot", root / "omniglot-py"):
         if (folder / "all_runs.zip").is_file():
             return folder / "all_runs.zip"
-    try:
-        download_url(SOURCE, str(root / "omniglot-one-shot"))
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"--split one-shot needs all_runs.zip in '{root / 'omniglot-one-shot'}', and the download failed "
-            f"({reason}); put the file of {SOURCE} there, or name its folder by --data-root"
-        ) from None
-    return root / "omniglot-one-shot" / "all_runs.zip"
+    target = root / "omniglot-one-shot"
+    needs = f"--split one-shot needs all_runs.zip ({SOURCE}) in '{target}'"
+    fetch(needs, allowed=options.download, download=lambda: download_url(SOURCE, str(target)))
+    return target / "all_runs.zip"

@@ -17,8 +17,8 @@ from PIL import Image
 from episodes.bank import ImageBank
 from episodes.cache import cache_folder
 from episodes.datasets import DataOptions, Dataset
-from episodes.datasets.folder import to_square
 from episodes.errors import DataError, nearest
+from episodes.pictures import to_square
 from episodes.splitting import split_classes
 
 _TRAIN_TEST: list[dict[str, Any]] = [{"train": True}, {"train": False}]
@@ -51,16 +51,13 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: a name that is not in `SETS`, or files that are missing and cannot be downloaded.
     """
-    if name not in SETS:
-        raise DataError(
-            f"torchvision:{name} is not a set that metabench reads{nearest(name, SETS)}; there are {', '.join(SETS)}"
-        )
-    parts, native = SETS[name]
+    parts = _parts(name)
+    native = SETS[name][1]
     channels, size = native or (3, 84)
     channels, size = options.channels or channels, options.image_size or size
     root = options.data_root or cache_folder() / "data"
     images, labels = [], []
-    opened = [_open(name, root, arguments) for arguments in parts]
+    opened = [_open(name, root, {**arguments, "download": options.download}) for arguments in parts]
     for part in opened:
         with ThreadPoolExecutor() as pool:
             items = list(pool.map(lambda number, part=part: _item(part, number, size, channels), range(len(part))))
@@ -71,13 +68,33 @@ def load(name: str, options: DataOptions) -> Dataset:
     return split_classes(bank, options.split)
 
 
+def find(name: str, options: DataOptions) -> Path:
+    """The folder that torchvision keeps the set in; downloaded if it is not there and that is wanted.
+
+    Raises:
+        DataError: a name that is not in `SETS`, or files that are missing.
+    """
+    root = options.data_root or cache_folder() / "data"
+    for arguments in _parts(name):
+        _open(name, root, {**arguments, "download": options.download})
+    return root
+
+
+def _parts(name: str) -> list[dict[str, Any]]:
+    if name not in SETS:
+        raise DataError(
+            f"torchvision:{name} is not a set that metabench reads{nearest(name, SETS)}; there are {', '.join(SETS)}"
+        )
+    return SETS[name][0]
+
+
 def _open(name: str, root: Path, arguments: dict[str, Any]) -> Any:
     try:
-        return getattr(torchvision.datasets, name)(str(root), download=True, **arguments)
+        return getattr(torchvision.datasets, name)(str(root), **arguments)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"torchvision:{name} is not in '{root}' and the download failed ({reason}); "
+            f"torchvision:{name} is not in '{root}' and was not downloaded ({reason}); "
             "put torchvision's files there, or name their folder by --data-root"
         ) from None
 

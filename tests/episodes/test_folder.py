@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -44,28 +46,6 @@ def test_size_and_grey_can_be_chosen(pictures: Path) -> None:
     assert grey.image_shape == (1, 20, 20)
 
 
-def test_the_middle_is_cropped(tmp_path: Path) -> None:
-    from episodes.datasets.folder import read_picture
-
-    stripes = np.zeros((10, 30, 3), np.uint8)
-    stripes[:, 10:20] = 255
-    Image.fromarray(stripes).save(tmp_path / "stripes.png")
-    assert read_picture(tmp_path / "stripes.png", 10, 1).min() == 255
-
-
-def test_a_camera_held_upright_is_respected(tmp_path: Path) -> None:
-    from episodes.datasets.folder import read_picture
-
-    half = np.zeros((16, 16, 3), np.uint8)
-    half[:8] = 255  # stored with its top white
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned clockwise by 90 degrees
-    Image.fromarray(half).save(tmp_path / "half.png", exif=exif)
-    shown = read_picture(tmp_path / "half.png", 16, 1)[0].float()
-    assert shown[:, 8:].mean() > 250
-    assert shown[:, :8].mean() < 5
-
-
 @pytest.mark.parametrize("broken", [b"", b"not a picture", "cut"])
 def test_a_corrupt_picture_is_named(pictures: Path, broken: bytes | str) -> None:
     victim = pictures / "colour3" / "more" / "c.JPG"
@@ -105,14 +85,41 @@ def test_an_explicit_split_is_followed(pictures: Path, tmp_path: Path) -> None:
     assert [bank.class_names for bank in parts(dataset)] == [("colour5",), ("colour1",), ("colour0", "colour2")]
 
 
-def test_real_photographs(data_root: Path, tmp_path: Path) -> None:
-    import zipfile
-
-    with zipfile.ZipFile(data_root / "tiny-imagenet-160" / "images.zip") as archive:
-        archive.extractall(tmp_path)
-    roots = [path for path in tmp_path.rglob("tabby") if path.is_dir()]
-    split = data_root / "tiny-imagenet-160" / "split.json"
-    dataset = load(f"folder:{roots[0].parent}", DataOptions(image_size=32, split=str(split)))
+def test_real_photographs_in_an_archive(data_root: Path) -> None:
+    photographs = data_root / "tiny-imagenet-160"
+    options = DataOptions(image_size=32, split=str(photographs / "split.json"))
+    dataset = load(f"folder:{photographs / 'images.zip'}", options)
     assert [bank.classes for bank in parts(dataset)] == [100, 24, 36]
     assert set(dataset.test.class_sizes) == {120}
     assert 60 < dataset.test.images.float().mean() < 190
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar", "gztar"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_archive_is_read_as_its_folder(pictures: Path, tmp_path: Path, ending: str, *, inside: bool) -> None:
+    root, base = (pictures.parent, pictures.name) if inside else (pictures, ".")
+    archive = shutil.make_archive(str(tmp_path / "packed"), ending, root, base)
+    packed, tree = (load(f"folder:{each}", DataOptions(image_size=16)) for each in (archive, pictures))
+    for first, second in zip(parts(packed), parts(tree), strict=True):
+        assert first.fingerprint == second.fingerprint
+
+
+def test_what_is_changed_is_read_anew(pictures: Path) -> None:
+    def colours() -> set[int]:
+        banks = parts(load(f"folder:{pictures}", DataOptions(image_size=16)))
+        return {int(value) for bank in banks for value in bank.images[:, 1].flatten()}
+
+    assert max(colours()) < 5
+    victim = pictures / "colour2" / "a.png"
+    before = victim.stat()
+    Image.new("RGB", (40, 30), (0, 200, 0)).save(victim)
+    os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))  # as an unpacked archive would set it
+    assert 200 in colours()
+    Image.new("RGB", (40, 30), (0, 100, 0)).save(pictures / "colour2" / "d.png")
+    assert {100, 200} <= colours()
+    (pictures / "colour2" / "a.png").unlink()
+    assert 200 not in colours()
+    split = pictures.parent / "split.json"
+    for tested in ("colour0", "colour1"):
+        split.write_text(f'{{"train": ["colour5"], "validation": ["colour4"], "test": ["{tested}"]}}')
+        assert load(f"folder:{pictures}", DataOptions(split=str(split))).test.class_names == (tested,)

@@ -51,5 +51,5 @@ def test_missing_files_are_said_for_every_set(name: str, tmp_path: Path, monkeyp
     """Each is opened by torchvision's own class with arguments that it has, as far as without a network."""
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
-    with pytest.raises(DataError, match=rf"torchvision:{name} is not in '.*' and the download failed"):
+    with pytest.raises(DataError, match=rf"torchvision:{name} is not in '.*' and was not downloaded"):
         load(f"torchvision:{name}", DataOptions(tmp_path))

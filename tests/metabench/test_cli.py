@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from episodes.datasets import SOURCES
 from metabench.cli import main
 from metabench.leaderboard import COLUMNS
 from tests.made_records import write_run
@@ -230,3 +231,47 @@ def test_control_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_had_happen
     tables = [path.read_text() for path in sorted(tmp_path.glob("*/*/accuracies.csv"))]
     assert tables[0] == tables[1]
     assert not (folder / "checkpoint.pt").exists()
+
+
+def test_tasks_are_frozen_drawn_and_run_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = tmp_path / "tasks.parquet"
+    recipe = ["--ways=3", "--shots=2", "--queries=5", "--groups=within"]
+    assert call("episodes", "freeze", *recipe, "--episodes=12", "-o", tasks) == 0
+    assert capsys.readouterr().out.startswith(f"wrote 12 tasks of glyphs/test to {tasks} (digest ")
+    assert call("episodes", "show", "--tasks", tasks, "--episode", "11", "-o", tmp_path / "task.png") == 0
+    with Image.open(tmp_path / "task.png") as picture:
+        assert picture.width > 300
+    quick = ["--validation-episodes=4", "--threads=1", "--backbone=conv4:8", "--steps=3"]
+    assert call("run", "--learner=finetune", "--tasks", tasks, *quick, "--output", tmp_path) == 0
+    assert "3-way 2-shot, groups=within: accuracy" in capsys.readouterr().out
+    assert call("episodes", "show", "--tasks", tasks, "--episode", "12", "-o", tmp_path / "task.png") == 2
+    assert "there is no task 12 for 'glyphs/test': it has 12, from 0 on" in capsys.readouterr().err
+
+
+def test_named_tasks_stand_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "learner: protonet\nshots: 2\nqueries: 5\nepisodes: 6\nvalidation-episodes: 4\nthreads: 1\n"
+        "train-task:\n  - [armenian_small_letter_ben, armenian_small_letter_da, armenian_small_letter_ra]\n"
+        "test-task: ['infinity,not_sign, greek_small_letter_san']\noptions: {backbone: 'conv4:8', steps: 2}\n"
+    )
+    assert call("run", "--config", file, "--output", tmp_path) == 0
+    assert "3-way 2-shot, train armenian_small_letter_ben," in capsys.readouterr().out
+    assert call("run", "--test-task", "infinty,not_sign", "--output", tmp_path) == 2
+    assert "'glyphs' has no class 'infinty'; did you mean 'infinity'?" in capsys.readouterr().err
+
+
+def test_datasets_are_told_of(tmp_path: Path, data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("data", "list") == 0
+    listed = capsys.readouterr().out
+    assert all(f"{name}\n" in listed for name in SOURCES)
+    assert listed.count("icence") + listed.count("research") >= 6
+    assert call("data", "status", "--data-root", data_root) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["glyphs"] == "built in"
+    assert lines["omniglot"] == f"in '{data_root / 'omniglot-py'}'"
+    assert lines["cub"].startswith("missing; cub needs CUB_200_2011.tgz of https://")
+    assert call("data", "download", "mini-imagenet", "--data-root", tmp_path) == 2
+    assert "mini-imagenet is not in" in capsys.readouterr().err
+    assert call("data", "download", "omniglott") == 2
+    assert "there is no dataset 'omniglott'; did you mean 'omniglot'?" in capsys.readouterr().err

@@ -1,4 +1,8 @@
-"""Few-shot regression on sinusoids (Finn, Abbeel, Levine 2017, section 5.1)."""
+"""Sinusoids: few-shot regression, the first experiment of MAML (Finn, Abbeel, Levine 2017, section 5.1).
+
+Each task is a function y = A sin(x - p) with A uniform in [0.1, 5], p in [0, pi] and x in [-5, 5]. There are no
+files, no classes and no class split: functions are drawn, others for training, validation and test.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.bank import ImageBank
-from episodes.datasets import Dataset
+from episodes.datasets import DataOptions, Dataset
 from episodes.draw import Uniforms, generator_key, uniform_numbers
 from episodes.episode import EpisodeBatch
 from episodes.errors import DataError
@@ -148,6 +152,11 @@ def sampler(
     if isinstance(bank, Sinusoids) or isinstance(task, RegressionTask):
         raise DataError(f"'{bank.name}' does not give tasks of {type(task).__name__}; choose a learner that fits it")
     return EpisodeSampler(bank, task, seed, device)
+
+
+def load(name: str, options: DataOptions) -> Dataset:
+    """Always a DataError: what loads or mixes datasets by name expects images."""
+    raise DataError(f"'{name}' has functions, no images; it goes alone, as --dataset {name}")
 
 
 AnyDataset = Dataset | SinusoidDataset

@@ -1,0 +1,148 @@
+"""Pictures in a folder tree or an archive: listed, checked, decoded in parallel."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from episodes.errors import DataError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # as torchvision's ImageFolder
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+MOST_PIXELS = 2**26  # of one picture; one that claims more is broken, or made to exhaust memory
+BROKEN = (OSError, zipfile.BadZipFile, zlib.error, tarfile.TarError, EOFError)  # what archives that are cut short raise
+AT_ONCE = 1024  # pictures whose bytes are in memory while they are decoded
+
+
+class Pictures:
+    """The picture files below a folder, or in a .zip, .tar, .tar.gz or .tgz.
+
+    Attributes:
+        root: the folder or archive.
+
+    Raises:
+        DataError: from whatever is asked of it: something is missing or cannot be read, or a member of the archive
+            leads out of it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Of the pictures, relative to the root, sorted."""
+        try:
+            members = sorted(self._members())
+        except BROKEN as error:
+            raise _unreadable(self.root, error) from None
+        for path in members:
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                raise DataError(
+                    f"'{self.root}' has a member '{path}' that leads out of it; fetch it from a source you trust"
+                )
+        return [path for path in members if path.lower().endswith(ENDINGS)]
+
+    def key(self) -> str:
+        """Another for other contents, without reading them: files' paths, sizes and times of change.
+
+        The time of change is the system's own (`ctime`), which setting back the time of modification does not hide. An
+        archive's one file stands for all that is in it.
+        """
+        files = [self.root / path for path in self.paths] if self.root.is_dir() else [self.root]
+        found = [(path, path.stat()) for path in files]
+        facts = [(str(path.resolve()), stat.st_size, stat.st_ctime_ns, stat.st_mtime_ns) for path, stat in found]
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+    def decode(self, paths: Sequence[str], size: int, channels: int) -> Tensor:
+        """`[len(paths), channels, size, size]` uint8, see `to_square`; in parallel.
+
+        Raises:
+            DataError: a picture that cannot be read; names it.
+        """
+        images = torch.empty(len(paths), channels, size, size, dtype=torch.uint8)
+        place = {path: number for number, path in enumerate(paths)}
+
+        def decode(item: tuple[str, bytes]) -> None:
+            images[place[item[0]]] = decode_picture(item[1], self.root / item[0], size, channels)
+
+        contents = self._contents(place.keys())
+        with ThreadPoolExecutor() as pool:
+            while block := list(itertools.islice(contents, AT_ONCE)):
+                for _ in pool.map(decode, block):
+                    pass  # raises what went wrong
+        return images
+
+    def _members(self) -> Iterator[str]:
+        if self.root.is_dir():
+            for folder, _, names in os.walk(self.root, followlinks=True):
+                yield from ((Path(folder) / name).relative_to(self.root).as_posix() for name in names)
+        elif self.root.suffix == ".zip":
+            with zipfile.ZipFile(self.root) as archive:
+                yield from (entry.filename for entry in archive.infolist() if not entry.is_dir())
+        else:
+            with tarfile.open(self.root) as archive:
+                yield from (entry.name for entry in archive if entry.isfile())
+
+    def _contents(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Paths and bytes in the order in which they are read fastest."""
+        try:
+            if self.root.is_dir():
+                yield from ((path, (self.root / path).read_bytes()) for path in wanted)
+            elif self.root.suffix == ".zip":
+                with zipfile.ZipFile(self.root) as archive:
+                    yield from ((path, archive.read(path)) for path in wanted)
+            else:
+                with tarfile.open(self.root) as archive:
+                    for entry in archive:
+                        if entry.name in wanted and (file := archive.extractfile(entry)):
+                            yield entry.name, file.read()
+        except BROKEN as error:
+            raise _unreadable(self.root, error) from None
+
+
+def _unreadable(root: Path, error: Exception) -> DataError:
+    return DataError(f"cannot read '{root}': {getattr(error, 'strerror', None) or error}; fetch it anew")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of an archive that `Pictures` reads."""
+    return path.name.lower().endswith(ARCHIVES)
+
+
+def decode_picture(content: bytes, path: Path, size: int, channels: int) -> Tensor:
+    """A picture file's bytes as `[channels, size, size]` uint8, turned as its EXIF data say; see `to_square`.
+
+    Raises:
+        DataError: it cannot be read, or claims to be larger than 2**26 pixels; names `path`.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise ValueError(f"it claims to be {opened.width} x {opened.height}")
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"cannot read the picture '{path}': {reason}; mend or remove it") from None
+    return to_square(picture, size, channels)
+
+
+def to_square(picture: Image.Image, size: int, channels: int) -> Tensor:
+    """Shorter side to `size`, antialiased, and the middle cropped; `[channels, size, size]` uint8."""
+    fitted = picture.convert("L" if channels == 1 else "RGB")
+    if fitted.size != (size, size):
+        fitted = ImageOps.fit(fitted, (size, size), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(fitted)).view(size, size, channels).permute(2, 0, 1)

@@ -1,0 +1,114 @@
+"""Omniglot under torchmeta's names: see `episodes.datasets.omniglot` for its source and licence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from episodes.bank import ImageBank
+from episodes.datasets import DataOptions
+from episodes.datasets.omniglot import evaluation_alphabets, load_upright
+from episodes.errors import DataError
+from episodes.torchmeta.datasets.bank_classes import PARTS, BankClassDataset
+from episodes.torchmeta.utils.data.dataset import CombinationMetaDataset
+
+
+class OmniglotClassDataset(BankClassDataset):
+    """The characters of one split, each 20 grey pictures of 105 x 105 with white ink on black.
+
+    Args:
+        use_vinyals_split: 1,028 / 172 / 423 characters (Vinyals et al. 2016); else the 964 of images_background for
+            meta-training and the 659 of images_evaluation for meta-test.
+        others: see `BankClassDataset`.
+
+    Raises:
+        DataError: meta-validation without the Vinyals split; see `BankClassDataset`.
+    """
+
+    folder = "omniglot"
+    source = "omniglot"
+
+    def __init__(
+        self,
+        root: str | Path,
+        meta_train: bool = False,
+        meta_val: bool = False,
+        meta_test: bool = False,
+        meta_split: str | None = None,
+        use_vinyals_split: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        class_augmentations: list[Any] | None = None,
+        download: bool = False,
+    ) -> None:
+        self.use_vinyals_split = use_vinyals_split
+        self._evaluation = evaluation_alphabets()
+        super().__init__(root, meta_train, meta_val, meta_test, meta_split, transform, class_augmentations, download)
+
+    def read(self, options: DataOptions) -> ImageBank:
+        if self.meta_val and not self.use_vinyals_split:
+            raise DataError("there is meta-validation only with the Vinyals split; give use_vinyals_split=True")
+        split = "vinyals" if self.use_vinyals_split else "lake"
+        dataset = load_upright(self.source, DataOptions(options.data_root, split, 105, download=options.download))
+        bank: ImageBank = getattr(dataset, PARTS[self.meta_split])
+        if self.meta_train and not self.use_vinyals_split:
+            held_out = dataset.validation  # metabench's own, of the background alphabets
+            return ImageBank(
+                "omniglot/images_background",
+                torch.cat([bank.images, held_out.images]),
+                bank.class_names + held_out.class_names,
+                bank.class_sizes + held_out.class_sizes,
+                bank.groups + held_out.groups,
+            )
+        return bank
+
+    def label(self, number: int) -> list[str]:
+        """`images_background` or `images_evaluation`, alphabet, character."""
+        part = "images_evaluation" if self.bank.groups[number] in self._evaluation else "images_background"
+        return [part, *self.bank.class_names[number].split("/")]
+
+    def target(self, label: list[str]) -> str:
+        """Such as `images_background/Greek/character01`."""
+        return "/".join(label)
+
+
+class Omniglot(CombinationMetaDataset):
+    """Tasks of the characters of one split (Lake et al. 2015).
+
+    Args:
+        use_vinyals_split: see `OmniglotClassDataset`.
+        others: see `BankMetaDataset`.
+
+    Raises:
+        MissingData, DataError, TypeError: see `OmniglotClassDataset` and `BankMetaDataset`.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        num_classes_per_task: int | None = None,
+        meta_train: bool = False,
+        meta_val: bool = False,
+        meta_test: bool = False,
+        meta_split: str | None = None,
+        use_vinyals_split: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        dataset_transform: Callable[[Any], Any] | None = None,
+        class_augmentations: list[Any] | None = None,
+        download: bool = False,
+    ) -> None:
+        classes = OmniglotClassDataset(
+            root,
+            meta_train,
+            meta_val,
+            meta_test,
+            meta_split,
+            use_vinyals_split,
+            transform,
+            class_augmentations,
+            download,
+        )
+        super().__init__(classes, num_classes_per_task, target_transform, dataset_transform)
