@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -80,8 +81,9 @@ def named_tasks(dataset: Dataset, train: Sequence[Sequence[str]] = (), test: Seq
         DataError: an unknown name (gives the nearest), or one in tasks of both kinds.
     """
     wanted = {"train": _unique(train), "test": _unique(test)}
+    tested = {_origin(name) for name in wanted["test"]}
     for name in wanted["train"]:
-        if name in wanted["test"]:
+        if _origin(name) in tested:
             raise DataError(f"class '{name}' is in a --train-task and in a --test-task; leave it in one")
     every = {name: bank for bank in (dataset.train, dataset.validation, dataset.test) for name in bank.class_names}
     banks = {}
@@ -103,13 +105,19 @@ def _unique(tasks: Sequence[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(name for names in tasks for name in names))
 
 
+def _origin(name: str) -> str:
+    """The class that a class is, or was made of by `ImageBank.with_rotations`: to know one is to know both."""
+    return re.sub(r"/rot(090|180|270)$", "", name)
+
+
 def _prefixed(bank: ImageBank, prefix: str) -> ImageBank:
     names, groups = ([f"{prefix}:{name}" for name in names] for names in (bank.class_names, bank.groups))
     return replace(bank, class_names=tuple(names), groups=tuple(groups))
 
 
 def _without(bank: ImageBank, names: Iterable[str]) -> ImageBank:
-    left = [number for number, name in enumerate(bank.class_names) if name not in names]
+    gone = {_origin(name) for name in names}
+    left = [number for number, name in enumerate(bank.class_names) if _origin(name) not in gone]
     if not left:
         raise DataError(f"the named tasks leave no class in '{bank.name}'; name fewer")
     return bank if len(left) == bank.classes else bank.select(bank.name, left)

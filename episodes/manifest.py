@@ -57,6 +57,11 @@ class Manifest:
                 f"'{bank.name}' has {bank.fingerprint[:8]}: give the dataset, split and image size "
                 "that they were frozen with"
             )
+        for number, episode in enumerate(self.episodes):
+            if not _fits(episode, bank):
+                raise DataError(
+                    f"task {number} in '{self.path}' names images or labels that there are not; fetch it anew"
+                )
         return EpisodeList(bank, self.episodes, device)
 
 
@@ -111,6 +116,20 @@ def read_manifest(path: Path) -> Manifest:
     if manifest.digest != _digest(manifest.bank, manifest.fingerprint, manifest.settings, episodes):
         raise DataError(f"the tasks in '{path}' were changed after they were frozen; fetch the file anew")
     return manifest
+
+
+def _fits(episode: EpisodeIndices, bank: ImageBank) -> bool:
+    """Whether its numbers are those of classes, images and labels, and each image has its label."""
+    ways = episode.classes.shape[1]
+    images = np.concatenate([episode.support, episode.query, episode.unlabelled], axis=1)
+    labels = np.concatenate([episode.support_labels, episode.query_labels], axis=1)
+    ranges = ((episode.classes, bank.classes), (images, len(bank.images)), (labels, ways))
+    return (
+        episode.support.shape == episode.support_labels.shape
+        and episode.query.shape == episode.query_labels.shape
+        and min(ways, episode.support.size, episode.query.size) > 0
+        and all(bool(((values >= 0) & (values < most)).all()) for values, most in ranges)
+    )
 
 
 def _row(values: list[int]) -> np.ndarray[Any, Any]:

@@ -90,7 +90,7 @@ class Pictures:
         if self.root.is_dir():
             for folder, _, names in os.walk(self.root, followlinks=True):
                 yield from ((Path(folder) / name).relative_to(self.root).as_posix() for name in names)
-        elif self.root.suffix == ".zip":
+        elif self.root.suffix.lower() == ".zip":
             with zipfile.ZipFile(self.root) as archive:
                 yield from (entry.filename for entry in archive.infolist() if not entry.is_dir())
         else:
@@ -102,7 +102,7 @@ class Pictures:
         try:
             if self.root.is_dir():
                 yield from ((path, (self.root / path).read_bytes()) for path in wanted)
-            elif self.root.suffix == ".zip":
+            elif self.root.suffix.lower() == ".zip":
                 with zipfile.ZipFile(self.root) as archive:
                     yield from ((path, archive.read(path)) for path in wanted)
             else:

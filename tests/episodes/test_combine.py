@@ -71,6 +71,15 @@ def test_named_tasks_take_their_classes_out_of_the_other_splits(toy: Dataset) ->
     assert torch.equal(named.train.images[20 * number : 20 * number + 20], toy.test.images[:20])
 
 
+def test_no_rotation_of_a_test_class_is_trained_on(toy: Dataset) -> None:
+    turned = replace(toy, train=toy.train.with_rotations())
+    named = named_tasks(turned, test=[("train0", "train3/rot090")])
+    left = {name.split("/")[0] for name in named.train.class_names}
+    assert left == {f"train{number}" for number in (1, 2, 4, 5, 6, 7)}
+    with pytest.raises(DataError, match="class 'train0/rot180' is in a --train-task and in a --test-task"):
+        named_tasks(turned, train=[("train0/rot180", "train1")], test=[("train0", "train2")])
+
+
 def test_only_test_tasks_leave_the_rest_for_training(toy: Dataset) -> None:
     named = named_tasks(toy, test=[("train0", "test1")])
     assert named.train.classes == 7

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,19 @@ def test_an_edited_file_is_refused(tmp_path: Path, what: str) -> None:
     pq.write_table(changed, path)
     with pytest.raises(DataError, match="were changed after they were frozen"):
         read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("query", -1), ("support", 255), ("support_labels", 3), ("query_labels", -1), ("classes", -1)]
+)
+def test_numbers_out_of_range_are_refused(tmp_path: Path, part: str, value: int) -> None:
+    """As a file may have whose maker computed the digest too."""
+    drawn = EpisodeSampler(BANK, FixedTask(3, 2, 4), seed=2).indices([0])
+    values = getattr(drawn, part).copy()
+    values[0, 0] = value
+    write_manifest(tmp_path / "t.parquet", BANK, [replace(drawn, **{part: values})], {})
+    with pytest.raises(DataError, match=r"task 0 in '.*' names images or labels that there are not; fetch it anew"):
+        read_manifest(tmp_path / "t.parquet").source(BANK)
 
 
 def test_other_files_are_one_line(tmp_path: Path) -> None:
