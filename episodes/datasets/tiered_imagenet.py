@@ -3,7 +3,7 @@
 Ren et al. 2018, section 4.1: whole superclasses (20 / 6 / 8) in each split. The photographs are ImageNet's, for
 research. From the files that its authors made, in --data-root or in a folder `tiered-imagenet` of it:
 `train_images_png.pkl` (or train_images.npz) with `train_labels.pkl`, and likewise for `val` and `test`; see
-https://github.com/renmengye/few-shot-ssl-public. The files are the split. Colours are as Pillow reads the PNGs.
+https://github.com/renmengye/few-shot-ssl-public. The files are the split. The npz has blue first.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ def _images(path: Path, size: int, channels: int) -> Tensor:
     if path.suffix == ".npz":
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return torch.from_numpy(stored["images"]).permute(0, 3, 1, 2).contiguous()
+                # Blue first, as OpenCV wrote and reads them; its PNGs are in the usual order.
+                return torch.from_numpy(stored["images"]).permute(0, 3, 1, 2).flip(1)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise DataError(f"cannot read '{path}': {error}; fetch it anew") from None
     encoded: Any = read_pickle(path)

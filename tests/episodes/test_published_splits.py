@@ -133,8 +133,9 @@ def test_tiered_imagenet_is_read_from_its_authors_files(tmp_path: Path, form: st
         }
         (tmp_path / f"{part}_labels.pkl").write_bytes(pickle.dumps(content, protocol=2))
         images = np.repeat((labels % 256).astype(np.uint8), 84 * 84 * 3).reshape(-1, 84, 84, 3)
+        images[..., 2] = 7  # blue
         if form == "npz":
-            np.savez(tmp_path / f"{part}_images.npz", images=images)
+            np.savez(tmp_path / f"{part}_images.npz", images=images[..., ::-1])
         else:
             encoded = []
             for image in images:
@@ -147,6 +148,7 @@ def test_tiered_imagenet_is_read_from_its_authors_files(tmp_path: Path, form: st
     assert dataset.validation.class_names[50] == "val class 50"
     assert dataset.validation.groups[50] == "val group 1"
     assert dataset.train.images[:, 0, 0, 0].tolist() == [number % 256 for number in range(351) for _ in range(2)]
+    assert set(dataset.train.images[:, 2, 0, 0].tolist()) == {7}
 
 
 def test_what_is_wrong_with_tiered_imagenet_is_said(tmp_path: Path) -> None:
