@@ -59,6 +59,8 @@ def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:
     if config.tasks is None:
         return config, None
     manifest = read_manifest(config.tasks)
+    if not isinstance(manifest.settings, dict) or not manifest.settings.keys() <= {*DATA, *NUMBERS, *RECIPE}:
+        raise UsageError(f"'{config.tasks}' sets more than data and tasks; fetch it from a source you trust")
     given = {name: getattr(config, name) for name in config.model_fields_set}
     frozen = make_config(**manifest.settings)
     for name in (*NUMBERS, *RECIPE):
