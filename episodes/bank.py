@@ -83,7 +83,12 @@ class ImageBank:
     @cached_property
     def class_starts(self) -> NDArray[np.int64]:
         """Index of each class's first image, `[classes]` int64."""
-        return np.concatenate([[0], np.cumsum(self.class_sizes)[:-1]]).astype(np.int64)
+        return np.cumsum(self.sizes) - self.sizes
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """`class_sizes` as an array, `[classes]` int64."""
+        return np.asarray(self.class_sizes, dtype=np.int64)
 
     @cached_property
     def group_members(self) -> dict[str, list[int]]:

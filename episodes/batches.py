@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from episodes.bank import ImageBank
+from episodes.draw import generator_key
 from episodes.episode import to_float
 from episodes.errors import DataError
 
@@ -40,8 +40,7 @@ class BatchSampler:
         self.size = size
         self.images = bank.images.to(device)
         self.labels = bank.labels.to(device)
-        key = hashlib.sha256(repr((bank.fingerprint, size, seed)).encode()).digest()[:16]
-        self._key = int.from_bytes(key, "little")
+        self._key = generator_key(bank.fingerprint, size, seed)
         self._epoch = -1
         self._order = np.zeros(0, dtype=np.int64)
 

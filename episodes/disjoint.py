@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from episodes.bank import ImageBank
-from episodes.draw import distinct
+from episodes.draw import distinct, unit
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 from episodes.task import FixedTask
@@ -32,14 +32,13 @@ def disjoint_episodes(bank: ImageBank, task: FixedTask, seed: int) -> list[Episo
     task.check(bank)
     random = np.random.Philox(key=seed)
     block = task.shots + task.queries
-    sizes = np.asarray(bank.class_sizes)
-    decks = [distinct(_uniform(random, size)[None], np.array([size]))[0] for size in bank.class_sizes]
-    left = sizes // block
+    decks = [distinct(unit(random.random_raw(size))[None], np.array([size]))[0] for size in bank.class_sizes]
+    left = bank.sizes // block
     episodes = []
     while np.count_nonzero(left) >= task.ways:
         # Successive draws by weight are the largest of exponential races (Efraimidis and Spirakis 2006).
         with np.errstate(divide="ignore"):
-            race = np.log1p(-_uniform(random, bank.classes)) / left
+            race = np.log1p(-unit(random.random_raw(bank.classes))) / left
         classes = np.argsort(np.where(left > 0, -race, np.inf))[: task.ways]
         left[classes] -= 1
         images = np.stack([bank.class_starts[c] + decks[c][left[c] * block :][:block] for c in classes])
@@ -55,7 +54,3 @@ def disjoint_episodes(bank: ImageBank, task: FixedTask, seed: int) -> list[Episo
             )
         )
     return episodes
-
-
-def _uniform(random: np.random.Philox, count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.asarray((random.random_raw(count) >> np.uint64(11)) * 2.0**-53)

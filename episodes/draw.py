@@ -24,7 +24,11 @@ def uniform_numbers(key: int, numbers: Iterable[int], count: int) -> NDArray[np.
     blocks = -(-count // 4)  # a Philox block is four 64-bit words
     runs = np.split(episodes, np.flatnonzero(np.diff(episodes) != 1) + 1)
     raw = [np.random.Philox(key=key, counter=int(run[0]) * blocks).random_raw(len(run) * blocks * 4) for run in runs]
-    words = np.concatenate(raw).reshape(len(episodes), blocks * 4)[:, :count]
+    return unit(np.concatenate(raw).reshape(len(episodes), blocks * 4)[:, :count])
+
+
+def unit(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Doubles in [0, 1) from a generator's raw 64-bit words, of which they keep the upper 53 bits."""
     return np.asarray((words >> np.uint64(11)) * 2.0**-53)
 
 

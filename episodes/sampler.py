@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -150,8 +151,8 @@ class EpisodeList(BankSource):
     def __len__(self) -> int:
         return len(self.episodes)
 
-    @property
-    def one_shape(self) -> bool:
+    @cached_property
+    def one_shape(self) -> bool:  # asked before each block of tasks, and the list may be long
         shapes = {tuple(part.shape for part in vars(episode).values()) for episode in self.episodes}
         return len(shapes) == 1
 

@@ -145,7 +145,7 @@ class FixedTask:
     def draw(self, bank: ImageBank, uniforms: Uniforms) -> EpisodeIndices:
         episodes, wanted, drawn = len(uniforms), self.ways + self.distractors, self._drawn(bank)
         classes = self._choose_classes(bank, uniforms)
-        sizes = np.asarray(bank.class_sizes, dtype=np.int64)[classes.ravel()]
+        sizes = bank.sizes[classes.ravel()]
         within = distinct(uniforms.take(wanted * drawn).reshape(-1, drawn), sizes)
         images = bank.class_starts[classes][..., None] + within.reshape(episodes, wanted, drawn)
         own, most = images[:, : self.ways], drawn - self.queries - self.unlabelled
@@ -177,7 +177,7 @@ class FixedTask:
 
     def _drawn(self, bank: ImageBank) -> int:
         """Images drawn of each class; no more than the smallest has."""
-        return min(self._most_shots + self.queries + self.unlabelled, min(bank.class_sizes))
+        return min(self._most_shots + self.queries + self.unlabelled, int(bank.sizes.min()))
 
     def _choose_classes(self, bank: ImageBank, uniforms: Uniforms) -> NDArray[np.int64]:
         wanted, episodes = self.ways + self.distractors, len(uniforms)

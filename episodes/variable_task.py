@@ -69,14 +69,14 @@ class VariableTask:
         table, sizes = padded(groups)
         chosen = int(below(group, len(groups)))
         ways = LEAST_WAYS + int(below(ways_number, min(MOST_WAYS, len(groups[chosen])) - LEAST_WAYS + 1))
-        most = self._most_ways(bank)
+        most, drawn = self._most_ways(bank), self._most_drawn(bank)
         classes = table[chosen, distinct(uniforms.take(most)[:, :ways], sizes[[chosen]])[0]]
-        sizes = np.asarray(bank.class_sizes, dtype=np.int64)[classes]
+        sizes = bank.sizes[classes]
         queries = min(MOST_QUERIES, int(sizes.min()) // 2)
         shots = support_shots(sizes, queries, 1 - beta, uniforms.take(most)[0, :ways])
         parts: list[list[NDArray[np.int64]]] = [[], []]
         for number, size, count in zip(classes, sizes, shots, strict=True):
-            uniform = uniforms.take(self._most_drawn(bank))[:, : queries + count]
+            uniform = uniforms.take(drawn)[:, : queries + count]
             images = bank.class_starts[number] + distinct(uniform, size[None])[0]
             parts[0].append(images[queries:])
             parts[1].append(images[:queries])
@@ -94,7 +94,7 @@ class VariableTask:
         return min(MOST_WAYS, max(len(classes) for classes in self._candidates(bank)))
 
     def _most_drawn(self, bank: ImageBank) -> int:
-        return min(MOST_SUPPORT + MOST_QUERIES, max(bank.class_sizes))
+        return min(MOST_SUPPORT + MOST_QUERIES, int(bank.sizes.max()))
 
 
 def support_shots(

@@ -31,6 +31,7 @@ from episodes.bank import ImageBank
 from episodes.cache import cached_arrays
 from episodes.combine import convert
 from episodes.datasets import DataOptions, Dataset
+from episodes.draw import unit
 from episodes.errors import DataError
 
 FACES = [
@@ -99,7 +100,7 @@ def render(letters: list[str]) -> Tensor:
         canvases = torch.stack([draw(letter, font) for font in fonts])
         faces = torch.arange(IMAGES) % len(fonts)
         raw = np.random.Philox(key=ord(letter)).random_raw(IMAGES * 8).reshape(IMAGES, 8)
-        parts.append(_distort(canvases[faces], np.asarray((raw >> np.uint64(11)) * 2.0**-53, np.float64)))
+        parts.append(_distort(canvases[faces], unit(raw)))
     return torch.cat(parts).unsqueeze(1)
 
 

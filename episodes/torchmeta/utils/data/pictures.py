@@ -71,7 +71,7 @@ class Pictures:
             self.images, self.starts = bank.images, bank.class_starts[classes]
             self._made = np.ones(len(classes), dtype=np.bool_)
         else:
-            sizes = np.tile(np.asarray(bank.class_sizes, dtype=np.int64)[classes], 1 + len(augmentations))
+            sizes = np.tile(bank.sizes[classes], 1 + len(augmentations))
             self.starts = np.cumsum(sizes) - sizes
             shape = (int(sizes.sum()), *_to_array(done).shape)
             self.images = torch.from_numpy(_shared_zeros(shape, np.uint8))
