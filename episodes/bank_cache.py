@@ -13,10 +13,8 @@ from safetensors.numpy import save_file
 
 from episodes.bank import ImageBank
 from episodes.cache import cache_folder, write_atomically
-from episodes.datasets import Dataset
+from episodes.datasets import PARTS, Dataset
 from episodes.errors import DataError
-
-PARTS = ("train", "validation", "test")
 
 
 def cached_dataset(name: str, key: str, make: Callable[[], Dataset]) -> Dataset:
@@ -49,12 +47,9 @@ def cached_dataset(name: str, key: str, make: Callable[[], Dataset]) -> Dataset:
 def _content(dataset: Dataset) -> tuple[dict[str, Any], dict[str, str]]:
     banks = {part: getattr(dataset, part) for part in PARTS}
     tensors = {part: bank.images.contiguous().numpy() for part, bank in banks.items()}
-    about = {part: {**_facts(bank), "fingerprint": bank.fingerprint} for part, bank in banks.items()}
+    facts = ("name", "fingerprint", "class_names", "class_sizes", "groups")
+    about = {part: {fact: getattr(bank, fact) for fact in facts} for part, bank in banks.items()}
     return tensors, {"dataset": json.dumps({"name": dataset.name, "split": dataset.split, "banks": about})}
-
-
-def _facts(bank: ImageBank) -> dict[str, Any]:
-    return {"name": bank.name, "class_names": bank.class_names, "class_sizes": bank.class_sizes, "groups": bank.groups}
 
 
 def _read(path: Path) -> Dataset:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from episodes.bank import ImageBank
-from episodes.datasets import Dataset
+from episodes.datasets import PARTS, Dataset
 from episodes.errors import DataError, nearest
 
 AT_ONCE = 1024  # images that are resized together, which bounds the memory of their float copy
@@ -95,7 +95,7 @@ def named_tasks(dataset: Dataset, train: Sequence[Sequence[str]] = (), test: Seq
             parts = [every[name].select("", [every[name].class_names.index(name)]) for name in names]
             banks[kind] = join(f"{dataset.name}/{kind}", parts)
     named = {*wanted["train"], *wanted["test"]}
-    for kind in ("train", "validation", "test"):
+    for kind in PARTS:
         if kind not in banks:
             banks[kind] = _without(getattr(dataset, kind), named)
     return replace(dataset, train=banks["train"], validation=banks["validation"], test=banks["test"], test_episodes=())

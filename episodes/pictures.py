@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import itertools
 import os
@@ -56,16 +55,9 @@ class Pictures:
                 )
         return [path for path in members if path.lower().endswith(ENDINGS)]
 
-    def key(self) -> str:
-        """Another for other contents, without reading them: files' paths, sizes and times of change.
-
-        The time of change is the system's own (`ctime`), which setting back the time of modification does not hide. An
-        archive's one file stands for all that is in it.
-        """
-        files = [self.root / path for path in self.paths] if self.root.is_dir() else [self.root]
-        found = [(path, path.stat()) for path in files]
-        facts = [(str(path.resolve()), stat.st_size, stat.st_ctime_ns, stat.st_mtime_ns) for path, stat in found]
-        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    def files(self) -> list[Path]:
+        """The files that what is read depends on: each picture, or the archive that has them all."""
+        return [self.root / path for path in self.paths] if self.root.is_dir() else [self.root]
 
     def decode(self, paths: Sequence[str], size: int, channels: int) -> Tensor:
         """`[len(paths), channels, size, size]` uint8, see `to_square`; in parallel.

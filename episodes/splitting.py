@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 
 from episodes.bank import ImageBank
-from episodes.datasets import Dataset
+from episodes.datasets import PARTS, Dataset
 from episodes.errors import DataError, nearest
-
-PARTS = ("train", "validation", "test")
 
 
 def split_classes(bank: ImageBank, split: str | None) -> Dataset:
@@ -36,11 +34,7 @@ def split_classes(bank: ImageBank, split: str | None) -> Dataset:
         names = _shuffled(bank, int(split.removeprefix("seed=")))
     else:
         raise DataError(f"'{bank.name}' has no split '{split}'; give seed=N, or a .json file of class names")
-    number = {name: index for index, name in enumerate(bank.class_names)}
-    train, validation, test = (
-        bank.select(f"{bank.name}/{part}", [number[name] for name in names[part]]) for part in PARTS
-    )
-    return Dataset(bank.name, Path(split).name, train, validation, test)
+    return _by_names(bank, bank.name, Path(split).name, names)
 
 
 def split_key(split: str | None) -> str:
@@ -67,17 +61,27 @@ def published_split(bank: ImageBank, name: str, file: str) -> Dataset:
         raise DataError(
             f"'{name}' lacks {len(missing)} classes of its split, '{missing[0]}' first; fetch its files anew"
         )
-    number = {class_name: index for index, class_name in enumerate(bank.class_names)}
-    train, validation, test = (
-        bank.select(f"{name}/{part}", [number[class_name] for class_name in content[part]]) for part in PARTS
-    )
-    return Dataset(name, file, train, validation, test)
+    return _by_names(bank, name, file, content)
+
+
+def refuse_split(name: str, split: str | None) -> None:
+    """Raise DataError if a split is asked of a dataset that has only the published one."""
+    if split is not None:
+        raise DataError(f"{name} has no split '{split}', only the published one; leave --split out")
 
 
 def published(file: str) -> dict[str, Any]:
     """What `splits/FILE.json` in this package holds."""
     content: dict[str, Any] = json.loads(files("episodes.splits").joinpath(f"{file}.json").read_text(encoding="utf-8"))
     return content
+
+
+def _by_names(bank: ImageBank, name: str, split: str, names: dict[str, list[str]]) -> Dataset:
+    number = {class_name: index for index, class_name in enumerate(bank.class_names)}
+    train, validation, test = (
+        bank.select(f"{name}/{part}", [number[class_name] for class_name in names[part]]) for part in PARTS
+    )
+    return Dataset(name, split, train, validation, test)
 
 
 def _shuffled(bank: ImageBank, seed: int) -> dict[str, list[str]]:

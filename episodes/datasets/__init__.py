@@ -11,8 +11,11 @@ from pathlib import Path
 from types import ModuleType
 
 from episodes.bank import ImageBank
+from episodes.cache import cache_folder
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError, nearest
+
+PARTS = ("train", "validation", "test")
 
 SOURCES = {
     "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
@@ -47,6 +50,11 @@ class DataOptions:
     image_size: int | None = None
     channels: int | None = None
     download: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the datasets' files, or to download them to."""
+        return self.data_root or cache_folder() / "data"
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ import torch
 from torchvision.datasets import CIFAR100
 
 from episodes.bank import ImageBank
-from episodes.cache import cache_folder
 from episodes.combine import convert
 from episodes.datasets import DataOptions, Dataset
 from episodes.download import fetch
 from episodes.errors import DataError
-from episodes.splitting import published, published_split
+from episodes.splitting import published, published_split, refuse_split
 
 
 def load(name: str, options: DataOptions) -> Dataset:
@@ -28,8 +27,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: a --split, or files that are missing and cannot be downloaded.
     """
-    if options.split is not None:
-        raise DataError(f"{name} has no split '{options.split}', only the published one; leave --split out")
+    refuse_split(name, options.split)
     found = find(name, options)
     try:
         parts = [CIFAR100(str(found.parent), train=train) for train in (True, False)]
@@ -50,7 +48,7 @@ def find(name: str, options: DataOptions) -> Path:
     Raises:
         DataError: it is missing.
     """
-    root = options.data_root or cache_folder() / "data"
+    root = options.folder
     found = root / str(CIFAR100.base_folder)
     if not found.is_dir():
         needs = f"{name} needs the folder {CIFAR100.base_folder} of {CIFAR100.url} in '{root}'"

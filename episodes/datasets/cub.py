@@ -6,18 +6,17 @@ Hilliard et al. 2018). Whole photographs, 84 x 84 colour unless --image-size say
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from torchvision.datasets.utils import check_md5
 
 from episodes.bank_cache import cached_dataset
-from episodes.cache import cache_folder
+from episodes.cache import content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.datasets.folder import read_classes
 from episodes.errors import DataError
 from episodes.pictures import Pictures
-from episodes.splitting import published_split
+from episodes.splitting import published_split, refuse_split
 
 ARCHIVE = "CUB_200_2011.tgz"
 MD5 = "97eceeb196236b17998738112f37df78"
@@ -29,12 +28,11 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: a --split, missing files, an archive of another checksum, or a picture that cannot be read.
     """
-    if options.split is not None:
-        raise DataError(f"{name} has no split '{options.split}', only the published one; leave --split out")
+    refuse_split(name, options.split)
     found = find(name, options)
     pictures = Pictures(found)
     size, channels = options.image_size or 84, options.channels or 3
-    key = hashlib.sha256(repr((pictures.key(), size, channels)).encode()).hexdigest()[:16]
+    key = content_key(pictures.files(), size, channels)
 
     def make() -> Dataset:
         if found.name == ARCHIVE and not check_md5(str(found), MD5):
@@ -51,7 +49,7 @@ def find(name: str, options: DataOptions) -> Path:
     Raises:
         DataError: it is nowhere; it is not to be downloaded without its page.
     """
-    root = options.data_root or cache_folder() / "data"
+    root = options.folder
     places = [folder / each for folder in (root, root / "cub") for each in ("CUB_200_2011/images", ARCHIVE)]
     found = next((place for place in places if place.exists()), None)
     if found is None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from torchvision.datasets import ImageFolder
-
 from episodes.bank import ImageBank
 from episodes.bank_cache import cached_dataset
+from episodes.cache import content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.errors import DataError
 from episodes.pictures import Pictures, is_archive
@@ -21,7 +19,7 @@ def load(name: str, options: DataOptions) -> Dataset:
 
     A picture's shorter side is resized to the size with antialiasing, then the middle is cropped. EXIF rotation is
     applied. Split as `episodes.splitting.split_classes` says. Decoded once, in parallel, then read from the cache until
-    a file is added, removed or written (see `Pictures.key`).
+    a file is added, removed or written (see `episodes.cache.content_key`).
 
     Raises:
         DataError: missing or empty folder, a class without pictures, or a picture that cannot be read.
@@ -32,11 +30,11 @@ def load(name: str, options: DataOptions) -> Dataset:
             f"there is no folder '{root}'; --dataset folder:PATH needs one with a folder of pictures a class, or a "
             ".zip or .tar of one"
         )
-    if root.is_dir():
-        _check_folders(root)
     pictures = Pictures(root)
+    if root.is_dir():
+        _check_folders(pictures)
     size, channels = options.image_size or 84, options.channels or 3
-    key = hashlib.sha256(repr((pictures.key(), size, channels, split_key(options.split))).encode()).hexdigest()[:16]
+    key = content_key(pictures.files(), size, channels, split_key(options.split))
 
     def make() -> Dataset:
         return split_classes(read_classes(f"folder:{name}", pictures, pictures.paths, size, channels), options.split)
@@ -65,10 +63,12 @@ def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int,
     return ImageBank.from_labels(name, pictures.decode(paths, size, channels), labels, classes, classes)
 
 
-def _check_folders(root: Path) -> None:
-    """Raise DataError where a class folder has no picture, which a listing of pictures would not show."""
-    try:
-        ImageFolder(str(root))
-    except FileNotFoundError as error:
-        reason = str(error).split(". Supported")[0].rstrip(".")
-        raise DataError(f"'{root}' does not hold a folder of pictures for each class: {reason}") from None
+def _check_folders(pictures: Pictures) -> None:
+    """Raise DataError where a class folder has no picture, which the listing of pictures does not show."""
+    folders = {entry.name for entry in pictures.root.iterdir() if entry.is_dir()}
+    empty = sorted(folders - {path.split("/")[0] for path in pictures.paths})
+    if empty:
+        raise DataError(
+            f"'{pictures.root}' does not hold a folder of pictures for each class: "
+            f"found no picture in {', '.join(empty)}"
+        )

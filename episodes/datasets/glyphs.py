@@ -13,10 +13,8 @@ which the fingerprints show.
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
 import warnings
-from importlib.resources import files
 from pathlib import Path
 
 import matplotlib
@@ -33,6 +31,7 @@ from episodes.combine import convert
 from episodes.datasets import DataOptions, Dataset
 from episodes.draw import unit
 from episodes.errors import DataError
+from episodes.splitting import published
 
 FACES = [
     f"DejaVu{family}{style}.ttf"
@@ -59,8 +58,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     """
     if options.split not in (None, "scripts"):
         raise DataError(f"glyphs has no split '{options.split}'; leave --split out, or give scripts")
-    text = files("episodes.splits").joinpath("glyphs.json").read_text(encoding="utf-8")
-    data = json.loads(text)
+    data = published("glyphs")
     letters = {
         split: [chr(code) for codes in groups.values() for code in codes] for split, groups in data["splits"].items()
     }

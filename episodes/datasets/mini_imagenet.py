@@ -13,9 +13,9 @@ is its WordNet number, `n02099601`. Read from whichever of the forms that circul
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,19 +23,20 @@ import torch
 
 from episodes.bank import ImageBank
 from episodes.bank_cache import cached_dataset
-from episodes.cache import cache_folder
+from episodes.cache import content_key
 from episodes.combine import convert, join
 from episodes.datasets import DataOptions, Dataset
 from episodes.datasets.folder import read_classes
 from episodes.errors import DataError
 from episodes.pickles import read_pickle
 from episodes.pictures import Pictures
-from episodes.splitting import published, published_split
+from episodes.splitting import published, published_split, refuse_split
 
 FILES = ("train", "val", "test")
 FOLDERS = ("mini-imagenet", "miniimagenet", "mini_imagenet", ".")
 ARCHIVES = ("", ".zip", ".tar", ".tar.gz", ".tgz")
-Reader = Callable[[Path, int, int], ImageBank]
+PLAIN = (".csv", ".pkl")  # files that are no archives of pictures
+Reader = Callable[[list[Path], int, int], ImageBank]
 
 
 def load(name: str, options: DataOptions) -> Dataset:
@@ -44,11 +45,15 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: a --split, missing or unreadable files, or a class of the split without pictures.
     """
-    if options.split is not None:
-        raise DataError(f"{name} has no split '{options.split}', only the published one; leave --split out")
-    folder = find(name, options)
-    files, read = _form(folder)
-    return _read(name, options, folder, files, read)
+    refuse_split(name, options.split)
+    form = next(form for form in forms(find(name, options)) if form.there())
+    size, channels = options.image_size or 84, options.channels or 3
+    read_from = [each for file in form.files for each in ([file] if file.suffix in PLAIN else Pictures(file).files())]
+
+    def make() -> Dataset:
+        return published_split(_with_names(form.read(form.files, size, channels)), name, "mini-imagenet")
+
+    return cached_dataset(name, content_key(read_from, size, channels), make)
 
 
 def find(name: str, options: DataOptions) -> Path:
@@ -57,9 +62,9 @@ def find(name: str, options: DataOptions) -> Path:
     Raises:
         DataError: there is none.
     """
-    root = options.data_root or cache_folder() / "data"
+    root = options.folder
     for folder in (root / each for each in FOLDERS):
-        if any(all(file.exists() for file in files) for files, _ in forms(folder)):
+        if any(form.there() for form in forms(folder)):
             return folder
     raise DataError(
         f"{name} is not in '{root}': put train.zip, val.zip and test.zip there (a folder of pictures a class in "
@@ -67,39 +72,28 @@ def find(name: str, options: DataOptions) -> Path:
     )
 
 
-def _form(folder: Path) -> tuple[list[Path], Reader]:
-    return next((files, read) for files, read in forms(folder) if all(file.exists() for file in files))
+class Form(NamedTuple):
+    """One way in which the dataset circulates: what it is read from, and how."""
+
+    read: Reader
+    files: list[Path]
+
+    def there(self) -> bool:
+        return all(file.exists() for file in self.files)
 
 
-def forms(folder: Path) -> list[tuple[list[Path], Reader]]:
-    """The forms that a folder may hold: which files must be there, and what reads them."""
-    parts = [([folder / f"{part}{ending}" for part in FILES], _class_folders) for ending in ARCHIVES]
+def forms(folder: Path) -> list[Form]:
+    """The forms that a folder may hold, the likeliest first."""
     tables = [folder / f"{part}.csv" for part in FILES]
-    labelled = [([folder / f"images{ending}", *tables], _tables) for ending in ARCHIVES]
-    whole = [([folder / f"images{ending}"], _class_folders) for ending in ARCHIVES]
-    pickles = [([folder / f"mini-imagenet-cache-{part}.pkl" for part in FILES], _pickles)]
-    return [*parts, *labelled, *whole, *pickles, ([folder / "n01532829"], _whole_tree)]
-
-
-def _read(name: str, options: DataOptions, folder: Path, files: list[Path], read: Reader) -> Dataset:
-    size, channels = options.image_size or 84, options.channels or 3
-    key = hashlib.sha256(repr(([_stamp(file) for file in files], size, channels)).encode()).hexdigest()[:16]
-
-    def make() -> Dataset:
-        if read is _class_folders:
-            bank = join(name, [_class_folders(file, size, channels) for file in files])
-        else:
-            bank = read(folder, size, channels)
-        return published_split(_with_names(bank), name, "mini-imagenet")
-
-    return cached_dataset(name, key, make)
-
-
-def _stamp(file: Path) -> str:
-    if file.suffix in (".csv", ".pkl"):
-        found = file.stat()
-        return repr((str(file.resolve()), found.st_size, found.st_ctime_ns, found.st_mtime_ns))
-    return Pictures(file if file.name != "n01532829" else file.parent).key()
+    images = [folder / f"images{ending}" for ending in ARCHIVES]
+    tree = [folder] if (folder / "n01532829").exists() else []  # a class of the split, which tells such a folder
+    return [
+        *(Form(_class_folders, [folder / f"{part}{ending}" for part in FILES]) for ending in ARCHIVES),
+        *(Form(_tables, [each, *tables]) for each in images),
+        *(Form(_class_folders, [each]) for each in images),
+        Form(_pickles, [folder / f"mini-imagenet-cache-{part}.pkl" for part in FILES]),
+        *(Form(_class_folders, [each]) for each in tree),
+    ]
 
 
 def _with_names(bank: ImageBank) -> ImageBank:
@@ -116,27 +110,27 @@ def _with_names(bank: ImageBank) -> ImageBank:
     return ImageBank(kept.name, kept.images, readable, kept.class_sizes, kept.class_names)
 
 
-def _class_folders(root: Path, size: int, channels: int) -> ImageBank:
+def _class_folders(roots: list[Path], size: int, channels: int) -> ImageBank:
     """The pictures in folders of classes of the split; the 900 other classes of ImageNet may lie beside them."""
-    pictures, names = Pictures(root), published("mini-imagenet")["names"]
-    paths = [path for path in pictures.paths if not names.keys().isdisjoint(path.split("/")[:-1])]
-    return read_classes(f"mini-imagenet/{root.name}", pictures, paths or pictures.paths, size, channels)
+    names = published("mini-imagenet")["names"]
+    banks = []
+    for root in roots:
+        pictures = Pictures(root)
+        paths = [path for path in pictures.paths if not names.keys().isdisjoint(path.split("/")[:-1])]
+        banks.append(read_classes(f"mini-imagenet/{root.name}", pictures, paths or pictures.paths, size, channels))
+    return join("mini-imagenet", banks)
 
 
-def _whole_tree(folder: Path, size: int, channels: int) -> ImageBank:
-    return _class_folders(folder, size, channels)
-
-
-def _tables(folder: Path, size: int, channels: int) -> ImageBank:
+def _tables(files: list[Path], size: int, channels: int) -> ImageBank:
     """`images/NAME` with the labels of three tables."""
-    root = next(folder / f"images{ending}" for ending in ARCHIVES if (folder / f"images{ending}").exists())
+    root, *tables = files
     pictures = Pictures(root)
     place = {PurePosixPath(path).name: path for path in pictures.paths}
     try:
-        table = pd.concat([pd.read_csv(folder / f"{part}.csv", usecols=["filename", "label"]) for part in FILES])
+        table = pd.concat([pd.read_csv(path, usecols=["filename", "label"]) for path in tables])
     except (OSError, ValueError) as error:
         raise DataError(
-            f"cannot read the tables in '{folder}': {error}; each needs columns filename and label"
+            f"cannot read the tables in '{root.parent}': {error}; each needs columns filename and label"
         ) from None
     missing = [each for each in table["filename"] if each not in place]
     if missing:
@@ -147,11 +141,10 @@ def _tables(folder: Path, size: int, channels: int) -> ImageBank:
     return ImageBank.from_labels("mini-imagenet", images, [number[each] for each in table["label"]], classes, classes)
 
 
-def _pickles(folder: Path, size: int, channels: int) -> ImageBank:
+def _pickles(files: list[Path], size: int, channels: int) -> ImageBank:
     """`image_data` `[n, 84, 84, 3]` uint8 and `class_dict`, a list of image numbers a class, of each of three files."""
     banks = []
-    for part in FILES:
-        path = folder / f"mini-imagenet-cache-{part}.pkl"
+    for path in files:
         content = read_pickle(path)
         try:
             data, members = np.asarray(content["image_data"]), content["class_dict"]
@@ -162,5 +155,7 @@ def _pickles(folder: Path, size: int, channels: int) -> ImageBank:
             raise DataError(
                 f"'{path}' does not hold image_data and class_dict as expected ({error}); fetch it anew"
             ) from None
-        banks.append(convert(ImageBank(f"mini-imagenet/{part}", images, names, sizes, names), channels, (size, size)))
+        banks.append(
+            convert(ImageBank(f"mini-imagenet/{path.stem}", images, names, sizes, names), channels, (size, size))
+        )
     return join("mini-imagenet", banks)

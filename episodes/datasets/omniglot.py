@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +32,11 @@ from torch import Tensor
 from torchvision import datasets
 
 from episodes.bank import ImageBank
-from episodes.cache import cache_folder, cached_arrays
+from episodes.cache import cached_arrays, content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.download import fetch
 from episodes.errors import DataError, nearest
+from episodes.splitting import published
 
 PARTS = ("images_background", "images_evaluation")
 Reader = Callable[[], bytes]
@@ -56,7 +55,7 @@ def load(name: str, options: DataOptions) -> Dataset:
         lake = load_upright(name, replace(options, split="lake"))
         return replace(lake, split="one-shot", test=test, test_episodes=runs)
     dataset = load_upright(name, options)
-    if not _published()["splits"][dataset.split]["rotate_training"]:
+    if not published("omniglot")["splits"][dataset.split]["rotate_training"]:
         return dataset
     return replace(dataset, train=dataset.train.with_rotations())
 
@@ -67,7 +66,7 @@ def load_upright(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: as `load`.
     """
-    data = _published()
+    data = published("omniglot")
     wanted = options.split or "vinyals"
     known = [*data["splits"], "one-shot"]
     if wanted not in known:
@@ -84,12 +83,7 @@ def load_upright(name: str, options: DataOptions) -> Dataset:
 
 def evaluation_alphabets() -> frozenset[str]:
     """The 20 alphabets of images_evaluation; the other 30 are in images_background."""
-    return frozenset(_published()["splits"]["lake"]["test"])
-
-
-def _published() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(files("episodes.splits").joinpath("omniglot.json").read_text(encoding="utf-8"))
-    return data
+    return frozenset(published("omniglot")["splits"]["lake"]["test"])
 
 
 def _listed(character: str, names: list[str]) -> bool:
@@ -130,7 +124,7 @@ def find(name: str, options: DataOptions) -> Path:
     data_root = options.data_root
     if data_root is not None and not data_root.is_dir():
         raise DataError(f"--data-root '{data_root}' is not a folder; name one that holds, or is to hold, Omniglot")
-    root = data_root or cache_folder() / "data"
+    root = options.folder
     for folder in (root, root / "omniglot-py"):
         if all((folder / f"{part}.zip").is_file() or (folder / part).is_dir() for part in PARTS):
             return folder
@@ -198,5 +192,4 @@ def grey_or_colour(images: Tensor, channels: int) -> Tensor:
 def _stamp(root: Path) -> str:
     """Another for other files, without reading them: places, sizes and times of change of the zips or folders."""
     paths = [root / part if (root / part).is_dir() else root / f"{part}.zip" for part in PARTS]
-    facts = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    return content_key(paths)

@@ -18,7 +18,6 @@ import torch
 from torchvision.datasets.utils import download_url
 
 from episodes.bank import ImageBank
-from episodes.cache import cache_folder
 from episodes.datasets import DataOptions
 from episodes.datasets.omniglot import decode_drawing, grey_or_colour, shrink
 from episodes.download import fetch
@@ -68,7 +67,7 @@ def _episode(run: int) -> EpisodeIndices:
 
 
 def _find(options: DataOptions) -> Path:
-    root = options.data_root or cache_folder() / "data"
+    root = options.folder
     for folder in (root, root / "omniglot-one-shot", root / "omniglot-py"):
         if (folder / "all_runs.zip").is_file():
             return folder / "all_runs.zip"

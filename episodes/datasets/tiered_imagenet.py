@@ -8,7 +8,6 @@ https://github.com/renmengye/few-shot-ssl-public. The files are the split. The n
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,12 +19,13 @@ from torch import Tensor
 
 from episodes.bank import ImageBank
 from episodes.bank_cache import cached_dataset
-from episodes.cache import cache_folder
+from episodes.cache import content_key
 from episodes.combine import convert
 from episodes.datasets import DataOptions, Dataset
 from episodes.errors import DataError
 from episodes.pickles import read_pickle
 from episodes.pictures import decode_picture
+from episodes.splitting import refuse_split
 
 FILES = {"train": 351, "val": 97, "test": 160}  # classes of each
 FOLDERS = ("tiered-imagenet", "tieredimagenet", "tiered_imagenet", ".")
@@ -37,13 +37,10 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: a --split, missing or unreadable files, or other numbers of classes than the published ones.
     """
-    if options.split is not None:
-        raise DataError(f"{name} has no split '{options.split}', only the published one; leave --split out")
+    refuse_split(name, options.split)
     folder = find(name, options)
     size, channels = options.image_size or 84, options.channels or 3
-    stats = [path.stat() for part in FILES for path in _files(folder, part)]
-    facts = [(stat.st_size, stat.st_ctime_ns, stat.st_mtime_ns) for stat in stats]
-    key = hashlib.sha256(repr((str(folder.resolve()), facts, size, channels)).encode()).hexdigest()[:16]
+    key = content_key([path for part in FILES for path in _files(folder, part)], size, channels)
 
     def make() -> Dataset:
         train, validation, test = (_bank(name, folder, part, size, channels) for part in FILES)
@@ -58,7 +55,7 @@ def find(name: str, options: DataOptions) -> Path:
     Raises:
         DataError: there is none.
     """
-    root = options.data_root or cache_folder() / "data"
+    root = options.folder
     folder = next((root / each for each in FOLDERS if all(_files(root / each, part) for part in FILES)), None)
     if folder is None:
         raise DataError(

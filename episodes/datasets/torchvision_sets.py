@@ -15,7 +15,6 @@ import torchvision
 from PIL import Image
 
 from episodes.bank import ImageBank
-from episodes.cache import cache_folder
 from episodes.datasets import DataOptions, Dataset
 from episodes.errors import DataError, nearest
 from episodes.pictures import to_square
@@ -55,7 +54,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     native = SETS[name][1]
     channels, size = native or (3, 84)
     channels, size = options.channels or channels, options.image_size or size
-    root = options.data_root or cache_folder() / "data"
+    root = options.folder
     images, labels = [], []
     opened = [_open(name, root, {**arguments, "download": options.download}) for arguments in parts]
     for part in opened:
@@ -74,7 +73,7 @@ def find(name: str, options: DataOptions) -> Path:
     Raises:
         DataError: a name that is not in `SETS`, or files that are missing.
     """
-    root = options.data_root or cache_folder() / "data"
+    root = options.folder
     for arguments in _parts(name):
         _open(name, root, {**arguments, "download": options.download})
     return root

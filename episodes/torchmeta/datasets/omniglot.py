@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from episodes.bank import ImageBank
+from episodes.combine import join
 from episodes.datasets import DataOptions
 from episodes.datasets.omniglot import evaluation_alphabets, load_upright
 from episodes.errors import DataError
@@ -54,14 +53,8 @@ class OmniglotClassDataset(BankClassDataset):
         dataset = load_upright(self.source, DataOptions(options.data_root, split, 105, download=options.download))
         bank: ImageBank = getattr(dataset, PARTS[self.meta_split])
         if self.meta_train and not self.use_vinyals_split:
-            held_out = dataset.validation  # metabench's own, of the background alphabets
-            return ImageBank(
-                "omniglot/images_background",
-                torch.cat([bank.images, held_out.images]),
-                bank.class_names + held_out.class_names,
-                bank.class_sizes + held_out.class_sizes,
-                bank.groups + held_out.groups,
-            )
+            # The validation classes are metabench's own, of the background alphabets.
+            return join("omniglot/images_background", [bank, dataset.validation])
         return bank
 
     def label(self, number: int) -> list[str]:
