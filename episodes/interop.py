@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,9 +39,6 @@ class Pairs(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, number: int) -> tuple[Tensor, int]:
         return to_float(self.bank.images[number]), int(self.bank.labels[number])
-
-    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
-        return (self[number] for number in range(len(self)))
 
 
 def bank_from_pairs(name: str, pairs: PairSource, class_names: Sequence[str] | None = None) -> ImageBank:

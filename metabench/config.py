@@ -23,9 +23,14 @@ def _class_names(names: object) -> object:
     return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
 
-# Settings that have no sense where tasks are functions, in place of classes and images.
-OF_CLASSES = ["ways", "task", "groups", "imbalance", "label_noise", "unlabelled", "distractors", "disjoint"]
-OF_CLASSES += ["train_task", "test_task", "tasks", "split", "test_dataset", "test_split", "image_size", "channels"]
+# The settings that say which test tasks there are, as a file of frozen tasks has them: of the data, the task's numbers,
+# and how tasks are drawn.
+DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channels")
+NUMBERS = ("ways", "shots", "queries")
+VARIANT = ("task", "groups", "imbalance", "label_noise", "unlabelled", "distractors", "disjoint", "test_task")
+RECIPE = (*VARIANT, "test_seed")
+# Those that have no sense where tasks are functions, in place of classes and images.
+OF_CLASSES = ("ways", *VARIANT, "train_task", "tasks", *DATA[1:])
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_class_names)]
 

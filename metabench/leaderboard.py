@@ -101,8 +101,8 @@ def printable(table: pd.DataFrame) -> str:
 
 def task(record: RunRecord) -> str:
     """What makes the test tasks other than plain N-way K-shot."""
-    frozen = [f"tasks={record.dataset.tasks[:8]}"] if record.dataset.tasks else []
-    return "; ".join([part for part in (record.config.variant,) if part] + frozen)
+    frozen = f"tasks={record.dataset.tasks[:8]}" if record.dataset.tasks else ""
+    return "; ".join(part for part in (record.config.variant, frozen) if part)
 
 
 def settings(record: RunRecord) -> str:

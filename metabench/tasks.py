@@ -15,22 +15,9 @@ from episodes.disjoint import disjoint_episodes
 from episodes.manifest import Manifest, read_manifest, write_manifest
 from episodes.sampler import BankSource, EpisodeList, EpisodeSource
 from episodes.task import FixedTask
-from metabench.config import RunConfig, make_config
+from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, make_config
 from metabench.errors import UsageError
 
-DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channels")
-NUMBERS = ("ways", "shots", "queries")
-RECIPE = (
-    "task",
-    "groups",
-    "imbalance",
-    "label_noise",
-    "unlabelled",
-    "distractors",
-    "test_task",
-    "disjoint",
-    "test_seed",
-)
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
 
 

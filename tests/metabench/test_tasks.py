@@ -8,6 +8,7 @@ import pytest
 
 import metabench
 from episodes import DataError, Dataset, EpisodeList
+from episodes.manifest import write_manifest
 from metabench.config import make_config
 from metabench.errors import UsageError
 from metabench.leaderboard import leaderboard, read_records
@@ -62,6 +63,15 @@ def test_what_does_not_fit_frozen_tasks_is_refused(tmp_path: Path) -> None:
         metabench.run(tasks=path, episodes=5, output=tmp_path)
     with pytest.raises(DataError, match="are of the images 'glyphs/test' with fingerprint"):
         metabench.run(tasks=path, image_size=32, output=tmp_path)
+
+
+def test_frozen_tasks_set_nothing_else_of_a_run(tmp_path: Path, glyphs: Dataset) -> None:
+    """Not the learner above all, whose name may be that of a module to import."""
+    frozen = freeze(tmp_path / "t.parquet", ways=3, queries=5, episodes=4)
+    for settings in ({**frozen.settings, "learner": "antigravity:Fly"}, ["ways"]):
+        write_manifest(tmp_path / "t.parquet", glyphs.test, frozen.episodes, settings)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"'.*t.parquet' sets more than data and tasks; fetch it from a source"):
+            metabench.run(tasks=tmp_path / "t.parquet", output=tmp_path)
 
 
 def test_named_tasks_are_trained_and_tested_on(tmp_path: Path, glyphs: Dataset) -> None:
