@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from torch import Tensor
 from episodes.bank import ImageBank
 from episodes.datasets import PARTS, Dataset
 from episodes.errors import DataError, nearest
+from episodes.overlap import refuse_overlap
 
 AT_ONCE = 1024  # images that are resized together, which bounds the memory of their float copy
 LUMA = (299, 587, 114)  # thousandths of red, green and blue in grey (ITU-R BT.601)
@@ -43,7 +45,12 @@ def mix(datasets: Sequence[Dataset]) -> Dataset:
 
     Images get the height and width of the first dataset's, and colour where any has it. Class and group names get
     their dataset's name in front.
+
+    Raises:
+        DataError: a test class of one is in training of another, as far as `refuse_overlap` can tell.
     """
+    for train, test in itertools.permutations(datasets, 2):
+        refuse_overlap(train, test)
     channels = max(dataset.train.image_shape[0] for dataset in datasets)
     size = datasets[0].train.image_shape[1:]
     name = "+".join(dataset.name for dataset in datasets)
@@ -60,7 +67,11 @@ def cross_domain(train: Dataset, test: Dataset) -> Dataset:
     """Train and validate on one dataset, test on the test classes of another.
 
     The test images are brought to the size and channels of the training images, which the network is built for.
+
+    Raises:
+        DataError: a test class is in training, as far as `refuse_overlap` can tell.
     """
+    refuse_overlap(train, test)
     channels, *size = train.train.image_shape
     return Dataset(
         f"{train.name} to {test.name}",
