@@ -58,9 +58,10 @@ class Manifest:
                 "that they were frozen with"
             )
         for number, episode in enumerate(self.episodes):
-            if not _fits(episode, bank):
+            if not _fits(episode, bank, noisy=bool(self.settings.get("label_noise"))):
                 raise DataError(
-                    f"task {number} in '{self.path}' names images or labels that there are not; fetch it anew"
+                    f"task {number} in '{self.path}' has images, labels or classes that do not fit each other; "
+                    "fetch it from a source you trust"
                 )
         return EpisodeList(bank, self.episodes, device)
 
@@ -97,13 +98,15 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         with path.open("rb") as file:
-            table = pq.read_table(file)
+            table = pq.ParquetFile(file).read(use_threads=False)  # a thread at work on a broken file aborts at exit
         header = json.loads((table.schema.metadata or {})[HEADER])
         if header["version"] != VERSION:
             raise DataError(
-                f"'{path}' has frozen tasks of version {header['version']}; this metabench reads {VERSION}: "
+                f"'{path}' has frozen tasks of version {header['version']!r}; this metabench reads {VERSION}: "
                 "install the other version, or freeze them anew"
             )
+        if not isinstance(header["settings"], dict):
+            raise TypeError("settings are by name")
         columns = [[_row(values) for values in table[part].to_pylist()] for part in PARTS]
         episodes = tuple(EpisodeIndices(*parts) for parts in zip(*columns, strict=True))
         manifest = Manifest(path, header["bank"], header["fingerprint"], header["settings"], episodes, header["digest"])
@@ -118,21 +121,34 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _fits(episode: EpisodeIndices, bank: ImageBank) -> bool:
-    """Whether its numbers are those of classes, images and labels, and each image has its label."""
-    ways = episode.classes.shape[1]
-    images = np.concatenate([episode.support, episode.query, episode.unlabelled], axis=1)
-    labels = np.concatenate([episode.support_labels, episode.query_labels], axis=1)
-    ranges = ((episode.classes, bank.classes), (images, len(bank.images)), (labels, ways))
+def _fits(episode: EpisodeIndices, bank: ImageBank, noisy: bool) -> bool:
+    """Whether it is a task: images of its classes, each once, queries under their own labels, no label unheard of.
+
+    Labels in the support may be wrong if it is `noisy`, and the pool may have other classes.
+    """
+    (classes,), (support,), (query,) = episode.classes, episode.support, episode.query
+    (support_labels,), (query_labels,) = episode.support_labels, episode.query_labels
+    images, ways = np.concatenate([support, query, episode.unlabelled[0]]), len(classes)
+    ranges = ((classes, bank.classes), (images, len(bank.images)), (support_labels, ways), (query_labels, ways))
+    if (len(support), len(query)) != (len(support_labels), len(query_labels)) or not len(query):
+        return False
+    if any(((values < 0) | (values >= most)).any() for values, most in ranges):
+        return False
+    of_classes = bank.labels.numpy()
+    wrong = of_classes[support] != classes[support_labels]
     return (
-        episode.support.shape == episode.support_labels.shape
-        and episode.query.shape == episode.query_labels.shape
-        and min(ways, episode.support.size, episode.query.size) > 0
-        and all(bool(((values >= 0) & (values < most)).all()) for values, most in ranges)
+        len(set(classes.tolist())) == ways
+        and len(set(images.tolist())) == len(images)
+        and set(support_labels.tolist()) == set(range(ways))
+        and (noisy or not wrong.any())
+        and bool(np.isin(of_classes[support], classes).all())
+        and np.array_equal(of_classes[query], classes[query_labels])
     )
 
 
-def _row(values: list[int]) -> np.ndarray[Any, Any]:
+def _row(values: object) -> np.ndarray[Any, Any]:
+    if not isinstance(values, list):
+        raise TypeError("a column of tasks has a list for each")
     return np.asarray(values, dtype=np.int64)[None]
 
 
