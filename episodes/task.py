@@ -15,6 +15,7 @@ from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 
 Groups = Literal["any", "within", "across"]
+SWAPS = 8  # of labels, for each wrong one: enough to forget the order that they began in
 
 
 class Task(Protocol):
@@ -49,7 +50,8 @@ class FixedTask:
             whole support stays ways * shots images, so that imbalance alone makes the difference, as in Ochal et al.
             2021 (section 3). Queries are balanced.
         label_noise: the fraction of support labels that are wrong, 0 to 0.5, spread evenly over the classes: so many
-            images, rounded, exchange their labels among each other, so that each label keeps its number of images.
+            images, rounded, exchange their labels at random among each other, so that each is wrong, and each label
+            keeps its number of images.
         unlabelled: images a class in a pool without labels (Ren et al. 2018, section 3).
         distractors: further classes that only the pool has.
 
@@ -76,6 +78,8 @@ class FixedTask:
                 raise DataError(f"there is no --{name} {getattr(self, name)}; give {', '.join(known)}")
         if not 0 <= self.label_noise <= 0.5:
             raise DataError(f"--label-noise {self.label_noise} is out of range; give 0 to 0.5")
+        if self.imbalance != "none" and self.shots == 1:
+            raise DataError(f"--imbalance {self.imbalance} has nothing to share with --shots 1; give at least 2")
         if self.label_noise and self.imbalance != "none":
             raise DataError("--label-noise does not go with --imbalance; leave one of them out")
         if self.distractors and not self.unlabelled:
@@ -99,6 +103,11 @@ class FixedTask:
         """What makes it other than plain N-way K-shot: its fields beyond the three numbers that are not the default."""
         others = [item for item in fields(self) if item.name not in ("ways", "shots", "queries")]
         return {item.name: getattr(self, item.name) for item in others if getattr(self, item.name) != item.default}
+
+    @property
+    def images(self) -> int:
+        """Images in an episode: support, queries and pool."""
+        return self.ways * (self.shots + self.queries) + (self.ways + self.distractors) * self.unlabelled
 
     @property
     def one_shape(self) -> bool:
@@ -140,7 +149,8 @@ class FixedTask:
         classes = self.ways + self.distractors
         choice = {"any": classes, "within": 1 + classes, "across": 2 * classes}[self.groups]
         shots = {"none": 0, "step": self.ways, "dirichlet": self.ways * self.shots}[self.imbalance]
-        return choice + classes * self._drawn(bank) + shots + (self.ways if self.label_noise else 0)
+        noise = self.ways + 2 * SWAPS * self._noisy if self.label_noise else 0
+        return choice + classes * self._drawn(bank) + shots + noise
 
     def draw(self, bank: ImageBank, uniforms: Uniforms) -> EpisodeIndices:
         episodes, wanted, drawn = len(uniforms), self.ways + self.distractors, self._drawn(bank)
@@ -207,14 +217,24 @@ class FixedTask:
         return shots
 
     def _exchange(self, labels: NDArray[np.int64], uniforms: Uniforms) -> NDArray[np.int64]:
-        """The labels of the first images of each class, moved on by one or more classes in a random circle."""
-        noisy = self._noisy
+        """The labels with those of the first images of each class exchanged at random, none left right.
+
+        They begin as those of the next class in a random circle, and random swaps that leave none right follow.
+        """
+        noisy, rows = self._noisy, np.arange(len(labels))
         circle = np.argsort(uniforms.take(self.ways), axis=1)
         shares = [noisy // self.ways + (place < noisy % self.ways) for place in range(self.ways)]
         places = np.concatenate([circle[:, [p]] * self.shots + np.arange(share) for p, share in enumerate(shares)], 1)
+        true = np.take_along_axis(labels, places, 1)
+        given = np.roll(true, max(shares), axis=1)
+        pairs = below(uniforms.take(2 * SWAPS * noisy), noisy).reshape(len(labels), -1, 2)
+        for one, other in pairs.transpose(1, 2, 0):
+            first, second = given[rows, one], given[rows, other]
+            fits = (first != true[rows, other]) & (second != true[rows, one])
+            given[rows, one] = np.where(fits, second, first)
+            given[rows, other] = np.where(fits, first, second)
         changed = labels.copy()
-        old = np.take_along_axis(labels, places, 1)
-        np.put_along_axis(changed, places, np.roll(old, max(shares), axis=1), 1)
+        np.put_along_axis(changed, places, given, 1)
         return changed
 
 

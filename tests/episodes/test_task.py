@@ -39,6 +39,7 @@ tasks = some.builds(
         ({"label_noise": 0.3, "ways": 2}, "--label-noise 0.3 is 3 of 10 support images"),
         ({"label_noise": 0.4, "imbalance": "step"}, "--label-noise does not go with --imbalance"),
         ({"distractors": 2}, "--distractors 2 needs --unlabelled"),
+        ({"imbalance": "step", "shots": 1}, "--imbalance step has nothing to share with --shots 1; give at least 2"),
     ],
 )
 def test_numbers_out_of_range_are_refused(numbers: dict[str, Any], message: str) -> None:
@@ -72,6 +73,7 @@ def test_every_episode_keeps_to_its_recipe(task: FixedTask, seed: int, numbers: 
     assert drawn.support.shape == drawn.support_labels.shape == (len(numbers), total)
     for row in range(len(numbers)):
         images = np.concatenate([drawn.support[row], drawn.query[row], drawn.unlabelled[row]])
+        assert len(images) == task.images
         labels = np.concatenate([drawn.support_labels[row], drawn.query_labels[row]])
         assert len(set(images)) == len(images)
         assert len(set(drawn.classes[row])) == task.ways
@@ -142,6 +144,19 @@ def test_label_noise_makes_exactly_so_many_labels_wrong_and_keeps_their_numbers(
     assert wrong.any(0).reshape(ways, shots)[:, 0].all()
     true = np.take_along_axis(drawn.classes, drawn.query_labels, 1)
     assert np.array_equal(true, BANK.labels.numpy()[drawn.query])
+
+
+def test_a_wrong_label_may_be_that_of_any_other_class() -> None:
+    """Each as often, and two of a class alike as often as in orders drawn at random and kept if no label is right."""
+    task = FixedTask(5, 5, 2, label_noise=0.4)
+    labels = EpisodeSampler(BANK, task, seed=0).indices(range(4000)).support_labels.reshape(-1, 5, 5)[:, :, :2]
+    assert stats.chisquare(np.bincount(labels[:, 0].ravel(), minlength=5)[1:]).pvalue > 1e-3
+    places = np.arange(5).repeat(2)
+    generator = np.random.default_rng(0)
+    orders = generator.permuted(np.tile(places, (400_000, 1)), axis=1)
+    valid = orders[(orders != places).all(1)]
+    alike = (valid[:, 0] == valid[:, 1]).mean()
+    assert (labels[:, 0, 0] == labels[:, 0, 1]).mean() == pytest.approx(alike, abs=0.03)
 
 
 def test_distractors_are_in_the_pool_alone() -> None:
