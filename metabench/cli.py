@@ -189,6 +189,18 @@ def list_data() -> None:
 
 
 @data.command()
+@click.argument("name")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
+@click.option("--split", help="Class split: a name the dataset knows, or a JSON file of class names.")
+def classes(name: str, data_root: Path | None, split: str | None) -> None:
+    """The names of a dataset's classes in each split, e.g. for --train-task and --test-task."""
+    from episodes import DataOptions
+    from metabench import listings
+
+    click.echo(listings.classes(name, DataOptions(data_root, split)))
+
+
+@data.command()
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the datasets' files.")
 def status(data_root: Path | None) -> None:
     """Where each dataset's files are, or what is missing."""

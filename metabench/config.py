@@ -23,6 +23,14 @@ def _class_names(names: object) -> object:
     return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
 
+def _named_tasks(tasks: object) -> object:
+    """One task or several: `a,b,c`, as a list of its classes, or a list of either."""
+    if isinstance(tasks, str):
+        return [tasks]
+    one = isinstance(tasks, list) and tasks and all(isinstance(name, str) and "," not in name for name in tasks)
+    return [tasks] if one else tasks
+
+
 # The settings that say which test tasks there are, as a file of frozen tasks has them: of the data, the task's numbers,
 # and how tasks are drawn.
 DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channels")
@@ -33,6 +41,7 @@ RECIPE = (*VARIANT, "test_seed")
 OF_CLASSES = ("ways", *VARIANT, "train_task", "tasks", *DATA[1:])
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_class_names)]
+NamedTasks = Annotated[tuple[Names, ...], BeforeValidator(_named_tasks)]
 
 
 class RunConfig(BaseModel):
@@ -84,8 +93,8 @@ class RunConfig(BaseModel):
     label_noise: float = 0.0
     unlabelled: int = 0
     distractors: int = 0
-    train_task: tuple[Names, ...] = ()
-    test_task: tuple[Names, ...] = ()
+    train_task: NamedTasks = ()
+    test_task: NamedTasks = ()
     tasks: Path | None = Field(None, exclude=True)
     disjoint: bool = False
     episodes: int | None = Field(None, ge=2)
@@ -100,12 +109,16 @@ class RunConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _ways_that_follow(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
         if values.get("dataset") == "sinusoid":
             return {"ways": RegressionTask.ways, **values}
-        named = values.get("test_task") or values.get("train_task")
-        if named and "ways" not in values:
-            return {**values, "ways": len(_class_names(named[0]))}  # type: ignore[arg-type]
-        return values
+        named = _named_tasks(values.get("test_task") or values.get("train_task"))
+        given = {"ways", "tasks"} & values.keys()
+        if given or not named or not isinstance(named, (list, tuple)):
+            return values
+        first = _class_names(named[0])
+        return {**values, "ways": len(first)} if isinstance(first, (list, tuple)) else values
 
     @property
     def regression(self) -> bool:
@@ -165,6 +178,11 @@ class RunConfig(BaseModel):
         return "; ".join(words)
 
     @property
+    def numbers(self) -> dict[str, int]:
+        """Ways, shots and queries of the test tasks; nothing where they vary."""
+        return {} if self.task == "variable" else {name: getattr(self, name) for name in NUMBERS}
+
+    @property
     def data_options(self) -> DataOptions:
         return DataOptions(self.data_root, self.split, self.image_size, self.channels)
 
@@ -189,6 +207,8 @@ def make_config(**values: Any) -> RunConfig:
         config = RunConfig(**values)
     except ValidationError as error:
         raise UsageError(_first_problem(error, "--")) from None
+    if config.test_split and not config.test_dataset:
+        raise UsageError(f"--test-split {config.test_split} needs --test-dataset; the split of --dataset is --split")
     if config.regression:
         _refuse_classes(config)
     return config

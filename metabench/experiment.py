@@ -131,6 +131,7 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
         learner_class = get_learner(config.learner)
         _check_kind(config, learner_class)
         learner = _build(config, dataset, learner_options(learner_class, config.learner, "", config.options))
+        _check_ways(config, learner)
         restore(learner, saved[1], run_folder)
         with torch.no_grad():
             answers = learner.eval().classify(batch)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metabench.config import RunConfig
+from metabench.config import NUMBERS, RunConfig
 from metabench.errors import UsageError
 from metabench.measure import ACCURACY, SQUARED_ERROR
 from metabench.records import RECORD_FILE, RunRecord, read_record
@@ -19,9 +19,9 @@ from metabench.stats import mean_interval
 COLUMNS = {
     "dataset": "dataset as given to --dataset",
     "split": "its class split",
-    "ways": "classes a task; 1 in regression",
-    "shots": "support images a class; in regression known points",
-    "queries": "query images a class; in regression points to predict",
+    "ways": "classes a task; 1 in regression; empty where tasks vary",
+    "shots": "support images a class; in regression known points; empty where tasks vary",
+    "queries": "query images a class; in regression points to predict; empty where tasks vary",
     "task": "what makes the tasks other than plain N-way K-shot; empty for plain",
     "learner": "learner as given to --learner",
     "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
@@ -76,7 +76,7 @@ def leaderboard(records: Iterable[Scored]) -> pd.DataFrame:
         config = record.config
         groups.setdefault(_row_key(record), {})[(config.seed, config.test_seed)] = (record, accuracies)
     rows = [_row(list(group.values())) for group in groups.values()]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, "Int64"))
     order = ["dataset", "split", "ways", "shots", "queries", "task", "test_fingerprint"]
     order += ["accuracy", "squared_error", "learner", "settings"]
     return table.sort_values(order, ascending=[name != "accuracy" for name in order], ignore_index=True)
@@ -86,7 +86,7 @@ def printable(table: pd.DataFrame) -> str:
     """The leaderboard for a terminal: the columns that people compare."""
     names = ["dataset", "split", "ways", "shots", "queries", "task", "learner", "settings"]
     names += ["seeds", "episodes", "transductive"]
-    shown = table[names].copy()
+    shown = table[names].astype(dict.fromkeys(NUMBERS, "string")).fillna(dict.fromkeys(NUMBERS, ""))
     for place, (title, measure) in enumerate(
         [("accuracy %", ACCURACY), ("squared error", SQUARED_ERROR)], names.index("learner") + 1
     ):
@@ -112,6 +112,9 @@ def settings(record: RunRecord) -> str:
         changed["precision"] = record.config.precision
     if record.config.validation_episodes != RunConfig.model_fields["validation_episodes"].default:
         changed["validation_episodes"] = record.config.validation_episodes
+    if not record.config.numbers:  # of training alone
+        ours = {name: (getattr(record.config, name), RunConfig.model_fields[name].default) for name in NUMBERS}
+        changed |= {name: value for name, (value, default) in ours.items() if value != default}
     return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
 
 
@@ -119,7 +122,7 @@ def _row_key(record: RunRecord) -> tuple[object, ...]:
     config = record.config
     return (
         *(record.dataset.name, record.dataset.split, record.dataset.fingerprints, record.dataset.image_shape),
-        *(config.ways, config.shots, config.queries, task(record), config.learner, settings(record)),
+        *(*config.numbers.values(), task(record), config.learner, settings(record)),
     )
 
 
@@ -138,9 +141,7 @@ def _row(scored: list[Scored]) -> dict[str, object]:
     return {
         "dataset": record.dataset.name,
         "split": record.dataset.split,
-        "ways": record.config.ways,
-        "shots": record.config.shots,
-        "queries": record.config.queries,
+        **record.config.numbers,
         "task": task(record),
         "learner": record.config.learner,
         "settings": settings(record),

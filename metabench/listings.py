@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from dataclasses import fields, replace
 
-from episodes.datasets import SOURCES, DataOptions, about, find
+from episodes.bank import ImageBank
+from episodes.datasets import PARTS, SOURCES, DataOptions, about, find, load
 from episodes.errors import DataError
 from metabench.errors import UsageError
 from metabench.learner import Learner
@@ -46,6 +48,25 @@ def status(options: DataOptions) -> str:
         except DataError as error:
             lines.append(f"{name}: missing; {error}")
     return "\n".join(lines)
+
+
+def classes(name: str, options: DataOptions) -> str:
+    """The classes of each split of a dataset by name, under their groups where they have any."""
+    dataset = load(name, options)
+    lines = []
+    for part in PARTS:
+        bank: ImageBank = getattr(dataset, part)
+        lines.append(f"{part}: {bank.classes} classes")
+        if bank.groups == bank.class_names or len(bank.group_members) in (1, bank.classes):
+            lines.append(_names(bank.class_names))
+            continue
+        for group, members in bank.group_members.items():
+            lines.append(_names([bank.class_names[number] for number in members], f"{group}: "))
+    return "\n".join(lines)
+
+
+def _names(names: Iterable[str], title: str = "") -> str:
+    return textwrap.fill(title + ", ".join(names), 120, initial_indent="  ", subsequent_indent="    ")
 
 
 def backbones() -> str:

@@ -181,5 +181,6 @@ def _folders(config: RunConfig) -> Iterator[Path]:
 
 def _stem(config: RunConfig) -> str:
     ways = [] if config.regression else [f"{config.ways}way"]
-    words = [config.dataset, *ways, f"{config.shots}shot", config.learner, f"seed{config.seed}"]
+    task = [*ways, f"{config.shots}shot"] if config.numbers else [config.task]
+    words = [config.dataset, *task, config.learner, f"seed{config.seed}"]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word.rstrip(os.sep)).strip("_") for word in words)

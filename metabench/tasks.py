@@ -22,13 +22,20 @@ EPISODES = 600  # test tasks, where nothing else is asked for; what papers repor
 
 
 def load_data(config: RunConfig) -> AnyDataset:
-    """The banks that the configuration asks for: of one dataset, of two, or of named classes; or functions."""
+    """The banks that the configuration asks for: of one dataset, of two, or of named classes; or functions.
+
+    Raises:
+        UsageError: other tasks are asked for than those that were published with the dataset.
+        DataError: a dataset cannot be loaded, or test classes are in training.
+    """
     if config.regression:
         return SinusoidDataset()
     dataset = episodes.load(config.dataset, config.data_options)
     if config.test_dataset:
         options = replace(config.data_options, split=config.test_split)
         dataset = cross_domain(dataset, episodes.load(config.test_dataset, options))
+    if dataset.test_episodes:
+        _refuse_other_tasks(config, dataset)
     if config.train_task or config.test_task:
         dataset = named_tasks(dataset, config.train_task, config.test_task)
     return dataset
@@ -46,7 +53,7 @@ def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:
     if config.tasks is None:
         return config, None
     manifest = read_manifest(config.tasks)
-    if not isinstance(manifest.settings, dict) or not manifest.settings.keys() <= {*DATA, *NUMBERS, *RECIPE}:
+    if not manifest.settings.keys() <= {*DATA, *NUMBERS, *RECIPE}:
         raise UsageError(f"'{config.tasks}' sets more than data and tasks; fetch it from a source you trust")
     given = {name: getattr(config, name) for name in config.model_fields_set}
     frozen = make_config(**manifest.settings)
@@ -121,6 +128,10 @@ def _published(config: RunConfig, dataset: Dataset) -> RunConfig:
                 f"--{name} {getattr(config, name)} does not fit the tasks of '{dataset.name}', split {dataset.split}, "
                 f"which have {number}; leave it out"
             )
-    if config.variant:
-        raise UsageError(f"'{dataset.name}', split {dataset.split}, has tasks of its own; leave out: {config.variant}")
     return config.model_copy(update=numbers)
+
+
+def _refuse_other_tasks(config: RunConfig, dataset: Dataset) -> None:
+    other = config.variant or (f"test-seed={config.test_seed}" if config.test_seed else "")
+    if other:
+        raise UsageError(f"'{dataset.name}', split {dataset.split}, has tasks of its own; leave out: {other}")

@@ -81,7 +81,7 @@ def check_stages(learner: Learner, dataset: AnyDataset, named_tasks: Sequence[tu
 
 
 def _check_data(data: Episodes | Batches, dataset: AnyDataset, named_tasks: Sequence[tuple[str, ...]]) -> None:
-    train, task = dataset.train, None if isinstance(data, Batches) else _training_task(data, named_tasks)
+    train, task = dataset.train, None if isinstance(data, Batches) else training_task(data, named_tasks)
     if isinstance(train, Sinusoids):
         if not isinstance(task, RegressionTask):
             raise DataError(f"it asks for images and classes, and '{train.name}' has functions")
@@ -234,10 +234,13 @@ class _StageRun:
             torch.cuda.set_rng_state(state["cuda_random_state"], self.device)
 
 
-def _training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask | RegressionTask:
+def training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask | RegressionTask:
     """What the learner asked for, or the named tasks with as many images a class."""
     task = data.task
-    return NamedTask(len(named_tasks[0]), task.shots, task.queries, names=tuple(named_tasks)) if named_tasks else task
+    if not named_tasks or isinstance(task, RegressionTask):
+        return task
+    numbers = {"ways": len(named_tasks[0]), "groups": "any", "distractors": 0}  # the classes are chosen
+    return NamedTask(**{**vars(task), **numbers, "names": tuple(named_tasks)})
 
 
 def _data(stage: Stage, dataset: AnyDataset, plan: TrainingPlan, seed: int) -> Callable[[int], tuple[int, Any]]:
@@ -247,10 +250,9 @@ def _data(stage: Stage, dataset: AnyDataset, plan: TrainingPlan, seed: int) -> C
         assert not isinstance(dataset.train, Sinusoids)  # see check_stages
         batches = BatchSampler(dataset.train, stage.data.size, seed, device)
         return lambda step: (batches.size, batches.batch(step))
-    task, count = _training_task(stage.data, plan.named_tasks), stage.data.batch
+    task, count = training_task(stage.data, plan.named_tasks), stage.data.batch
     source = sampler(dataset.train, task, seed, device)
-    images = count * task.ways * (task.shots + task.queries)
-    return lambda step: (images, source.batch(range(step * count, (step + 1) * count)).to_float())
+    return lambda step: (count * task.images, source.batch(range(step * count, (step + 1) * count)).to_float())
 
 
 def _optimizer(stage: Stage) -> torch.optim.Optimizer:

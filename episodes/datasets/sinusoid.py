@@ -46,6 +46,11 @@ class RegressionTask:
     shots: int
     queries: int = 15
 
+    @property
+    def images(self) -> int:
+        """Points in an episode."""
+        return self.shots + self.queries
+
     def __post_init__(self) -> None:
         for name in ("shots", "queries"):
             if getattr(self, name) < 1:

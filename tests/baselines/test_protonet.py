@@ -37,6 +37,14 @@ def test_refinement_looks_at_the_pool_and_trains_with_one() -> None:
         plain = build(ProtoNet).classify(replace(episodes, unlabelled=episodes.query))
     assert torch.equal(alone, plain)
     assert not torch.allclose(alone, pooled)
+    with torch.no_grad():
+        support, query = (
+            learner.embed(part.flatten(0, 1)).view(2, -1, 64) for part in (episodes.support, episodes.query)
+        )
+    centres = prototypes(support, episodes.support_labels, 3)
+    for _ in range(2):
+        centres = refined(centres, support, episodes.support_labels, query)
+    assert torch.allclose(pooled, -squared_distances(query, centres), rtol=1e-4, atol=1e-4)
     task = FixedTask(5, 1, unlabelled=3, distractors=2)
     (stage,) = ProtoNet(Problem((1, 28, 28), 50, task), ProtoNet.Options(refine_steps=1)).stages()
     assert stage.data == Episodes(FixedTask(20, 1, 5, unlabelled=3, distractors=2))

@@ -8,7 +8,7 @@ from episodes import DataError, EpisodeSampler
 from episodes.variable_task import VariableTask, support_shots
 from tests.episodes.banks import numbered_bank
 
-SIZES = tuple(20 + 3 * (number % 5) for number in range(12))
+SIZES = tuple(8 + 5 * (number % 5) for number in range(12))
 BANK = numbered_bank(SIZES, ("a",) * 7 + ("b",) * 5)
 
 
@@ -42,6 +42,18 @@ def test_every_episode_keeps_to_the_algorithm(groups: str) -> None:
         assert all(shots[label] <= SIZES[c] - min(10, smallest // 2) for label, c in enumerate(drawn.classes[0]))
         if groups == "within":
             assert len({BANK.groups[c] for c in drawn.classes[0]}) == 1
+
+
+def test_the_size_of_the_support_is_drawn_evenly() -> None:
+    """Of classes of 30 images, 10 are queries: the support has ways * b images, b = ceil(20 beta) in 1..20 alike.
+
+    Rounding down takes less than one image a class of it; the bound of 20 a class matters only for large b.
+    """
+    bank = numbered_bank((30,) * 8)
+    sampler = EpisodeSampler(bank, VariableTask(), seed=0)
+    shapes = [(drawn.support.shape[1], drawn.classes.shape[1]) for drawn in map(sampler.indices, zip(range(4000)))]
+    counts = np.bincount([-(-support // ways) for support, ways in shapes], minlength=21)
+    assert stats.chisquare([*counts[1:8], counts[8:].sum()], [200] * 7 + [2600]).pvalue > 1e-3
 
 
 def test_ways_are_drawn_evenly_and_groups_alike() -> None:

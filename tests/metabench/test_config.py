@@ -22,6 +22,7 @@ def test_values_are_converted_and_defaults_kept() -> None:
         ({"episodes": 1}, "--episodes: input should be greater than or equal to 2; found 1"),
         ({"ways": "many"}, "--ways: input should be a valid integer, unable to parse string as an integer; found"),
         ({"device": "gpu"}, "--device: input should be 'auto', 'cpu' or 'cuda'; found 'gpu'"),
+        ({"test_split": "lake"}, "--test-split lake needs --test-dataset; the split of --dataset is --split"),
         ({"validation_episodes": 0}, "--validation-episodes: input should be greater than or equal to 1"),
     ],
 )
@@ -43,6 +44,28 @@ def test_options_come_from_defaults_then_the_datasets_preset_then_the_user() -> 
     assert preset.train_ways == 60  # Snell et al. 2017, section 3.1
     assert given.train_ways == 7
     assert given.steps == preset.steps
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["a, b,c", ["a", "b", "c"], [["a", "b", "c"]], ["a,b,c"], ("a,b,c",)],
+)
+def test_a_named_task_may_be_written_as_people_do(written: object) -> None:
+    config = make_config(test_task=written)
+    assert config.test_task == (("a", "b", "c"),)
+    assert config.ways == 3
+
+
+def test_a_class_name_may_have_a_comma_in_a_list_of_lists() -> None:
+    config = make_config(train_task=[["goose, honker", "b"], ["c", "d"]])
+    assert config.train_task == (("goose, honker", "b"), ("c", "d"))
+    assert config.ways == 2
+
+
+@pytest.mark.parametrize("written", [5, [5], {"a": 1}, [["a", 5]]])
+def test_what_is_no_named_task_is_one_line(written: object) -> None:
+    with pytest.raises(UsageError, match=r"^--test-task: input should be a valid (tuple|string); found"):
+        make_config(test_task=written)
 
 
 @pytest.mark.parametrize(

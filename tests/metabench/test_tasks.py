@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 
 import metabench
-from episodes import DataError, Dataset, EpisodeList
+from episodes import DataError, Dataset, EpisodeList, EpisodeSampler, FixedTask, NamedTask
+from episodes.combine import named_tasks
 from episodes.manifest import write_manifest
 from metabench.config import make_config
 from metabench.errors import UsageError
-from metabench.leaderboard import leaderboard, read_records
+from metabench.experiment import draw_task
+from metabench.leaderboard import leaderboard, printable, read_records
+from metabench.learner import Episodes
 from metabench.records import RunRecord, read_record
 from metabench.tasks import freeze, load_data, scored_tasks
+from metabench.training import training_task
 
 QUICK: dict[str, Any] = {
     **{"learner": "protonet", "ways": 3, "shots": 2, "queries": 5, "validation_episodes": 4, "threads": 1},
@@ -68,10 +72,10 @@ def test_what_does_not_fit_frozen_tasks_is_refused(tmp_path: Path) -> None:
 def test_frozen_tasks_set_nothing_else_of_a_run(tmp_path: Path, glyphs: Dataset) -> None:
     """Not the learner above all, whose name may be that of a module to import."""
     frozen = freeze(tmp_path / "t.parquet", ways=3, queries=5, episodes=4)
-    for settings in ({**frozen.settings, "learner": "antigravity:Fly"}, ["ways"]):
-        write_manifest(tmp_path / "t.parquet", glyphs.test, frozen.episodes, settings)  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match=r"'.*t.parquet' sets more than data and tasks; fetch it from a source"):
-            metabench.run(tasks=tmp_path / "t.parquet", output=tmp_path)
+    settings = {**frozen.settings, "learner": "antigravity:Fly"}
+    write_manifest(tmp_path / "t.parquet", glyphs.test, frozen.episodes, settings)
+    with pytest.raises(UsageError, match=r"'.*t.parquet' sets more than data and tasks; fetch it from a source"):
+        metabench.run(tasks=tmp_path / "t.parquet", output=tmp_path)
 
 
 def test_named_tasks_are_trained_and_tested_on(tmp_path: Path, glyphs: Dataset) -> None:
@@ -85,8 +89,56 @@ def test_named_tasks_are_trained_and_tested_on(tmp_path: Path, glyphs: Dataset) 
         assert record.config.ways == 3
         assert record.config.test_task == (names[6:9],)
         assert (record.dataset.classes.train, record.dataset.classes.test) == (6, 3)
-        if learner != "finetune":
-            assert record.training.images % 9 == 0  # three classes in each episode
+
+
+def test_training_episodes_are_the_named_tasks_and_no_others(toy: Dataset) -> None:
+    names = (("train1", "train4", "train6"), ("train0", "train2", "train7"))
+    asked = Episodes(FixedTask(5, 2, 4, groups="within", unlabelled=3, distractors=2), 8)
+    task = training_task(asked, names)
+    assert isinstance(task, NamedTask)
+    assert (task.ways, task.shots, task.queries, task.unlabelled, task.images) == (3, 2, 4, 3, 27)
+    drawn = EpisodeSampler(named_tasks(toy, train=names).train, task, seed=0).indices(range(200))
+    met = {frozenset(row) for row in np.array([name for each in names for name in each])[drawn.classes].tolist()}
+    assert met == {frozenset(each) for each in names}
+
+
+def test_images_of_the_pool_count_as_seen(tmp_path: Path) -> None:
+    plain, _ = quick(tmp_path, unlabelled=2)
+    pooled, _ = quick(tmp_path, unlabelled=2, distractors=1, options={**QUICK["options"], "refine_steps": 1})
+    assert plain.training.images == 3 * 4 * (2 + 5)
+    assert pooled.training.images == 3 * (4 * (2 + 5) + (4 + 1) * 2)
+
+
+def test_named_tasks_may_be_trained_on_for_frozen_ones_of_other_ways(tmp_path: Path, glyphs: Dataset) -> None:
+    freeze(tmp_path / "t.parquet", ways=5, shots=2, queries=5, episodes=4)
+    given = {name: value for name, value in QUICK.items() if name not in ("ways", "shots", "queries")}
+    names = glyphs.train.class_names
+    record = metabench.run(
+        **given, tasks=tmp_path / "t.parquet", train_task=[names[:4], names[4:8]], output=tmp_path / "runs"
+    )
+    assert record.config.ways == 5
+    assert record.dataset.classes.train == 8
+
+
+def test_variable_tasks_are_one_row_whatever_the_training_episodes(tmp_path: Path) -> None:
+    for settings in ({}, {"ways": 4, "shots": 1}):
+        record, _ = quick(tmp_path, task="variable", episodes=3, **settings)
+        assert record.id.startswith("glyphs-variable-protonet-seed0")
+    table = leaderboard(read_records(tmp_path)[0])
+    assert table["ways"].isna().all()
+    assert list(table["task"]) == ["variable", "variable"]
+    assert "NA" not in printable(table)
+    assert sorted(table["settings"].str.extract("(queries.*)")[0]) == [
+        "queries=5 shots=2 steps=3 train_ways=4 validation_episodes=4 ways=3",
+        "queries=5 steps=3 train_ways=4 validation_episodes=4 ways=4",
+    ]
+
+
+def test_a_picture_of_another_task_than_the_learner_can_is_refused(tmp_path: Path) -> None:
+    options = {"backbone": "mlp:4", "steps": 1, "meta_batch": 1}
+    record, _ = quick(tmp_path, learner="maml", options=options, episodes=2)
+    with pytest.raises(UsageError, match="learner 'maml' classifies tasks of 3 ways and no others; --task variable"):
+        draw_task(tmp_path / "a.png", run_folder=tmp_path / record.id, task="variable")
 
 
 def test_what_named_tasks_do_not_allow_is_refused(tmp_path: Path, glyphs: Dataset) -> None:
@@ -108,7 +160,10 @@ def test_a_head_of_fixed_ways_is_kept_from_variable_tasks(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"task": "variable", "imbalance": "step"}, "--task variable does not go with --imbalance; leave one"),
+        (
+            {"task": "variable", "imbalance": "step", "shots": 2},
+            "--task variable does not go with --imbalance; leave one",
+        ),
         ({"task": "variable", "groups": "across"}, "--task variable does not go with --groups across; leave one"),
         ({"task": "variable", "disjoint": True}, "--task variable does not go with --disjoint; leave one"),
         ({"groups": "some"}, "--groups: input should be 'any', 'within' or 'across'; found 'some'"),
@@ -140,8 +195,17 @@ def test_published_tasks_bring_their_numbers(data_root: Path, tmp_path: Path) ->
         UsageError, match="--ways 5 does not fit the tasks of 'omniglot', split one-shot, which have 20"
     ):
         metabench.run(**settings, ways=5, output=tmp_path)
-    with pytest.raises(UsageError, match="has tasks of its own; leave out: groups=within"):
-        metabench.run(**settings, groups="within", output=tmp_path)
+    others: dict[str, dict[str, Any]] = {
+        "groups=within": {"groups": "within"},
+        "disjoint": {"disjoint": True},
+        "test-seed=1": {"test_seed": 1},
+        "test a,b": {"test_task": "a,b"},
+    }
+    for message, given in others.items():
+        with pytest.raises(UsageError, match=f"has tasks of its own; leave out: {message}"):
+            metabench.run(**settings, **given, output=tmp_path)
+    crossed = load_data(make_config(test_dataset="omniglot", test_split="one-shot", data_root=data_root))
+    assert len(crossed.test_episodes) == 20
 
 
 def test_another_dataset_is_tested_on(data_root: Path, tmp_path: Path) -> None:
