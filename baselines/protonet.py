@@ -37,7 +37,7 @@ def squared_distances(query: Tensor, centres: Tensor) -> Tensor:
 
 
 def refined(centres: Tensor, support: Tensor, labels: Tensor, unlabelled: Tensor) -> Tensor:
-    """One step of soft k-means, `[B, N, D]` (Ren et al. 2018, equation 2).
+    """One step of soft k-means, `[B, N, D]` (Ren et al. 2018, section 3.1.1).
 
     Args:
         centres: `[B, N, D]`.
@@ -58,7 +58,7 @@ class ProtoNet(EmbeddingLearner):
     (`schedule=halving` is the paper's).
 
     With `refine_steps`, prototypes move to the unlabelled images of a task by soft k-means, in training too (Ren et al.
-    2018, section 3.1, equation 2).
+    2018, section 3.1.1).
     """
 
     @dataclass(frozen=True)
