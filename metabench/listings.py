@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 
+from episodes.cache import made_files, made_folder
 from episodes.datasets import SOURCES, DataOptions, about, find
 from episodes.errors import DataError
 from metabench.errors import UsageError
@@ -35,7 +38,7 @@ def sources() -> str:
 
 
 def status(options: DataOptions) -> str:
-    """For every dataset with files of its own, where they are, or what is missing."""
+    """For every dataset with files of its own, where they are, or what is missing; and how large the cache is."""
     lines = []
     for name in SOURCES:
         if ":" in name:
@@ -45,7 +48,13 @@ def status(options: DataOptions) -> str:
             lines.append(f"{name}: in '{found}'" if found else f"{name}: built in")
         except DataError as error:
             lines.append(f"{name}: missing; {error}")
+    lines.append(f"cache: {how_much(made_files())} in '{made_folder()}'; `metabench data clear` removes them")
     return "\n".join(lines)
+
+
+def how_much(files: Mapping[Path, int]) -> str:
+    """`2 files of 3.5 MB`, from their bytes."""
+    return f"{len(files)} files of {sum(files.values()) / 1e6:,.1f} MB"
 
 
 def backbones() -> str:
