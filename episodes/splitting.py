@@ -85,11 +85,11 @@ def refuse_split(name: str, split: str | None, known: Sequence[str] = ()) -> Non
     """
     if split is None or split in known:
         return
-    own = f"its own class split ({', '.join(known)})" if known else "its published class split"
     advice = f"leave --split out, or give {', '.join(known)}" if known else "leave --split out"
     if split.endswith(".json"):
-        raise DataError(f"{name} has {own}, which the list in --split '{split}' cannot replace; {advice}")
-    raise DataError(f"{name} has no split '{split}', only {own}{nearest(split, known)}; {advice}")
+        raise DataError(f"{name} has its published split, which a list, --split '{split}', cannot replace; {advice}")
+    meant = nearest(split, known) if known else ", only the published one"
+    raise DataError(f"{name} has no split '{split}'{meant}; {advice}")
 
 
 def published(file: str) -> dict[str, Any]:

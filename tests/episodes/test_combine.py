@@ -52,6 +52,15 @@ def test_images_keep_their_place_and_brightness_in_another_shape(toy: Dataset) -
     assert convert(bank, 3, (14, 14)) is bank
 
 
+def test_more_than_memory_takes_is_refused_before_it_is_made() -> None:
+    images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(5_000_000, 1, 28, 28)  # one pixel in memory
+    bank = ImageBank("x/train", images, ("a",), (5_000_000,), ("a",))
+    with pytest.raises(
+        DataError, match=r"the 5,000,000 images of 'x/train' take 15,000.0 GB at 1000 x 1000, and .* GB"
+    ):
+        convert(bank, 3, (1000, 1000))
+
+
 def test_a_mix_has_all_classes_under_their_datasets_name(toy: Dataset) -> None:
     mixed = mix([toy, colour(toy)])
     assert mixed.name == "toy+colours"

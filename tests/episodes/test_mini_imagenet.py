@@ -127,7 +127,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"mini-imagenet is not in '.*': put train.zip, val.zip and test.zip there"):
         load("mini-imagenet", DataOptions(data_root=tmp_path))
     trees(tmp_path)
-    with pytest.raises(DataError, match="mini-imagenet has no split 'lake', only its published class split"):
+    with pytest.raises(DataError, match="mini-imagenet has no split 'lake', only the published one"):
         load("mini-imagenet", DataOptions(data_root=tmp_path, split="lake"))
     shutil.rmtree(tmp_path / "test" / WNIDS["malamute"])
     with pytest.raises(DataError, match="'mini-imagenet' lacks 1 classes of its split, 'malamute' first; fetch"):

@@ -94,7 +94,7 @@ def test_cifar_100_is_split_by_name(name: str, cifar: Path) -> None:
 
 
 def test_what_is_wrong_with_cifar_100_is_said(cifar: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with pytest.raises(DataError, match="cifar-fs has no split 'x', only its published class split; leave --split out"):
+    with pytest.raises(DataError, match="cifar-fs has no split 'x', only the published one; leave --split out"):
         load("cifar-fs", DataOptions(data_root=cifar, split="x"))
     (cifar / CIFAR100.base_folder / "test").write_bytes(b"other")
     with pytest.raises(DataError, match="is not the whole of CIFAR-100"):
