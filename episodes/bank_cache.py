@@ -3,63 +3,83 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from episodes.bank import ImageBank
-from episodes.cache import cache_folder, write_atomically
+from episodes.cache import made_folder, write_atomically
 from episodes.datasets import PARTS, Dataset
 from episodes.errors import DataError
 
+RECIPE = 1  # to be raised with every change of the images that the same files give
+FACTS = ("class_names", "class_sizes", "groups")  # of a bank, beside its images
 
-def cached_dataset(name: str, key: str, make: Callable[[], Dataset]) -> Dataset:
-    """The dataset that `make` gives, kept in the cache folder under `name` and `key` for the next time.
+
+def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset]) -> Dataset:
+    """The dataset that `make` gives, kept in the cache folder under `key` for the next time.
 
     Always memory-mapped: a page of the file is read when an image on it is first drawn, and is dropped by the system
-    when memory is short. A file there that cannot be read is made anew; where the folder cannot be written, a
-    warning is all.
+    when memory is short. A file there that is cut short or that was written to since is made anew (one that was only
+    copied is not); where the folder cannot be written, a warning is all. What changes without a trace in the file's
+    time of modification, as on a failing disk, is not noticed: that would need all to be read at each start.
 
     Args:
-        name: what it is, for the file's name.
-        key: another for another content or another way of reading it.
+        name: the dataset's, as it was asked for; the same content may be asked for by several.
+        split: the name of its split, likewise.
+        key: another for another content, another way of reading it or another split.
         make: reads the dataset from its files.
     """
-    path = cache_folder() / "banks" / f"{name}-{key}.safetensors"
-    try:
-        return _read(path)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
-        pass  # not there yet, or damaged
+    path = made_folder() / f"{name.partition(':')[0]}-{key}.safetensors"
+    with suppress(OSError, SafetensorError, ValueError, KeyError, TypeError):  # not there yet, or damaged
+        return _read(path, name, split)
     dataset = make()
     try:
-        tensors, about = _content(dataset)
-        write_atomically(path, lambda file: save_file(tensors, file.name, about))
+        write_atomically(path, lambda file: _write(file, dataset))
     except DataError as error:
         warnings.warn(f"{error} by METABENCH_CACHE; until then it is made anew each time", stacklevel=2)
-        return dataset
-    return _read(path)
+        parts = {part: replace(getattr(dataset, part), name=f"{name}/{part}") for part in PARTS}
+        return Dataset(name, split, **parts)
+    return _read(path, name, split)
 
 
-def _content(dataset: Dataset) -> tuple[dict[str, Any], dict[str, str]]:
+def _write(file: IO[bytes], dataset: Dataset) -> None:
+    """The banks with their fingerprints, and the file's time of modification, which shows later writing."""
     banks = {part: getattr(dataset, part) for part in PARTS}
     tensors = {part: bank.images.contiguous().numpy() for part, bank in banks.items()}
-    facts = ("name", "fingerprint", "class_names", "class_sizes", "groups")
-    about = {part: {fact: getattr(bank, fact) for fact in facts} for part, bank in banks.items()}
-    return tensors, {"dataset": json.dumps({"name": dataset.name, "split": dataset.split, "banks": about})}
+    about = {part: {fact: getattr(bank, fact) for fact in (*FACTS, "fingerprint")} for part, bank in banks.items()}
+    written = int(time.time()) // 2 * 2 * 10**9  # nanoseconds; every file system keeps even seconds
+    try:
+        save_file(tensors, file.name, {"dataset": json.dumps({"recipe": RECIPE, "written": written, "banks": about})})
+    except SafetensorError as error:  # a full disk, among others
+        raise OSError(str(error)) from None
+    os.utime(file.name, ns=(written, written))
 
 
-def _read(path: Path) -> Dataset:
+def _read(path: Path, name: str, split: str) -> Dataset:
+    """Raises ValueError if the file holds something else than was written, or would be now."""
     with safe_open(path, framework="pt") as file:
-        about = json.loads(file.metadata()["dataset"])
+        about: dict[str, Any] = json.loads(file.metadata()["dataset"])
+        if about["recipe"] != RECIPE:
+            raise ValueError(f"'{path}' was made by another recipe")
         banks = {}
         for part, facts in about["banks"].items():
-            fingerprint = facts.pop("fingerprint")
-            name = facts.pop("name")
-            bank = ImageBank(name, file.get_tensor(part), **{key: tuple(value) for key, value in facts.items()})
-            vars(bank)["fingerprint"] = fingerprint  # what the cached property would read all images for
-            banks[part] = bank
-    return Dataset(about["name"], about["split"], banks["train"], banks["validation"], banks["test"])
+            named = {fact: tuple(facts[fact]) for fact in FACTS}
+            banks[part] = ImageBank(f"{name}/{part}", file.get_tensor(part), **named)
+    written = about["written"]
+    if path.stat().st_mtime_ns != written:
+        if any(bank.fingerprint != about["banks"][part]["fingerprint"] for part, bank in banks.items()):
+            raise ValueError(f"'{path}' was changed")
+        with suppress(OSError):  # it is compared again the next time
+            os.utime(path, ns=(written, written))
+    for part, bank in banks.items():
+        vars(bank)["fingerprint"] = about["banks"][part]["fingerprint"]  # what the property would read all images for
+    return Dataset(name, split, banks["train"], banks["validation"], banks["test"])

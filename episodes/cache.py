@@ -26,6 +26,32 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else platformdirs.user_cache_path("metabench")
 
 
+def made_folder() -> Path:
+    """The part of the cache folder with what can be made anew; downloads are in another."""
+    return cache_folder() / "banks"
+
+
+def made_files() -> dict[Path, int]:
+    """The files there with their bytes, those that interrupted processes left too; none of another's making."""
+    patterns = ("*.npz", "*.safetensors", ".*.npz.*", ".*.safetensors.*")
+    return {path: path.stat().st_size for pattern in patterns for path in sorted(made_folder().glob(pattern))}
+
+
+def clear_cache() -> dict[Path, int]:
+    """Remove those files, and return what they were.
+
+    Raises:
+        DataError: one of them cannot be removed.
+    """
+    files = made_files()
+    for path in files:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot remove '{path}': {error.strerror}; remove it by hand") from None
+    return files
+
+
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a file that takes the name `path` only when it is whole and on the disk.
 
@@ -58,10 +84,18 @@ def content_key(files: Iterable[Path], *more: object) -> str:
     """16 hexadecimal digits, others for other files, without reading them; and for others of what else is given.
 
     Files are told apart by place, size and times of change, of which the system's own (`ctime`) is not hidden by
-    setting back the time of modification.
+    setting back the time of modification. Links on the way are part of the place: their names may be those of classes.
+
+    Raises:
+        DataError: a file that cannot be reached, such as a link to nothing.
     """
-    found = [(str(path.resolve()), path.stat()) for path in files]
-    facts = [(place, stat.st_size, stat.st_ctime_ns, stat.st_mtime_ns) for place, stat in found]
+    facts = []
+    for path in files:
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise DataError(f"cannot read '{path}': {error.strerror}; mend or remove it") from None
+        facts.append((str(path.absolute()), stat.st_size, stat.st_ctime_ns, stat.st_mtime_ns))
     return hashlib.sha256(repr((facts, more)).encode()).hexdigest()[:16]
 
 
@@ -70,7 +104,7 @@ def cached_arrays(name: str, make: Callable[[], Arrays]) -> Arrays:
 
     A file there that cannot be read is made anew; where the folder cannot be written, a warning is all.
     """
-    path = cache_folder() / f"{name}.npz"
+    path = made_folder() / f"{name}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return dict(stored)

@@ -14,6 +14,7 @@ from torch import Tensor
 from episodes.bank import ImageBank
 from episodes.datasets import PARTS, Dataset
 from episodes.errors import DataError, nearest
+from episodes.memory import check_memory
 from episodes.overlap import refuse_overlap
 
 AT_ONCE = 1024  # images that are resized together, which bounds the memory of their float copy
@@ -24,6 +25,7 @@ def convert(bank: ImageBank, channels: int, size: tuple[int, int]) -> ImageBank:
     """The bank with images of that shape: bilinear with antialiasing; grey is repeated, colour weighed to grey."""
     if bank.image_shape == (channels, *size):
         return bank
+    check_memory(bank.name, (len(bank.images), channels, *size))
     return replace(
         bank, images=torch.cat([_convert(part, channels, size) for part in torch.split(bank.images, AT_ONCE)])
     )

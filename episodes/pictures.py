@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from episodes.errors import DataError
+from episodes.memory import check_memory
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # as torchvision's ImageFolder
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -43,7 +44,7 @@ class Pictures:
 
     @cached_property
     def paths(self) -> list[str]:
-        """Of the pictures, relative to the root, sorted."""
+        """Of the pictures, relative to the root, sorted; not of hidden ones."""
         try:
             members = sorted(self._members())
         except BROKEN as error:
@@ -53,18 +54,24 @@ class Pictures:
                 raise DataError(
                     f"'{self.root}' has a member '{path}' that leads out of it; fetch it from a source you trust"
                 )
-        return [path for path in members if path.lower().endswith(ENDINGS)]
+        paths = [path for path in members if path.lower().endswith(ENDINGS) and not is_hidden(path)]
+        for path, following in itertools.pairwise(paths):
+            if path == following:
+                raise DataError(f"'{self.root}' has the member '{path}' twice; pack it anew with one of them")
+        return paths
 
     def files(self) -> list[Path]:
         """The files that what is read depends on: each picture, or the archive that has them all."""
-        return [self.root / path for path in self.paths] if self.root.is_dir() else [self.root]
+        root = self.root.resolve()
+        return [root / path for path in self.paths] if root.is_dir() else [root]
 
     def decode(self, paths: Sequence[str], size: int, channels: int) -> Tensor:
         """`[len(paths), channels, size, size]` uint8, see `to_square`; in parallel.
 
         Raises:
-            DataError: a picture that cannot be read; names it.
+            DataError: a picture that cannot be read; names it. Or more images than memory takes.
         """
+        check_memory(str(self.root), (len(paths), channels, size, size))
         images = torch.empty(len(paths), channels, size, size, dtype=torch.uint8)
         place = {path: number for number, path in enumerate(paths)}
 
@@ -80,8 +87,7 @@ class Pictures:
 
     def _members(self) -> Iterator[str]:
         if self.root.is_dir():
-            for folder, _, names in os.walk(self.root, followlinks=True):
-                yield from ((Path(folder) / name).relative_to(self.root).as_posix() for name in names)
+            yield from _walk(self.root)
         elif self.root.suffix.lower() == ".zip":
             with zipfile.ZipFile(self.root) as archive:
                 yield from (entry.filename for entry in archive.infolist() if not entry.is_dir())
@@ -106,6 +112,25 @@ class Pictures:
             raise _unreadable(self.root, error) from None
 
 
+def _walk(root: Path) -> Iterator[str]:
+    """The files below a folder, relative to it; links are followed, and one that leads back is refused."""
+    above = {root: frozenset([os.path.realpath(root)])}  # the folders on the way to each, as they really are
+    for folder, inner, names in os.walk(root, followlinks=True):
+        here = above.pop(Path(folder))
+        yield from ((Path(folder) / name).relative_to(root).as_posix() for name in names)
+        for name in inner:
+            path = Path(folder) / name
+            real = os.path.realpath(path)
+            if real in here:
+                raise DataError(f"'{path}' is a link that leads back to '{real}', which it is in; remove the link")
+            above[path] = here | {real}
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a relative path is what systems leave beside pictures: `.DS_Store`, `._a.png`, `__MACOSX/…`."""
+    return any(part == "__MACOSX" or (part.startswith(".") and part != ".") for part in path.split("/"))
+
+
 def _unreadable(root: Path, error: Exception) -> DataError:
     return DataError(f"cannot read '{root}': {getattr(error, 'strerror', None) or error}; fetch it anew")
 
@@ -125,11 +150,21 @@ def decode_picture(content: bytes, path: Path, size: int, channels: int) -> Tens
         with Image.open(io.BytesIO(content)) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise ValueError(f"it claims to be {opened.width} x {opened.height}")
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
+            picture = _eight_bits(ImageOps.exif_transpose(opened)).convert("RGB")
     except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"cannot read the picture '{path}': {reason}; mend or remove it") from None
     return to_square(picture, size, channels)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits in 8, which Pillow's `convert` would cut off at 255; others as they are."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.asarray(picture)
+    if picture.mode == "F" or values.min() < 0 or values.max() >= 2**16:
+        raise ValueError(f"its values, from {values.min():g} to {values.max():g}, are not of 8 or 16 bits")
+    return Image.fromarray(((values.astype(np.uint32) * 255 + 2**15) // (2**16 - 1)).astype(np.uint8))
 
 
 def to_square(picture: Image.Image, size: int, channels: int) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import numpy as np
 from episodes.bank import ImageBank
 from episodes.datasets import PARTS, Dataset
 from episodes.errors import DataError, nearest
+
+DEFAULT = "seed=0"
 
 
 def split_classes(bank: ImageBank, split: str | None) -> Dataset:
@@ -27,20 +31,27 @@ def split_classes(bank: ImageBank, split: str | None) -> Dataset:
     Raises:
         DataError: too few classes, an unknown or doubled class, or a file that cannot be read.
     """
-    split = split or "seed=0"
+    split = split or DEFAULT
     if split.endswith(".json"):
         names = _read_list(Path(split).expanduser(), bank)
     elif re.fullmatch(r"seed=[0-9]{1,18}", split):
         names = _shuffled(bank, int(split.removeprefix("seed=")))
     else:
         raise DataError(f"'{bank.name}' has no split '{split}'; give seed=N, or a .json file of class names")
-    return _by_names(bank, bank.name, Path(split).name, names)
+    return _by_names(bank, bank.name, split_name(split), names)
 
 
 def split_key(split: str | None) -> str:
     """Another for another split, or another content of its file."""
-    path = Path(split or "").expanduser()
-    return path.read_text(encoding="utf-8") if path.suffix == ".json" and path.is_file() else str(split)
+    if split and split.endswith(".json"):
+        with suppress(OSError):  # which `split_classes` names
+            return repr(Path(split).expanduser().read_bytes())
+    return split or DEFAULT
+
+
+def split_name(split: str | None) -> str:
+    """What records call the split that `split_classes` gives."""
+    return Path(split or DEFAULT).name
 
 
 def published_split(bank: ImageBank, name: str, file: str) -> Dataset:
@@ -64,10 +75,21 @@ def published_split(bank: ImageBank, name: str, file: str) -> Dataset:
     return _by_names(bank, name, file, content)
 
 
-def refuse_split(name: str, split: str | None) -> None:
-    """Raise DataError if a split is asked of a dataset that has only the published one."""
-    if split is not None:
-        raise DataError(f"{name} has no split '{split}', only the published one; leave --split out")
+def refuse_split(name: str, split: str | None, known: Sequence[str] = ()) -> None:
+    """Raise DataError if another split is asked of a dataset than None or one of its own.
+
+    Args:
+        name: the dataset's.
+        split: what was asked.
+        known: its splits, where it has several or a name for its one.
+    """
+    if split is None or split in known:
+        return
+    advice = f"leave --split out, or give {', '.join(known)}" if known else "leave --split out"
+    if split.endswith(".json"):
+        raise DataError(f"{name} has its published split, which a list, --split '{split}', cannot replace; {advice}")
+    meant = nearest(split, known) if known else ", only the published one"
+    raise DataError(f"{name} has no split '{split}'{meant}; {advice}")
 
 
 def published(file: str) -> dict[str, Any]:
@@ -106,7 +128,7 @@ def _read_list(path: Path, bank: ImageBank) -> dict[str, list[str]]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"cannot read --split '{path}': {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"--split '{path}' is not valid JSON: {error}") from None
     if not isinstance(content, dict) or any(not _is_names(content.get(part)) for part in PARTS):
         raise DataError(f"--split '{path}' must hold lists of class names under train, validation and test")

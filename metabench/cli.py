@@ -76,7 +76,7 @@ def data_settings(command: Any) -> Any:
         click.option("--split", help="Class split: a name the dataset knows, or a JSON file of class names."),
         click.option("--test-dataset", help="Test on the test classes of another dataset; trained on --dataset."),
         click.option("--test-split", help="Class split of --test-dataset."),
-        click.option("--image-size", type=int, help="Resize images to this height and width, at least 16."),
+        click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024."),
         click.option("--channels", type=int, help="1 for grey, 3 for colour."),
         click.option("--ways", type=int, help="Classes a task.  [default: 5]"),
         click.option("--shots", type=int, help="Labelled (support) images a class.  [default: 1]"),
@@ -203,7 +203,7 @@ def classes(name: str, data_root: Path | None, split: str | None) -> None:
 @data.command()
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the datasets' files.")
 def status(data_root: Path | None) -> None:
-    """Where each dataset's files are, or what is missing."""
+    """Where each dataset's files are, or what is missing; how large the cache is."""
     from episodes import DataOptions
     from metabench import listings
 
@@ -220,6 +220,16 @@ def download(name: str, data_root: Path | None) -> None:
 
     found = find(name, DataOptions(data_root))
     click.echo(f"{name}: in '{found}'" if found else f"{name}: built in, nothing to download")
+
+
+@data.command()
+def clear() -> None:
+    """Remove what was made of the datasets' files, such as decoded pictures; the files themselves stay."""
+    from episodes import DataOptions
+    from episodes.cache import clear_cache, made_folder
+    from metabench.listings import how_much
+
+    click.echo(f"removed {how_much(clear_cache())} from '{made_folder()}'; downloads stay in '{DataOptions().folder}'")
 
 
 @cli.command()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 
 from episodes.bank import ImageBank
+from episodes.cache import made_files, made_folder
 from episodes.datasets import PARTS, SOURCES, DataOptions, about, find, load
 from episodes.errors import DataError
 from metabench.errors import UsageError
@@ -37,7 +39,7 @@ def sources() -> str:
 
 
 def status(options: DataOptions) -> str:
-    """For every dataset with files of its own, where they are, or what is missing."""
+    """For every dataset with files of its own, where they are, or what is missing; and how large the cache is."""
     lines = []
     for name in SOURCES:
         if ":" in name:
@@ -47,6 +49,7 @@ def status(options: DataOptions) -> str:
             lines.append(f"{name}: in '{found}'" if found else f"{name}: built in")
         except DataError as error:
             lines.append(f"{name}: missing; {error}")
+    lines.append(f"cache: {how_much(made_files())} in '{made_folder()}'; `metabench data clear` removes them")
     return "\n".join(lines)
 
 
@@ -67,6 +70,11 @@ def classes(name: str, options: DataOptions) -> str:
 
 def _names(names: Iterable[str], title: str = "") -> str:
     return textwrap.fill(title + ", ".join(names), 120, initial_indent="  ", subsequent_indent="    ")
+
+
+def how_much(files: Mapping[Path, int]) -> str:
+    """`2 files of 3.5 MB`, from their bytes."""
+    return f"{len(files)} files of {sum(files.values()) / 1e6:,.1f} MB"
 
 
 def backbones() -> str:

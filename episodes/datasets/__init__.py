@@ -16,6 +16,7 @@ from episodes.episode import EpisodeIndices
 from episodes.errors import DataError, nearest
 
 PARTS = ("train", "validation", "test")
+MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then 1 GB
 
 SOURCES = {
     "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
@@ -40,7 +41,7 @@ class DataOptions:
             METABENCH_DATA, and without it a folder in the cache.
         split: the class split: a name that the dataset knows, or a JSON file
             `{"train": [...], "validation": [...], "test": [...]}` of class names.
-        image_size: height and width in pixels that the images are resized to, at least 16.
+        image_size: height and width in pixels that the images are resized to, from 16 to 1024.
         channels: 1 for grey, 3 for colour.
         download: whether files that are missing may be downloaded.
     """
@@ -86,8 +87,15 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
         raise DataError(f"--channels {options.channels} is not possible; give 1 (grey) or 3 (colour)")
     if options.image_size is not None and options.image_size < 16:
         raise DataError(f"--image-size {options.image_size} is too small; give at least 16")
-    names = re.split(rf"\+(?={'|'.join(source.split(':')[0] for source in SOURCES)})", name)
+    if options.image_size is not None and options.image_size > MOST_SIZE:
+        raise DataError(
+            f"--image-size {options.image_size} is too large; give at most {MOST_SIZE}, at which a task of 80 colour "
+            "images takes a gigabyte"
+        )
+    names = _parts(name)
     if len(names) > 1:
+        if twice := [each for each in names if names.count(each) > 1]:
+            raise DataError(f"--dataset {name} has '{twice[0]}' twice; name each dataset once")
         if options.split is not None:
             raise DataError(f"--split {options.split} does not fit several datasets; leave it out, or name one dataset")
         from episodes.combine import mix  # which needs the classes of this module
@@ -106,6 +114,8 @@ def find(name: str, options: DataOptions) -> Path | None:
     Raises:
         DataError: unknown name, or missing files.
     """
+    if len(names := _parts(name)) > 1:
+        raise DataError(f"'{name}' is {len(names)} datasets; name one at a time: {', then '.join(names)}")
     module, rest = _module(name)
     found: Path | None = module.find(rest, with_data_root(options)) if hasattr(module, "find") else None
     return found
@@ -121,6 +131,11 @@ def with_data_root(options: DataOptions) -> DataOptions:
     if options.data_root is None and os.environ.get("METABENCH_DATA"):
         return replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
     return options
+
+
+def _parts(name: str) -> list[str]:
+    """The datasets that a name mixes; a plus that no dataset's name follows may be part of a path."""
+    return re.split(rf"\+(?={'|'.join(source.split(':')[0] for source in SOURCES)})", name)
 
 
 def _module(name: str, *, any_rest: bool = False) -> tuple[ModuleType, str]:

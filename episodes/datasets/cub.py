@@ -40,7 +40,7 @@ def load(name: str, options: DataOptions) -> Dataset:
         paths = [path for path in pictures.paths if found.name != ARCHIVE or path.startswith("CUB_200_2011/images/")]
         return published_split(read_classes(name, pictures, paths, size, channels), name, "cub")
 
-    return cached_dataset("cub", key, make)
+    return cached_dataset(name, "cub", key, make)
 
 
 def find(name: str, options: DataOptions) -> Path:

@@ -10,8 +10,8 @@ from episodes.bank_cache import cached_dataset
 from episodes.cache import content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.errors import DataError
-from episodes.pictures import Pictures, is_archive
-from episodes.splitting import split_classes, split_key
+from episodes.pictures import Pictures, is_archive, is_hidden
+from episodes.splitting import split_classes, split_key, split_name
 
 
 def load(name: str, options: DataOptions) -> Dataset:
@@ -24,12 +24,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: missing or empty folder, a class without pictures, or a picture that cannot be read.
     """
-    root = Path(name).expanduser()
-    if not (root.is_dir() or (root.is_file() and is_archive(root))):
-        raise DataError(
-            f"there is no folder '{root}'; --dataset folder:PATH needs one with a folder of pictures a class, or a "
-            ".zip or .tar of one"
-        )
+    root = find(name, options)
     pictures = Pictures(root)
     if root.is_dir():
         _check_folders(pictures)
@@ -39,7 +34,22 @@ def load(name: str, options: DataOptions) -> Dataset:
     def make() -> Dataset:
         return split_classes(read_classes(f"folder:{name}", pictures, pictures.paths, size, channels), options.split)
 
-    return cached_dataset("folder", key, make)
+    return cached_dataset(f"folder:{name}", split_name(options.split), key, make)
+
+
+def find(name: str, options: DataOptions) -> Path:
+    """The folder or archive itself.
+
+    Raises:
+        DataError: it is not there.
+    """
+    root = Path(name).expanduser()
+    if not (root.is_dir() or (root.is_file() and is_archive(root))):
+        raise DataError(
+            f"there is no folder '{root}'; --dataset folder:PATH needs one with a folder of pictures a class, or a "
+            ".zip or .tar of one"
+        )
+    return root
 
 
 def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int, channels: int) -> ImageBank:
@@ -65,7 +75,7 @@ def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int,
 
 def _check_folders(pictures: Pictures) -> None:
     """Raise DataError where a class folder has no picture, which the listing of pictures does not show."""
-    folders = {entry.name for entry in pictures.root.iterdir() if entry.is_dir()}
+    folders = {entry.name for entry in pictures.root.iterdir() if entry.is_dir() and not is_hidden(entry.name)}
     empty = sorted(folders - {path.split("/")[0] for path in pictures.paths})
     if empty:
         raise DataError(

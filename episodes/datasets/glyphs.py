@@ -30,8 +30,7 @@ from episodes.cache import cached_arrays
 from episodes.combine import convert
 from episodes.datasets import DataOptions, Dataset
 from episodes.draw import unit
-from episodes.errors import DataError
-from episodes.splitting import published
+from episodes.splitting import published, refuse_split
 
 FACES = [
     f"DejaVu{family}{style}.ttf"
@@ -56,8 +55,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     Raises:
         DataError: another --split than `scripts`.
     """
-    if options.split not in (None, "scripts"):
-        raise DataError(f"glyphs has no split '{options.split}'; leave --split out, or give scripts")
+    refuse_split(name, options.split, ["scripts"])
     data = published("glyphs")
     letters = {
         split: [chr(code) for codes in groups.values() for code in codes] for split, groups in data["splits"].items()

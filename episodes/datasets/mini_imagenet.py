@@ -8,7 +8,9 @@ is its WordNet number, `n02099601`. Read from whichever of the forms that circul
 - train, val, test: folders, .zip or .tar files of a folder of pictures a class (named by WordNet number);
 - `images/` (or `images.zip`) with train.csv, val.csv, test.csv of columns filename, label;
 - one folder a class, or `images.zip` of them, for all 100;
-- `mini-imagenet-cache-train.pkl`, `-val.pkl`, `-test.pkl` (`image_data`, `class_dict`).
+- `mini-imagenet-cache-train.pkl`, `-val.pkl`, `-test.pkl` (`image_data`, `class_dict`);
+- `miniImageNet_category_split_train_phase_train.pickle`, `…_val.pickle`, `…_test.pickle` (`data`, `labels`,
+  `catname2label`; Gidaris and Komodakis 2018).
 """
 
 from __future__ import annotations
@@ -33,9 +35,10 @@ from episodes.pictures import Pictures
 from episodes.splitting import published, published_split, refuse_split
 
 FILES = ("train", "val", "test")
+PHASES = ("train_phase_train", "val", "test")
 FOLDERS = ("mini-imagenet", "miniimagenet", "mini_imagenet", ".")
 ARCHIVES = ("", ".zip", ".tar", ".tar.gz", ".tgz")
-PLAIN = (".csv", ".pkl")  # files that are no archives of pictures
+PLAIN = (".csv", ".pkl", ".pickle")  # files that are no archives of pictures
 Reader = Callable[[list[Path], int, int], ImageBank]
 
 
@@ -53,7 +56,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     def make() -> Dataset:
         return published_split(_with_names(form.read(form.files, size, channels)), name, "mini-imagenet")
 
-    return cached_dataset(name, content_key(read_from, size, channels), make)
+    return cached_dataset(name, "mini-imagenet", content_key(read_from, size, channels), make)
 
 
 def find(name: str, options: DataOptions) -> Path:
@@ -92,6 +95,7 @@ def forms(folder: Path) -> list[Form]:
         *(Form(_tables, [each, *tables]) for each in images),
         *(Form(_class_folders, [each]) for each in images),
         Form(_pickles, [folder / f"mini-imagenet-cache-{part}.pkl" for part in FILES]),
+        Form(_pickles, [folder / f"miniImageNet_category_split_{part}.pickle" for part in PHASES]),
         *(Form(_class_folders, [each]) for each in tree),
     ]
 
@@ -142,18 +146,27 @@ def _tables(files: list[Path], size: int, channels: int) -> ImageBank:
 
 
 def _pickles(files: list[Path], size: int, channels: int) -> ImageBank:
-    """`image_data` `[n, 84, 84, 3]` uint8 and `class_dict`, a list of image numbers a class, of each of three files."""
+    """Images `[n, 84, 84, 3]` uint8 and which of them are a class's, of each of three files.
+
+    `image_data` and `class_dict`, lists of image numbers by class; or `data`, `labels` and, by class, its label:
+    `catname2label`.
+    """
     banks = []
     for path in files:
         content = read_pickle(path)
         try:
-            data, members = np.asarray(content["image_data"]), content["class_dict"]
+            if "data" in content:
+                data, labels = np.asarray(content["data"]), np.asarray(content["labels"])
+                members = {name: np.flatnonzero(labels == label) for name, label in content["catname2label"].items()}
+            else:
+                data, members = np.asarray(content["image_data"]), content["class_dict"]
             rows = np.concatenate([np.asarray(numbers, dtype=np.int64) for numbers in members.values()])
             images = torch.from_numpy(data[rows]).permute(0, 3, 1, 2).contiguous()
             names, sizes = tuple(map(str, members)), tuple(len(numbers) for numbers in members.values())
         except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
             raise DataError(
-                f"'{path}' does not hold image_data and class_dict as expected ({error}); fetch it anew"
+                f"'{path}' does not hold image_data and class_dict, or data, labels and catname2label, as expected "
+                f"({error}); fetch it anew"
             ) from None
         banks.append(
             convert(ImageBank(f"mini-imagenet/{path.stem}", images, names, sizes, names), channels, (size, size))

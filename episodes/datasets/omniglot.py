@@ -35,8 +35,10 @@ from episodes.bank import ImageBank
 from episodes.cache import cached_arrays, content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.download import fetch
-from episodes.errors import DataError, nearest
-from episodes.splitting import published
+from episodes.errors import DataError
+from episodes.memory import check_memory
+from episodes.pictures import is_hidden
+from episodes.splitting import published, refuse_split
 
 PARTS = ("images_background", "images_evaluation")
 Reader = Callable[[], bytes]
@@ -68,9 +70,7 @@ def load_upright(name: str, options: DataOptions) -> Dataset:
     """
     data = published("omniglot")
     wanted = options.split or "vinyals"
-    known = [*data["splits"], "one-shot"]
-    if wanted not in known:
-        raise DataError(f"omniglot has no split '{wanted}'{nearest(wanted, known)}; give {', '.join(known)}")
+    refuse_split(name, options.split, [*data["splits"], "one-shot"])
     split = data["splits"][wanted]
     everything = _all_characters(options, data)
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
@@ -96,6 +96,7 @@ def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
     root = find("omniglot", options)
     drawings = [drawing for part in PARTS for drawing in sorted(_drawings(root, part).items())]
     _check_counts(root, [path for path, _ in drawings], data["counts"])
+    check_memory("omniglot", (len(drawings), options.channels or 1, size, size))
     names = list(dict.fromkeys("/".join(path.split("/")[1:3]) for path, _ in drawings))
 
     def decode() -> dict[str, np.ndarray[Any, Any]]:
@@ -141,13 +142,14 @@ def _drawings(root: Path, part: str) -> dict[str, Reader]:
     """Path inside the part to a function that reads the file, from the zip or the tree."""
     archive = root / f"{part}.zip"
     if (root / part).is_dir():
-        return {path.relative_to(root).as_posix(): path.read_bytes for path in (root / part).rglob("*.png")}
+        found = {path.relative_to(root).as_posix(): path.read_bytes for path in (root / part).rglob("*.png")}
+        return {path: read for path, read in found.items() if not is_hidden(path)}
     try:
         with zipfile.ZipFile(archive) as opened:
             return {
                 entry: partial(bytes, opened.read(entry))
                 for entry in opened.namelist()
-                if entry.endswith(".png") and entry.startswith(part + "/")
+                if entry.endswith(".png") and entry.startswith(part + "/") and not is_hidden(entry)
             }
     except (zipfile.BadZipFile, zlib.error, OSError) as error:
         raise DataError(f"cannot read '{archive}': {error}; fetch it anew") from None

@@ -8,63 +8,77 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torchvision
 from PIL import Image
 
 from episodes.bank import ImageBank
+from episodes.bank_cache import cached_dataset
+from episodes.cache import content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.errors import DataError, nearest
+from episodes.memory import check_memory
 from episodes.pictures import to_square
-from episodes.splitting import split_classes
+from episodes.splitting import split_classes, split_key, split_name
 
 _TRAIN_TEST: list[dict[str, Any]] = [{"train": True}, {"train": False}]
 _SPLITS: list[dict[str, Any]] = [{"split": "train"}, {"split": "test"}]
 _THREE: list[dict[str, Any]] = [{"split": "train"}, {"split": "val"}, {"split": "test"}]
 
-# Name: the arguments of each official part, and (channels, size) where all images have one shape.
-SETS: dict[str, tuple[list[dict[str, Any]], tuple[int, int] | None]] = {
-    "CIFAR10": (_TRAIN_TEST, (3, 32)),
-    "CIFAR100": (_TRAIN_TEST, (3, 32)),
-    "DTD": (_THREE, None),
-    "EMNIST": ([{"split": "balanced", **part} for part in _TRAIN_TEST], (1, 28)),
-    "EuroSAT": ([{}], (3, 64)),
-    "FGVCAircraft": (_THREE, None),
-    "FashionMNIST": (_TRAIN_TEST, (1, 28)),
-    "Flowers102": (_THREE, None),
-    "Food101": (_SPLITS, None),
-    "GTSRB": (_SPLITS, None),
-    "KMNIST": (_TRAIN_TEST, (1, 28)),
-    "MNIST": (_TRAIN_TEST, (1, 28)),
-    "OxfordIIITPet": ([{"split": "trainval"}, {"split": "test"}], None),
-    "STL10": (_SPLITS, (3, 96)),
-    "SVHN": (_SPLITS, (3, 32)),
+
+class Source(NamedTuple):
+    """A set of torchvision: the arguments of each official part, and where it keeps its files below its root.
+
+    `native` is (channels, size) where all images have one shape.
+    """
+
+    parts: list[dict[str, Any]]
+    files: str
+    native: tuple[int, int] | None
+
+
+SETS = {
+    "CIFAR10": Source(_TRAIN_TEST, "cifar-10-batches-py/*", (3, 32)),
+    "CIFAR100": Source(_TRAIN_TEST, "cifar-100-python/*", (3, 32)),
+    "DTD": Source(_THREE, "dtd/**/*", None),
+    "EMNIST": Source([{"split": "balanced", **part} for part in _TRAIN_TEST], "EMNIST/raw/*", (1, 28)),
+    "EuroSAT": Source([{}], "eurosat/**/*", (3, 64)),
+    "FGVCAircraft": Source(_THREE, "fgvc-aircraft-2013b/**/*", None),
+    "FashionMNIST": Source(_TRAIN_TEST, "FashionMNIST/raw/*", (1, 28)),
+    "Flowers102": Source(_THREE, "flowers-102/**/*", None),
+    "Food101": Source(_SPLITS, "food-101/**/*", None),
+    "GTSRB": Source(_SPLITS, "gtsrb/**/*", None),
+    "KMNIST": Source(_TRAIN_TEST, "KMNIST/raw/*", (1, 28)),
+    "MNIST": Source(_TRAIN_TEST, "MNIST/raw/*", (1, 28)),
+    "OxfordIIITPet": Source([{"split": "trainval"}, {"split": "test"}], "oxford-iiit-pet/**/*", None),
+    "STL10": Source(_SPLITS, "stl10_binary/*", (3, 96)),
+    "SVHN": Source(_SPLITS, "*_32x32.mat", (3, 32)),
 }
 
 
 def load(name: str, options: DataOptions) -> Dataset:
     """That dataset, downloaded where it is missing and there is a network; 84 x 84 colour where its sizes differ.
 
+    Read once, then from the cache until a file of it is added, removed or written.
+
     Raises:
         DataError: a name that is not in `SETS`, or files that are missing and cannot be downloaded.
     """
-    parts = _parts(name)
-    native = SETS[name][1]
-    channels, size = native or (3, 84)
+    source = _source(name)
+    channels, size = source.native or (3, 84)
     channels, size = options.channels or channels, options.image_size or size
-    root = options.folder
-    images, labels = [], []
-    opened = [_open(name, root, {**arguments, "download": options.download}) for arguments in parts]
-    for part in opened:
-        with ThreadPoolExecutor() as pool:
-            items = list(pool.map(lambda number, part=part: _item(part, number, size, channels), range(len(part))))
-        images += [image for image, _ in items]
-        labels += [label for _, label in items]
-    names = _class_names(opened[0], max(labels) + 1)
-    bank = ImageBank.from_labels(f"torchvision:{name}", torch.stack(images), labels, names, names)
-    return split_classes(bank, options.split)
+    files = _files(options.folder, source)
+    if not files:
+        find(name, options)
+        files = _files(options.folder, source)
+    key = content_key(files, size, channels, split_key(options.split))
+
+    def make() -> Dataset:
+        return split_classes(_bank(name, _open(name, source, options), size, channels), options.split)
+
+    return cached_dataset(f"torchvision:{name}", split_name(options.split), f"{name}-{key}", make)
 
 
 def find(name: str, options: DataOptions) -> Path:
@@ -73,23 +87,41 @@ def find(name: str, options: DataOptions) -> Path:
     Raises:
         DataError: a name that is not in `SETS`, or files that are missing.
     """
-    root = options.folder
-    for arguments in _parts(name):
-        _open(name, root, {**arguments, "download": options.download})
-    return root
+    _open(name, _source(name), options)
+    return options.folder
 
 
-def _parts(name: str) -> list[dict[str, Any]]:
+def _files(root: Path, source: Source) -> list[Path]:
+    return [path for path in sorted(root.glob(source.files)) if path.is_file()]
+
+
+def _bank(name: str, opened: list[Any], size: int, channels: int) -> ImageBank:
+    """All images of all official parts."""
+    check_memory(f"torchvision:{name}", (sum(map(len, opened)), channels, size, size))
+    images, labels = [], []
+    for part in opened:
+        with ThreadPoolExecutor() as pool:
+            items = list(pool.map(lambda number, part=part: _item(part, number, size, channels), range(len(part))))
+        images += [image for image, _ in items]
+        labels += [label for _, label in items]
+    names = _class_names(opened[0], max(labels) + 1)
+    return ImageBank.from_labels(f"torchvision:{name}", torch.stack(images), labels, names, names)
+
+
+def _source(name: str) -> Source:
     if name not in SETS:
         raise DataError(
             f"torchvision:{name} is not a set that metabench reads{nearest(name, SETS)}; there are {', '.join(SETS)}"
         )
-    return SETS[name][0]
+    return SETS[name]
 
 
-def _open(name: str, root: Path, arguments: dict[str, Any]) -> Any:
+def _open(name: str, source: Source, options: DataOptions) -> list[Any]:
+    """The official parts, by torchvision's class."""
+    root = str(options.folder)
     try:
-        return getattr(torchvision.datasets, name)(str(root), **arguments)
+        kind = getattr(torchvision.datasets, name)
+        return [kind(root, **arguments, download=options.download) for arguments in source.parts]
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(

@@ -1,13 +1,15 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank
+from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank, bank_cache
 from episodes.bank_cache import cached_dataset
 
 
@@ -22,8 +24,8 @@ def must_not_be_made() -> Dataset:
 
 
 def test_what_is_read_is_what_was_made(own_cache: Path, toy: Dataset) -> None:
-    cached_dataset("toy", "k1", lambda: toy)
-    read = cached_dataset("toy", "k1", must_not_be_made)
+    cached_dataset("toy", "fixed", "k1", lambda: toy)
+    read = cached_dataset("toy", "fixed", "k1", must_not_be_made)
     assert (read.name, read.split) == (toy.name, toy.split)
     for part in ("train", "validation", "test"):
         first, second = getattr(toy, part), getattr(read, part)
@@ -36,22 +38,151 @@ def test_what_is_read_is_what_was_made(own_cache: Path, toy: Dataset) -> None:
     assert [path.name for path in own_cache.iterdir()] == ["toy-k1.safetensors"]
 
 
-@pytest.mark.parametrize("damage", ["cut short", "emptied", "overwritten"])
-def test_a_damaged_file_is_made_anew(own_cache: Path, toy: Dataset, damage: str) -> None:
-    cached_dataset("toy", "k1", lambda: toy)
+def test_name_and_split_are_those_that_were_asked_for(own_cache: Path, toy: Dataset) -> None:
+    cached_dataset("toy:here", "first.json", "k1", lambda: toy)
+    read = cached_dataset("toy:there", "second.json", "k1", must_not_be_made)
+    assert (read.name, read.split, read.test.name) == ("toy:there", "second.json", "toy:there/test")
+    assert [path.name for path in own_cache.iterdir()] == ["toy-k1.safetensors"]
+
+
+def edited(whole: bytes, edit: str) -> bytes:
+    """The file's bytes after an edit; of the images the last byte, of the header a class's name or a fingerprint."""
+    if edit in ("train0", "fingerprint"):
+        place = whole.index(edit.encode()) + (0 if edit == "train0" else len("fingerprint") + 8)
+        return whole[:place] + (b"b" if whole[place : place + 1] == b"a" else b"a") + whole[place + 1 :]
+    return {
+        "cut short": whole[: len(whole) // 2],
+        "emptied": b"",
+        "overwritten": b"x" * 999,
+        "one bit": whole[:-1] + bytes([whole[-1] ^ 1]),
+    }[edit]
+
+
+@pytest.mark.parametrize("edit", ["cut short", "emptied", "overwritten", "one bit", "train0", "fingerprint"])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_damaged_file_is_made_anew(own_cache: Path, toy: Dataset, edit: str, *, in_place: bool) -> None:
+    expected = toy.test.images.clone()
+    cached_dataset("toy", "fixed", "k1", lambda: toy)
     file = own_cache / "toy-k1.safetensors"
+    damaged = edited(file.read_bytes(), edit)
+    if not in_place:
+        file.unlink()
+    file.write_bytes(damaged)
+    with pytest.raises(AssertionError, match="made anew"):
+        cached_dataset("toy", "fixed", "k1", must_not_be_made)
+    read = cached_dataset("toy", "fixed", "k1", lambda: toy)
+    assert torch.equal(read.test.images, expected)
+    assert read.train.class_names == toy.train.class_names
+    cached_dataset("toy", "fixed", "k1", must_not_be_made)
+
+
+def test_what_another_recipe_made_is_made_anew(own_cache: Path, toy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached_dataset("toy", "fixed", "k1", lambda: toy)
+    monkeypatch.setattr(bank_cache, "RECIPE", bank_cache.RECIPE + 1)
+    with pytest.raises(AssertionError, match="made anew"):
+        cached_dataset("toy", "fixed", "k1", must_not_be_made)
+
+
+def test_a_copy_is_compared_once_and_used(own_cache: Path, toy: Dataset) -> None:
+    cached_dataset("toy", "fixed", "k1", lambda: toy)
+    file = own_cache / "toy-k1.safetensors"
+    written = file.stat().st_mtime_ns
     whole = file.read_bytes()
-    file.unlink()  # what is mapped stays as it was
-    file.write_bytes({"cut short": whole[: len(whole) // 2], "emptied": b"", "overwritten": b"x" * 999}[damage])
-    assert torch.equal(cached_dataset("toy", "k1", lambda: toy).test.images, toy.test.images)
-    cached_dataset("toy", "k1", must_not_be_made)
+    file.unlink()
+    file.write_bytes(whole)
+    assert file.stat().st_mtime_ns != written
+    cached_dataset("toy", "fixed", "k1", must_not_be_made)
+    assert file.stat().st_mtime_ns == written
+
+
+TOGETHER = """
+import sys, time
+from pathlib import Path
+import torch
+from episodes import Dataset, ImageBank
+from episodes.bank_cache import cached_dataset
+
+def make():
+    Path(sys.argv[1]).touch()
+    while not Path(sys.argv[2]).exists():  # both find nothing, so both write
+        time.sleep(0.001)
+    images = torch.arange(200, dtype=torch.uint8).view(-1, 1, 1, 1).repeat(1, 3, 64, 64)
+    bank = ImageBank("x", images, ("a", "b"), (50, 150), ("g", "g"))
+    return Dataset("x", "fixed", bank, bank, bank)
+
+assert cached_dataset("both", "fixed", "k", make).train.images[199, 2, 63, 63] == 199
+"""
+
+
+def test_two_processes_may_start_at_once(own_cache: Path, tmp_path: Path) -> None:
+    marks = [str(tmp_path / "first"), str(tmp_path / "second")]
+    commands = [[sys.executable, "-c", TOGETHER, *order] for order in (marks, marks[::-1])]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    assert [path.name for path in own_cache.iterdir()] == ["both-k.safetensors"]
+    assert cached_dataset("both", "fixed", "k", must_not_be_made).train.images[199, 0, 0, 0] == 199
+
+
+FULL = """
+import resource
+from pathlib import Path
+import torch
+from episodes import Dataset, ImageBank
+from episodes.bank_cache import cached_dataset
+
+bank = ImageBank("x", torch.ones(50, 3, 64, 64, dtype=torch.uint8), ("a",), (50,), ("g",))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # no file may grow further, as on a full disk
+dataset = cached_dataset("full", "fixed", "k", lambda: Dataset("x", "y", bank, bank, bank))
+assert (dataset.name, dataset.split, dataset.test.name) == ("full", "fixed", "full/test")
+assert dataset.test.images.min() == 1
+"""
+
+
+def test_a_full_disk_only_warns_and_keeps_nothing(own_cache: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "File too large" in done.stderr
+    assert "choose a folder that can be written by METABENCH_CACHE; until then it is made anew" in done.stderr
+    assert list(own_cache.iterdir()) == []
+
+
+@pytest.fixture
+def as_anyone() -> Iterator[Path]:
+    """A folder that the tests' user may read and not write; root is another user for the time."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        yield folder
+        if os.geteuid() != os.getuid():
+            os.seteuid(os.getuid())
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755)
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_read_only_folder_is_read_and_else_only_warns(
+    as_anyone: Path, toy: Dataset, monkeypatch: pytest.MonkeyPatch, *, filled: bool
+) -> None:
+    monkeypatch.setenv("METABENCH_CACHE", str(as_anyone))
+    (as_anyone / "banks").mkdir()
+    if filled:
+        cached_dataset("toy", "fixed", "k1", lambda: toy)
+        os.utime(as_anyone / "banks" / "toy-k1.safetensors")  # as a copy has it: it is compared, and used
+    for folder in (as_anyone / "banks", as_anyone):
+        folder.chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(65534)  # nobody: nothing is read-only to root
+    if filled:
+        assert torch.equal(cached_dataset("toy", "fixed", "k1", must_not_be_made).test.images, toy.test.images)
+    else:
+        with pytest.warns(UserWarning, match="Permission denied; .* by METABENCH_CACHE"):
+            assert torch.equal(cached_dataset("toy", "fixed", "k1", lambda: toy).test.images, toy.test.images)
 
 
 def test_a_folder_that_cannot_be_made_only_warns(tmp_path: Path, toy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("METABENCH_CACHE", str(tmp_path / "file"))
     with pytest.warns(UserWarning, match="by METABENCH_CACHE; until then it is made anew"):
-        assert cached_dataset("toy", "k1", lambda: toy) is toy
+        assert cached_dataset("toy", "fixed", "k1", lambda: toy).test.images is toy.test.images
 
 
 LARGE = """
@@ -66,7 +197,7 @@ def make():
     return Dataset("large", "fixed", ImageBank("large", images, names, (600,) * 100, names), small, small)
 
 before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-dataset = episodes.bank_cache.cached_dataset("large", "k", make)
+dataset = episodes.bank_cache.cached_dataset("large", "fixed", "k", make)
 opened = time.perf_counter() - started
 for episode in EpisodeSampler(dataset.train, FixedTask(5, 1, 15), 0).each(range(10)):
     pass

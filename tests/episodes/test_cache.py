@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from episodes import DataError
-from episodes.cache import Arrays, cache_folder, cached_arrays, write_atomically
+from episodes.cache import Arrays, cache_folder, cached_arrays, clear_cache, content_key, write_atomically
 
 
 def make() -> Arrays:
@@ -26,13 +26,13 @@ def must_not_be_made() -> Arrays:
 def test_made_once_then_read(own_cache: Path) -> None:
     cached_arrays("thing", make)
     assert np.array_equal(cached_arrays("thing", must_not_be_made)["numbers"], np.arange(50_000))
-    assert [path.name for path in own_cache.iterdir()] == ["thing.npz"]
+    assert [path.name for path in own_cache.rglob("*")] == ["banks", "thing.npz"]
 
 
 @pytest.mark.parametrize("damage", ["cut short", "emptied", "overwritten", "flipped"])
 def test_a_damaged_file_is_made_anew(own_cache: Path, damage: str) -> None:
     cached_arrays("thing", make)
-    file = own_cache / "thing.npz"
+    file = own_cache / "banks" / "thing.npz"
     whole = file.read_bytes()
     middle = len(whole) // 2
     flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
@@ -64,7 +64,7 @@ def test_two_processes_may_start_at_once(own_cache: Path, tmp_path: Path) -> Non
     commands = [[sys.executable, "-c", FILL, *order] for order in (marks, marks[::-1])]
     processes = [subprocess.Popen(command) for command in commands]
     assert [process.wait(120) for process in processes] == [0, 0]
-    assert [path.name for path in own_cache.iterdir()] == ["thing.npz"]
+    assert [path.name for path in own_cache.rglob("*")] == ["banks", "thing.npz"]
     cached_arrays("thing", must_not_be_made)
 
 
@@ -86,6 +86,28 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         write_atomically(target, fail)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_only_what_was_made_is_removed(own_cache: Path) -> None:
+    cached_arrays("thing", make)
+    made = own_cache / "banks"
+    (made / "toy-k.safetensors").write_bytes(b"123")
+    (made / ".thing.npz.k2j3").write_bytes(b"half")  # of a process that was killed
+    kept = [made / "notes.txt", own_cache / "mine.npz", own_cache / "data" / "omniglot-py" / "images.zip"]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    removed = clear_cache()
+    assert {path.name for path in removed} == {"thing.npz", "toy-k.safetensors", ".thing.npz.k2j3"}
+    assert sum(removed.values()) > 400_007
+    assert sorted(path for path in own_cache.rglob("*") if path.is_file()) == sorted(kept)
+    assert clear_cache() == {}
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "none")
+    with pytest.raises(DataError, match=r"cannot read '.*a.png': No such file or directory; mend or remove it"):
+        content_key([tmp_path / "a.png"])
 
 
 def test_without_the_variable_the_users_cache_folder_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,3 +123,45 @@ def test_what_is_changed_is_read_anew(pictures: Path) -> None:
     for tested in ("colour0", "colour1"):
         split.write_text(f'{{"train": ["colour5"], "validation": ["colour4"], "test": ["{tested}"]}}')
         assert load(f"folder:{pictures}", DataOptions(split=str(split))).test.class_names == (tested,)
+
+
+def test_a_dataset_is_called_as_it_was_asked_for(
+    pictures: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(pictures)
+    names = '{"train": ["colour5"], "validation": ["colour1"], "test": ["colour0", "colour2"]}'
+    for file in ("one.json", "two.json"):
+        (tmp_path / file).write_text(names)
+    before = len(list((cache / "banks").iterdir()))
+    for name in (pictures, "colours", "./colours", "link"):
+        for split in ("one.json", "two.json"):
+            dataset = load(f"folder:{name}", DataOptions(image_size=16, split=split))
+            assert (dataset.name, dataset.split) == (f"folder:{name}", split)
+            assert [bank.name for bank in parts(dataset)] == [
+                f"folder:{name}/{part}" for part in ("train", "validation", "test")
+            ]
+    assert len(list((cache / "banks").iterdir())) == before + 1
+
+
+def test_links_are_classes_of_their_own_name(pictures: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    for number, folder in enumerate(sorted(pictures.iterdir())):
+        (links / f"class{number}").symlink_to(folder)
+
+    def names() -> set[str]:
+        return {
+            name for bank in parts(load(f"folder:{links}", DataOptions(image_size=16))) for name in bank.class_names
+        }
+
+    assert names() == {f"class{number}" for number in range(6)}
+    (links / "class3").rename(links / "class3b")
+    assert "class3b" in names()
+
+
+def test_hidden_folders_are_no_classes(pictures: Path) -> None:
+    (pictures / ".thumbnails").mkdir()
+    (pictures / "__MACOSX").mkdir()
+    shutil.copytree(pictures / "colour0", pictures / ".trash")
+    assert sum(bank.classes for bank in parts(load(f"folder:{pictures}", DataOptions(image_size=16)))) == 6

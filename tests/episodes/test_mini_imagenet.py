@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +78,28 @@ def pickles(root: Path) -> None:
         path.write_bytes(pickle.dumps({"image_data": data, "class_dict": members}))
 
 
-@pytest.mark.parametrize("form", [trees, zips, tables, whole, pickles])
+def phases(root: Path) -> None:
+    """As Gidaris and Komodakis 2018 have it, written by Python 2; labels go on from part to part, images mixed."""
+    root.mkdir(exist_ok=True)
+    start = 0
+    for file, full in zip(("train_phase_train", "val", "test"), PARTS.values(), strict=True):
+        wnids = [WNIDS[name] for name in CONTENT[full]]
+        images = [(label, n) for n in range(2) for label in range(len(wnids))]
+        content = {
+            "data": np.stack([np.full((84, 84, 3), shade(wnids[label], n), np.uint8) for label, n in images]),
+            "labels": [start + label for label, _ in images],
+            "catname2label": {wnid: start + label for label, wnid in enumerate(wnids)},
+        }
+        packed = pickle.dumps(content, protocol=2)
+        for text in (*content, *wnids):  # Python 2 wrote strings of bytes
+            packed = packed.replace(
+                b"X" + struct.pack("<I", len(text)) + text.encode(), b"U%c" % len(text) + text.encode()
+            )
+        (root / f"miniImageNet_category_split_{file}.pickle").write_bytes(packed)
+        start += len(wnids)
+
+
+@pytest.mark.parametrize("form", [trees, zips, tables, whole, pickles, phases])
 def test_every_form_gives_the_same_banks(form: Callable[[Path], None], tmp_path: Path) -> None:
     form(tmp_path)
     dataset = load("mini-imagenet", DataOptions(data_root=tmp_path, image_size=84))

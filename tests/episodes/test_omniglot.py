@@ -108,8 +108,9 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_incomplete_files_are_counted(tmp_path: Path) -> None:
     for part in ("images_background", "images_evaluation"):
-        (tmp_path / part / "Greek" / "character01").mkdir(parents=True)
-        (tmp_path / part / "Greek" / "character01" / "0001_01.png").write_bytes(blank())
+        for folder in ("character01", ".trash"):  # which is none of it
+            (tmp_path / part / "Greek" / folder).mkdir(parents=True)
+            (tmp_path / part / "Greek" / folder / "0001_01.png").write_bytes(blank())
     with pytest.raises(DataError, match="has 1 alphabets and 1 characters; Omniglot's has 30 and 964"):
         load("omniglot", DataOptions(tmp_path))
 

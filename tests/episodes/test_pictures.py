@@ -1,4 +1,5 @@
 import tarfile
+import warnings
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -46,6 +47,100 @@ def test_pictures_are_decoded_in_the_order_asked_for(tmp_path: Path) -> None:
     assert pictures.paths == ["a/10.png", "a/200.png", "a/90.png"]
     order = ["a/90.png", "a/10.png", "a/200.png"]
     assert pictures.decode(order, 16, 1)[:, 0, 0, 0].tolist() == [90, 10, 200]
+
+
+def pack(path: Path, members: list[tuple[str, bytes]]) -> Path:
+    if path.suffix == ".zip":
+        with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+            warnings.simplefilter("ignore")  # of a name that is there twice
+            for name, content in members:
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(path, "w") as tar:
+            for name, content in members:
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                tar.addfile(entry, BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar"])
+def test_a_member_that_is_there_twice_is_named(tmp_path: Path, ending: str) -> None:
+    shade = png(Image.new("L", (4, 4), 9))
+    path = pack(tmp_path / f"p.{ending}", [("c/a.png", shade), ("c/b.png", shade), ("c/a.png", shade)])
+    with pytest.raises(DataError, match=r"'.*p\..*' has the member 'c/a.png' twice; pack it anew with one of them"):
+        _ = Pictures(path).paths
+
+
+HIDDEN = ["__MACOSX/c/._a.png", "c/._a.png", ".thumbnails/a.png", "c/.a.png", "c/.DS_Store"]
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar"])
+def test_what_systems_leave_beside_pictures_is_passed_over_in_archives(tmp_path: Path, ending: str) -> None:
+    members = [("./c/a.png", png(Image.new("L", (4, 4), 9))), *((name, b"no picture") for name in HIDDEN)]
+    pictures = Pictures(pack(tmp_path / f"p.{ending}", members))
+    assert pictures.paths == ["./c/a.png"]
+    assert pictures.decode(pictures.paths, 16, 1).unique().tolist() == [9]
+
+
+def test_what_systems_leave_beside_pictures_is_passed_over_in_folders(tmp_path: Path) -> None:
+    for name in [*HIDDEN, "c/a.png"]:
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(b"")
+    assert Pictures(tmp_path / "set").paths == ["c/a.png"]
+
+
+def test_links_are_followed_and_one_that_leads_back_is_named(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "b").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "b" / "x.png").write_bytes(b"")
+    (tmp_path / "set").mkdir()
+    for name in ("one", "two"):  # two names of one folder are no loop
+        (tmp_path / "set" / name).symlink_to(tmp_path / "elsewhere")
+    assert Pictures(tmp_path / "set").paths == ["one/b/x.png", "two/b/x.png"]
+    (tmp_path / "elsewhere" / "b" / "back").symlink_to(tmp_path / "set")
+    with pytest.raises(DataError, match=r"'.*set/.*/b/back' is a link that leads back to '.*set', which it is in; rem"):
+        _ = Pictures(tmp_path / "set").paths
+
+
+RAMP = np.arange(256, dtype=np.uint16) * 257  # 0 to 65,535, the 16-bit values of the 256 shades
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "big-endian tiff", "32-bit tiff"])
+def test_grey_of_16_bits_keeps_its_shades(kind: str) -> None:
+    """The shades between are rounded to the nearest, half of the way of 257 up."""
+    ramp = np.stack([np.roll(RAMP, number) for number in range(256)])
+    ramp[0, :4] = [128, 129, 257 + 128, 257 + 129]
+    buffer = BytesIO()
+    if kind == "32-bit tiff":
+        Image.fromarray(ramp.astype(np.int32)).save(buffer, "tiff")
+    elif kind == "big-endian tiff":
+        Image.fromarray(ramp.astype(">u2")).save(buffer, "tiff")
+    else:
+        Image.fromarray(ramp).save(buffer, kind)
+    with Image.open(BytesIO(buffer.getvalue())) as opened:
+        assert opened.mode.startswith("I")
+    decoded = decode_picture(buffer.getvalue(), Path("x"), 256, 1)[0].numpy()
+    expected = np.stack([np.roll(np.arange(256), number) for number in range(256)])
+    expected[0, :4] = [0, 1, 1, 2]
+    assert np.array_equal(decoded, expected)
+    assert np.array_equal(decode_picture(buffer.getvalue(), Path("x"), 256, 3)[2].numpy(), expected)
+
+
+@pytest.mark.parametrize("values", [[0, 70_000], [-1, 5], [0.0, 0.5]])
+def test_grey_of_unknown_range_is_refused(values: list[float]) -> None:
+    buffer = BytesIO()
+    kind = np.float32 if isinstance(values[0], float) else np.int32
+    Image.fromarray(np.array([values], dtype=kind)).save(buffer, "tiff")
+    with pytest.raises(DataError, match=r"cannot read the picture 'x': its values, from .* to .*, are not of 8 or 16"):
+        decode_picture(buffer.getvalue(), Path("x"), 16, 1)
+
+
+def test_more_images_than_memory_takes_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(png(Image.new("L", (4, 4))))
+    pictures = Pictures(tmp_path)
+    with pytest.raises(DataError, match=r"the 3 images of '.*' take 270,000,000.0 GB at 300000000 x .* --image-size"):
+        pictures.decode(pictures.paths, 300_000_000, 1)
 
 
 @pytest.mark.parametrize("member", ["../outside.png", "/etc/outside.png", "a/../../outside.png"])

@@ -13,6 +13,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR100
 
 from episodes import DataError, DataOptions, Dataset, load
+from episodes.datasets.tiered_imagenet import class_name
 from episodes.splitting import PARTS, published
 
 SUPERCLASSES: dict[str, str] = published("cifar100_superclasses")["superclasses"]
@@ -121,16 +122,42 @@ def test_birds_are_read_from_their_folder(tmp_path: Path) -> None:
         load("cub", DataOptions(data_root=tmp_path))
 
 
+TIERED: dict[str, Any] = published("tiered-imagenet")
+FILES = {"train": "train", "val": "validation", "test": "test"}  # of tiered-ImageNet's parts
+
+
+def wnids(part: str) -> list[str]:
+    """The classes of a part of tiered-ImageNet, as its authors' files mix them: the last first."""
+    return [wnid for superclass in TIERED[FILES[part]] for wnid in TIERED["superclasses"][superclass]][::-1]
+
+
+def labels_of(part: str, labels: Any, **changes: Any) -> dict[str, Any]:
+    superclasses = TIERED[FILES[part]]
+    return {
+        "label_specific": labels,
+        "label_general": labels % len(superclasses),  # which is not looked at
+        "label_specific_str": [TIERED["names"][wnid] for wnid in wnids(part)],
+        "label_general_str": dict(enumerate(superclasses)) if part == "train" else superclasses,
+        **changes,
+    }
+
+
+def test_tiered_imagenets_list_has_the_published_numbers() -> None:
+    """Ren et al. 2018, table 3 in appendix A; no class is in two superclasses, none of them in two parts."""
+    assert [len(TIERED[part]) for part in PARTS] == [20, 6, 8]
+    assert [len(wnids(part)) for part in FILES] == [351, 97, 160]
+    assert sorted(wnid for part in FILES for wnid in wnids(part)) == sorted(TIERED["names"])
+    assert len({class_name(words) for words in TIERED["names"].values()}) == 608
+    assert len({class_name(words) for words in TIERED["superclasses"]}) == 34
+    assert set(published("mini-imagenet")["names"]) & set(TIERED["names"])
+    assert (TIERED["names"]["n02099601"], class_name("golden retriever")) == ("golden retriever", "golden_retriever")
+
+
 @pytest.mark.parametrize("form", ["png", "npz"])
 def test_tiered_imagenet_is_read_from_its_authors_files(tmp_path: Path, form: str) -> None:
-    for part, classes in {"train": 351, "val": 97, "test": 160}.items():
-        labels = np.arange(classes).repeat(2)
-        content = {
-            "label_specific": labels,
-            "label_general": labels // 30,
-            "label_specific_str": [f"{part} class {number}" for number in range(classes)],
-            "label_general_str": [f"{part} group {number}" for number in range(classes // 30 + 1)],
-        }
+    for part in FILES:
+        labels = np.arange(len(wnids(part))).repeat(2)
+        content = labels_of(part, labels)
         (tmp_path / f"{part}_labels.pkl").write_bytes(pickle.dumps(content, protocol=2))
         images = np.repeat((labels % 256).astype(np.uint8), 84 * 84 * 3).reshape(-1, 84, 84, 3)
         images[..., 2] = 7  # blue
@@ -145,8 +172,12 @@ def test_tiered_imagenet_is_read_from_its_authors_files(tmp_path: Path, form: st
             (tmp_path / f"{part}_images_png.pkl").write_bytes(pickle.dumps(encoded, protocol=2))
     dataset = load("tiered-imagenet", DataOptions(data_root=tmp_path))
     assert [bank.classes for bank in banks(dataset)] == [351, 97, 160]
-    assert dataset.validation.class_names[50] == "val class 50"
-    assert dataset.validation.groups[50] == "val group 1"
+    assert (dataset.test.class_names[0], dataset.test.groups[0]) == ("pomegranate", "solid")
+    assert dataset.test.class_names[-1] == "face_powder"
+    number = dataset.train.class_names.index("brambling")
+    assert dataset.train.groups[number] == "passerine"
+    assert [len(set(bank.groups)) for bank in banks(dataset)] == [20, 6, 8]
+    assert (dataset.name, dataset.validation.name) == ("tiered-imagenet", "tiered-imagenet/validation")
     assert dataset.train.images[:, 0, 0, 0].tolist() == [number % 256 for number in range(351) for _ in range(2)]
     assert set(dataset.train.images[:, 2, 0, 0].tolist()) == {7}
 
@@ -154,9 +185,65 @@ def test_tiered_imagenet_is_read_from_its_authors_files(tmp_path: Path, form: st
 def test_what_is_wrong_with_tiered_imagenet_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"tiered-imagenet is not in '.*': put train_images_png.pkl"):
         load("tiered-imagenet", DataOptions(data_root=tmp_path))
-    for part in ("train", "val", "test"):
-        content = {"label_specific": [0], "label_general": [0], "label_specific_str": ["a"], "label_general_str": ["b"]}
-        (tmp_path / f"{part}_labels.pkl").write_bytes(pickle.dumps(content))
-        np.savez(tmp_path / f"{part}_images.npz", images=np.zeros((1, 84, 84, 3), np.uint8))
-    with pytest.raises(DataError, match=r"train_labels.pkl' has 1 classes; tiered-ImageNet's train has 351: fetch it"):
-        load("tiered-imagenet", DataOptions(data_root=tmp_path))
+
+
+def write_tiered(root: Path, contents: dict[str, Any]) -> None:
+    for part in FILES:
+        labels = np.arange(len(wnids(part)))
+        (root / f"{part}_labels.pkl").write_bytes(pickle.dumps(contents.get(part, labels_of(part, labels))))
+        np.savez(root / f"{part}_images.npz", images=np.zeros((len(labels), 84, 84, 3), np.uint8))
+
+
+TRAIN, VAL = np.arange(351), np.arange(97)
+FIRST = [TIERED["names"][wnid] for wnid in wnids("val")]
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "message"),
+    [
+        ("train", labels_of("val", VAL), "train_labels.pkl' holds the classes of val, not those of train; put it in"),
+        ("val", labels_of("train", TRAIN), "val_labels.pkl' holds the classes of train, not those of val; put it in"),
+        (
+            "val",
+            labels_of("val", VAL, label_specific_str=["a", *FIRST[1:]]),
+            "tiered-ImageNet's val has 97, of which it lacks 1, 'trailer_truck' first and has 'a' beside them: fetch",
+        ),
+        (
+            "val",
+            labels_of("val", VAL, label_specific_str=FIRST[1:]),
+            "labels.pkl' has 96 classes; tiered-ImageNet's val has 97, of which it lacks 1, 'trailer_truck' first: fe",
+        ),
+        ("val", labels_of("val", VAL, label_specific_str=[*FIRST, FIRST[0]]), "has 98 classes; .* has some twice: fet"),
+        (
+            "val",
+            labels_of("val", VAL, label_general_str=TIERED["test"]),
+            "val_labels.pkl' has other superclasses than tiered-ImageNet's val, 'aquatic_vertebrate' first; fetch it",
+        ),
+        ("val", labels_of("val", VAL + 1), "does not label: 97 labels from 1 to 97; fetch them anew"),
+        ("val", labels_of("val", VAL[:-1]), "val_images.npz' has 97 images, .*: 96 labels from 0 to 95; fetch them"),
+        ("val", {"labels": VAL}, r"val_labels.pkl' does not hold the labels as expected \('label_specific'\); fetch"),
+        ("val", [1, 2], "val_labels.pkl' does not hold the labels as expected"),
+    ],
+)
+def test_other_files_than_tiered_imagenets_are_named(tmp_path: Path, part: str, content: Any, message: str) -> None:
+    write_tiered(tmp_path, {part: content})
+    with pytest.raises(DataError, match=message) as error:
+        load("tiered-imagenet", DataOptions(data_root=tmp_path, image_size=16))
+    assert "\n" not in str(error.value)
+
+
+def test_tiered_imagenet_is_read_from_class_folders(tmp_path: Path) -> None:
+    for part in FILES:
+        for number, wnid in enumerate(wnids(part)):
+            (tmp_path / part / wnid).mkdir(parents=True)
+            Image.new("RGB", (20, 20), (number % 256, 0, 7)).save(tmp_path / part / wnid / "a.png")
+    dataset = load("tiered-imagenet", DataOptions(data_root=tmp_path, image_size=16))
+    assert [bank.classes for bank in banks(dataset)] == [351, 97, 160]
+    number = dataset.validation.class_names.index("golden_retriever")
+    assert dataset.validation.groups[number] == "sporting_dog"
+    assert int(dataset.validation.images[number, 0, 0, 0]) == wnids("val").index("n02099601")
+    shutil.move(tmp_path / "val" / "n02099601", tmp_path / "train")
+    with pytest.raises(
+        DataError, match=r"train' has 352 classes; .* has 'golden_retriever' beside them: fetch it anew"
+    ):
+        load("tiered-imagenet", DataOptions(data_root=tmp_path, image_size=16))

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from episodes import DataError, ImageBank
-from episodes.splitting import split_classes
+from episodes import DataError, DataOptions, ImageBank, load
+from episodes.splitting import split_classes, split_key
 
 
 def animals(count: int) -> ImageBank:
@@ -50,6 +50,7 @@ def test_a_list_is_followed_in_its_order(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
         ("[]", "must hold lists of class names under train, validation and test"),
         ('{"train": ["animal01"], "validation": ["animal02"]}', "must hold lists"),
         ('{"train": [], "validation": ["animal02"], "test": ["animal03"]}', "must hold lists"),
@@ -69,6 +70,30 @@ def test_bad_lists_are_refused(tmp_path: Path, text: str, message: str) -> None:
     file.write_text(text)
     with pytest.raises(DataError, match=message):
         split_classes(animals(6), str(file))
+
+
+def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_bytes(b"\xff\xd8\xff\xe0 a picture")
+    assert split_key(str(file)) != split_key(None)
+    with pytest.raises(DataError, match=r"--split '.*mine.json' is not valid JSON: 'utf-8' codec can't decode"):
+        split_classes(animals(6), str(file))
+
+
+PUBLISHED = {
+    "glyphs": ", or give scripts",
+    "omniglot": ", or give vinyals, lake, one-shot",
+    **dict.fromkeys(("mini-imagenet", "tiered-imagenet", "cifar-fs", "fc100", "cub"), ""),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_split_is_not_replaced_by_a_list(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"train": ["a"], "validation": ["b"], "test": ["c"]}')
+    message = f"{name} has its published split, which a list, --split '.*mine.json', cannot replace; leave --split out"
+    with pytest.raises(DataError, match=f"{message}{PUBLISHED[name]}$"):
+        load(name, DataOptions(tmp_path, split=str(file), download=False))
 
 
 def test_missing_files_and_unknown_splits_are_refused(tmp_path: Path) -> None:

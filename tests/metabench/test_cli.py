@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from episodes.datasets import SOURCES
+from episodes.datasets import SOURCES, load
 from metabench.cli import main
 from metabench.leaderboard import COLUMNS
 from tests.made_records import write_run
@@ -83,6 +83,16 @@ BAD: list[tuple[str, str]] = [
     ("run --learner protonett", "there is no learner 'protonett'; did you mean 'protonet'?"),
     ("run --dataset glyph", "there is no dataset 'glyph'; did you mean 'glyphs'?"),
     ("run --dataset folder:/no/such", "there is no folder '/no/such'"),
+    ("run --image-size 100000", "--image-size 100000 is too large; give at most 1024"),
+    ("run --dataset omniglot --image-size 100000", "--image-size 100000 is too large; give at most 1024"),
+    ("run --dataset glyphs+glyphs", "--dataset glyphs+glyphs has 'glyphs' twice; name each dataset once"),
+    ("run --split FILE.json", "glyphs has its published split, which a list, --split 'FILE.json', cannot replace"),
+    ("run --split script", "glyphs has no split 'script'; did you mean 'scripts'?; leave --split out, or give"),
+    ("data download folder:/no/such", "there is no folder '/no/such'"),
+    ("data download omniglot+glyphs", "'omniglot+glyphs' is 2 datasets; name one at a time: omniglot, then glyphs"),
+    ("data download torchvision", "there is no dataset 'torchvision'; did you mean 'torchvision:NAME'?"),
+    ("data download torchvision:FashionMINST", "did you mean 'FashionMNIST'?"),
+    ("data status omniglot", "unexpected extra argument (omniglot)"),
     ("run --backbone conv5", "there is no backbone 'conv5'; did you mean 'conv4'?"),
     ("run --set inner_steps=3", "learner 'protonet' has no option 'inner_steps'"),
     ("run --learner maml --set inner_stps=3", "has no option 'inner_stps'; did you mean 'inner_steps'?"),
@@ -270,8 +280,27 @@ def test_datasets_are_told_of(tmp_path: Path, data_root: Path, capsys: pytest.Ca
     lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
     assert lines["glyphs"] == "built in"
     assert lines["omniglot"] == f"in '{data_root / 'omniglot-py'}'"
+    assert re.fullmatch(r"\d+ files of [\d.,]+ MB in '.*banks'; `metabench data clear` removes them", lines["cache"])
     assert lines["cub"].startswith("missing; cub needs CUB_200_2011.tgz of https://")
     assert call("data", "download", "mini-imagenet", "--data-root", tmp_path) == 2
     assert "mini-imagenet is not in" in capsys.readouterr().err
     assert call("data", "download", "omniglott") == 2
     assert "there is no dataset 'omniglott'; did you mean 'omniglot'?" in capsys.readouterr().err
+
+
+def test_the_cache_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("METABENCH_CACHE", str(tmp_path))
+    for number in range(6):
+        (tmp_path / "mine" / f"class{number}").mkdir(parents=True)
+        Image.new("RGB", (20, 20)).save(tmp_path / "mine" / f"class{number}" / "a.png")
+    load(f"folder:{tmp_path / 'mine'}")
+    assert call("data", "clear") == 0
+    assert capsys.readouterr().out == (
+        f"removed 1 files of 0.1 MB from '{tmp_path / 'banks'}'; downloads stay in '{tmp_path / 'data'}'\n"
+    )
+    assert not list((tmp_path / "banks").iterdir())
+    assert (tmp_path / "mine" / "class0" / "a.png").is_file()
+    assert call("data", "download", f"folder:{tmp_path / 'mine'}") == 0
+    assert capsys.readouterr().out == f"folder:{tmp_path / 'mine'}: in '{tmp_path / 'mine'}'\n"

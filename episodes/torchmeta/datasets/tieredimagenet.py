@@ -1,7 +1,10 @@
 """tiered-ImageNet under torchmeta's names."""
 
+from functools import cached_property
 from typing import Any
 
+from episodes.datasets.tiered_imagenet import class_name
+from episodes.splitting import published
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset, BankMetaDataset
 
 
@@ -11,9 +14,19 @@ class TieredImagenetClassDataset(BankClassDataset):
     folder = "tieredimagenet"
     source = "tiered-imagenet"
 
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        """What the authors' files, and so torchmeta, call each class and each category."""
+        content = published("tiered-imagenet")
+        return {class_name(words): words for words in [*content["names"].values(), *content["superclasses"]]}
+
+    def label(self, number: int) -> str:
+        """The class as the authors' files have it, `brambling, Fringilla montifringilla`."""
+        return self._words[self.bank.class_names[number]]
+
     def target(self, label: Any) -> tuple[str, str]:
         """Category and class."""
-        return self.bank.groups[self.bank.class_names.index(label)], label
+        return self._words[self.bank.groups[self.bank.class_names.index(class_name(label))]], label
 
 
 class TieredImagenet(BankMetaDataset):

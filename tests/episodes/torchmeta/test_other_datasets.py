@@ -12,6 +12,7 @@ from episodes import DataOptions, Dataset, ImageBank
 from episodes.torchmeta.datasets import CUB, FC100, TieredImagenet, bank_classes, helpers
 from episodes.torchmeta.utils.data import BatchMetaDataLoader
 
+BIRDS = ("robin", "junco", "brambling", "indigo_bunting", "goldfinch", "house_finch")
 HELPERS = {
     "miniimagenet": ("mini-imagenet", 84),
     "tieredimagenet": ("tiered-imagenet", 84),
@@ -29,9 +30,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, DataOptions]]:
     def load(name: str, options: DataOptions) -> Dataset:
         calls.append((name, options))
         size = options.image_size or dict(HELPERS.values())[name]
-        names = tuple(f"class{number}" for number in (3, 0, 5, 1, 4, 2))
+        names = BIRDS if name == "tiered-imagenet" else tuple(f"class{number}" for number in (3, 0, 5, 1, 4, 2))
         shades = torch.arange(6, dtype=torch.uint8).repeat_interleave(8).view(-1, 1, 1, 1).expand(-1, 3, size, size)
-        bank = ImageBank(name, shades.contiguous(), names, (8,) * 6, tuple(f"group{name[-1]}" for name in names))
+        groups = ("passerine",) * 6 if names is BIRDS else tuple(f"group{each[-1]}" for each in names)
+        bank = ImageBank(name, shades.contiguous(), names, (8,) * 6, groups)
         return Dataset(name, "fixed", bank, bank, bank)
 
     monkeypatch.setattr(bank_classes, "load", load)
@@ -58,8 +60,10 @@ def test_classes_are_sorted_by_name(asked: Any, tmp_path: Path) -> None:
 
 
 def test_targets_have_the_superclass_where_torchmetas_have(asked: Any, tmp_path: Path) -> None:
-    for dataset in (FC100(tmp_path, 2, meta_train=True), TieredImagenet(tmp_path, 2, meta_train=True)):
-        assert dataset[4, 1][0][1] == (("group4", "class4"), 0)
+    assert FC100(tmp_path, 2, meta_train=True)[4, 1][0][1] == (("group4", "class4"), 0)
+    birds = TieredImagenet(tmp_path, 2, meta_train=True)
+    assert birds[4, 1][0][1] == (("passerine, passeriform bird", "junco, snowbird"), 0)
+    assert birds.dataset.labels == sorted(birds.dataset.labels)
     assert FC100(tmp_path, 2, meta_train=True).dataset.labels[1] == ["group1", "class1"]
 
 
