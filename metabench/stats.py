@@ -12,6 +12,7 @@ from scipy import stats
 
 REDRAWN_TASKS = "the draw of test tasks from these test classes and images; not the choice of either, nor training"
 DISJOINT_TASKS = "the draw of test tasks, none sharing an image, and of images of these test classes; not training"
+FUNCTIONS = "the draw of test tasks, functions and their points; not training"
 CLASSES = "the choice of test classes with their images, and the draw of test tasks; not training"
 SEEDS = "the training seed, and the draw of test tasks from these test classes and images; not the choice of either"
 

@@ -20,8 +20,8 @@ class FixedWidth:
 
     After a pilot, each stage draws what the deviation of all scores so far calls for, n = (t s / half_width)^2 in all,
     and it ends when none are missing: the sequential rule of Chow and Robbins (1965, Annals of Mathematical Statistics
-    36) in stages, the first of them that of Stein (1945). To look after every few tasks, from the first on, would end at
-    chance lows of the deviation: next to an accuracy of 1 such intervals may cover half as often as they say. The pilot
+    36) in stages, the first of them that of Stein (1945). To look every few tasks, from the first on, would end at
+    chance lows of the deviation: next to an accuracy of 1 such intervals cover half as often as they say. The pilot
     prevents that, and the width is the one that was asked for, also where chance would give less.
 
     Attributes:
