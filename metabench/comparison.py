@@ -56,7 +56,7 @@ def compare(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Co
         over_seeds = Estimate(mean, mean - reach, mean + reach, len(one) + len(two), SEEDS)
     return Comparison(
         mean_interval(differences, confidence, covers=DIFFERENCES),
-        signed_rank(differences),
+        signed_rank(_without_last_digit(differences, max(np.abs(one).max(), np.abs(two).max()))),
         mean / deviation if np.ptp(differences) > 1e-9 else float("nan"),
         deviation,
         over_seeds,
@@ -65,11 +65,12 @@ def compare(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Co
 
 def signed_rank(differences: NDArray[np.float64]) -> float:
     """The p-value of Wilcoxon's signed-rank test, two-sided; 1 where no difference is left."""
-    largest = np.abs(differences).max()
-    if largest < 1e-9:
-        return 1.0
-    # Files hold six digits: what is the same difference but for those is to have the same rank.
-    return float(stats.wilcoxon(np.round(differences / largest, 5)).pvalue)
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+
+def _without_last_digit(differences: NDArray[np.float64], largest: float) -> NDArray[np.float64]:
+    """Files hold six digits of a score: differences that are the same but for those are to have the same rank."""
+    return np.round(differences, 5 - int(np.ceil(np.log10(largest)))) if largest > 0 else differences
 
 
 def apart(difference: Estimate) -> bool:
