@@ -165,7 +165,8 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95) -> Estimate:
     products, gram = member.T @ residuals, member.T @ member
     effects = np.linalg.lstsq(gram, products, rcond=None)[0]
     noise = (residuals @ residuals - effects @ products) / (tasks - classes) / tasks
-    counted = np.square(member / (tasks - in_tasks)).sum() * tasks * (classes - 1) / classes
+    # The sum of the noise in n of T tasks, less their share of all, has the variance n (1 - n / T) times that of one.
+    counted = (in_tasks / (tasks - in_tasks)).sum() * (classes - 1) / classes
     variance = max(jackknife - (counted - 1) * noise, of_tasks.var(ddof=1) / tasks)
     reach = np.sqrt(variance) * stats.t.ppf((1 + confidence) / 2, classes - 1)
     return _cut(Estimate(float(mean), float(mean - reach), float(mean + reach), int(classes), CLASSES))
