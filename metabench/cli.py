@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from metabench.records import RunRecord
+    from metabench.records import RunRecord, Score
 
 USAGE_ERROR, RUN_ERROR = 2, 1
 
@@ -107,6 +107,9 @@ def data_settings(command: Any) -> Any:
 @click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="Test on the tasks of a file of `episodes freeze`.")
 @click.option("--episodes", type=int, help="Test tasks.  [default: 600, or all of a list]")
+@click.option(
+    "--until-interval", type=float, metavar="POINTS", help="Test until the interval is ± this; --episodes is the most."
+)
 @click.option("--validation-episodes", type=int, help="Validation tasks, each time.  [default: 100]")
 @click.option("--seed", type=int, help="Of weights and training order.  [default: 0]")
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
@@ -261,6 +264,31 @@ def leaderboard(results: Path, csv: Path | None) -> None:
         sys.exit(RUN_ERROR)
 
 
+@cli.command()
+@click.argument("records", metavar="A B [C ...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--diagram", type=click.Path(path_type=Path), help="Draw critical differences: .png, .pdf or .svg.")
+def compare(records: tuple[Path, ...], diagram: Path | None) -> None:
+    """Say which learner is better, and whether the difference is real.
+
+    A, B and so on are run folders or their record.json, of the same test tasks. Runs that differ in
+    the training seed alone are one learner. Several datasets or tasks make a ranking over them.
+    """
+    from metabench import contest
+
+    found = contest.contests(records)
+    ranking = contest.ranking(found) if diagram else None
+    for each in found:
+        describe = contest.describe_pair if len(each.scores) == 2 else contest.describe_table
+        click.echo(describe(each) + ("\n" if len(found) > 1 else ""))
+    if len(found) > 1:
+        click.echo(contest.describe_ranking(found))
+    if diagram and ranking:
+        from metabench.diagram import draw_critical_differences
+
+        draw_critical_differences(ranking, diagram)
+        click.echo(f"wrote {diagram}")
+
+
 @cli.command("list")
 @click.argument("what", metavar="learners|datasets|backbones")
 def list_(what: str) -> None:
@@ -295,8 +323,10 @@ def _summarise(record: RunRecord) -> None:
     click.echo(
         f"{config.learner} on {record.dataset.name}, {describe_task(config)}: "
         f"{score.measure.name} {score.measure.interval(score.mean, score.half_width)} "
-        f"(95% interval over {config.episodes} test tasks)"
+        f"({_interval(score)} over {config.episodes} test tasks)"
     )
+    if config.until_interval and score.half_width > config.until_interval / score.measure.scale * 1.000001:
+        click.echo(f"  --until-interval {config.until_interval:g} was not met: it takes more tasks than --episodes")
     for name, companion in record.companions.items():
         click.echo(
             f"  its {name}: {companion.measure.interval(companion.mean, companion.half_width)}, "
@@ -304,6 +334,12 @@ def _summarise(record: RunRecord) -> None:
             f"{companion.task_milliseconds:.1f} ms a task to {score.task_milliseconds:.1f}"
         )
     click.echo(f"record: {config.output / record.id}")
+
+
+def _interval(score: Score) -> str:
+    if score.low is None or score.high is None or abs(score.low + score.high - 2 * score.mean) < 1e-9:
+        return "95% interval"
+    return f"95% interval {score.measure.text(score.low)} to {score.measure.text(score.high)}"
 
 
 if __name__ == "__main__":

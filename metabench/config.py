@@ -63,6 +63,8 @@ class RunConfig(BaseModel):
         tasks: a file of frozen tasks to be tested on. Other settings of data and tasks are then its own.
         disjoint: no image is in two test tasks; there are as many as the images suffice for.
         episodes: test tasks, at least 2; None for 600, or all of a list.
+        until_interval: draw test tasks until the 95% interval is ± so many points, or in regression so much squared
+            error (see `metabench.stopping.FixedWidth`); episodes is then the most, None for 100,000 or all of a list.
         validation_episodes: validation tasks, each time.
         seed: from which weights and training order derive.
         test_seed: which test tasks; the same for all learners and training seeds unless changed.
@@ -98,6 +100,7 @@ class RunConfig(BaseModel):
     tasks: Path | None = Field(None, exclude=True)
     disjoint: bool = False
     episodes: int | None = Field(None, ge=2)
+    until_interval: float | None = Field(None, gt=0, allow_inf_nan=False)
     validation_episodes: int = Field(100, ge=1)
     seed: int = Field(0, ge=0, lt=2**63)
     test_seed: int = Field(0, ge=0, lt=2**63)

@@ -15,33 +15,36 @@ from episodes.episode import to_float
 from episodes.sampler import BankSource, EpisodeSource
 from metabench.errors import RunError
 from metabench.learner import EmbeddingLearner, Learner
+from metabench.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
 IMAGES_AT_ONCE = 512
 
 
 def evaluate(
-    learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None
+    learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None, start: int = 0
 ) -> NDArray[np.float64]:
-    """The learner's measure on each of the episodes 0 to `episodes` - 1, `[episodes]` float64.
+    """The learner's measure on each of the episodes `start` to `episodes` - 1, `[episodes - start]` float64.
 
     It is the fraction of queries answered rightly, or in regression the mean squared error over them.
 
     Args:
         learner: on the sampler's device.
         sampler: where the episodes come from.
-        episodes: how many, at least 1.
+        episodes: how many there are, at least `start` + 1.
         progress: a label for a progress bar on a terminal; None for none.
+        start: the first of them.
 
     Raises:
         RunError: the learner's logits are not finite.
     """
-    logits_of = _predictor(learner, sampler, episodes)
+    asked = range(start, episodes)
+    logits_of = _predictor(learner, sampler, asked)
     was_training = learner.training
     learner.eval()
-    scores, measure = [], learner.problem.measure
-    with torch.no_grad(), tqdm(total=episodes, desc=progress, unit="task", disable=None if progress else True) as bar:
-        for numbers in _chunks(episodes, EPISODES_AT_ONCE if sampler.one_shape else 1):
+    scores, measure, hidden = [], learner.problem.measure, None if progress else True
+    with torch.no_grad(), tqdm(total=len(asked), desc=progress, unit="task", disable=hidden) as bar:
+        for numbers in _chunks(asked, EPISODES_AT_ONCE if sampler.one_shape else 1):
             logits, labels = logits_of(numbers)
             if not torch.isfinite(logits).all():
                 raise RunError(
@@ -52,6 +55,16 @@ def evaluate(
             bar.update(len(numbers))
     learner.train(was_training)
     return torch.cat(scores).numpy()
+
+
+def evaluate_until(
+    learner: Learner, sampler: EpisodeSource, rule: FixedWidth, progress: str | None = None
+) -> NDArray[np.float64]:
+    """As `evaluate`, on the first episodes, as many as the rule asks for."""
+    scores = np.zeros(0)
+    while (needed := rule.needed(scores)) > len(scores):
+        scores = np.concatenate([scores, evaluate(learner, sampler, needed, progress, start=len(scores))])
+    return scores
 
 
 def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, repeats: int = 20) -> float:
@@ -85,7 +98,7 @@ class _Direct:
 class _Embedded:
     """Answers on features, after embedding each image that occurs in any of the episodes once."""
 
-    def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: int) -> None:
+    def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: range) -> None:
         self.learner, self.sampler, self.episodes = learner, sampler, episodes
         self.features: Tensor | None = None
 
@@ -120,11 +133,11 @@ class _Embedded:
         return table
 
 
-def _predictor(learner: Learner, sampler: EpisodeSource, episodes: int) -> _Direct | _Embedded:
+def _predictor(learner: Learner, sampler: EpisodeSource, episodes: range) -> _Direct | _Embedded:
     if isinstance(sampler, BankSource) and isinstance(learner, EmbeddingLearner) and learner.frozen_embedding:
         return _Embedded(learner, sampler, episodes)
     return _Direct(learner, sampler)
 
 
-def _chunks(total: int, size: int) -> Iterator[range]:
-    return (range(start, min(start + size, total)) for start in range(0, total, size))
+def _chunks(numbers: range, size: int) -> Iterator[range]:
+    return (numbers[first : first + size] for first in range(0, len(numbers), size))

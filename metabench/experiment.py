@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from episodes.sampler import BankSource, EpisodeSource
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device, describe_environment, peak_memory_megabytes
 from metabench.errors import UsageError
-from metabench.evaluator import classify_latency, evaluate
+from metabench.evaluator import classify_latency, evaluate, evaluate_until
 from metabench.learner import Learner, Problem, TrainingOptions
 from metabench.plots import draw_episode, draw_function
 from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, now
 from metabench.registry import get_learner
 from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, restore, save_run
-from metabench.stats import mean_interval
+from metabench.stats import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, mean_interval
+from metabench.stopping import FixedWidth
 from metabench.tasks import load_data, scored_tasks, with_frozen
 from metabench.training import TrainingPlan, check_stages, train
 
@@ -83,11 +84,19 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
         log = train(learner, dataset, plan, state)
         started = time.perf_counter()
         entrants = {"learner": learner, **learner.companions()}
-        scores_of_tasks = {
-            name: evaluate(entrant, test, config.episodes, f"test {name}") for name, entrant in entrants.items()
-        }
+        episodes, scores_of_tasks, rule = config.episodes, {}, _stopping_rule(config, learner)
+        if rule:
+            scores_of_tasks["learner"] = evaluate_until(learner, test, rule, "test learner")
+            episodes = len(scores_of_tasks["learner"])
+            config = config.model_copy(update={"episodes": episodes})
+        for name, entrant in entrants.items():
+            if name not in scores_of_tasks:
+                scores_of_tasks[name] = evaluate(entrant, test, episodes, f"test {name}")
         evaluation_seconds = time.perf_counter() - started
-        scores = {name: _score(entrant, scores_of_tasks[name], test) for name, entrant in entrants.items()}
+        estimates = {name: _estimate(config, entrant, scores_of_tasks[name]) for name, entrant in entrants.items()}
+        if rule:
+            estimates["learner"] = replace(rule.estimate(scores_of_tasks["learner"]), covers=_covers(config))
+        scores = {name: _score(entrant, estimates[name], test) for name, entrant in entrants.items()}
         record = RunRecord(
             id=folder.name,
             created=now(),
@@ -185,13 +194,33 @@ def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) 
     return config.model_copy(update=chosen)
 
 
-def _score(learner: Learner, of_tasks: NDArray[np.float64], test: EpisodeSource) -> Score:
-    estimate = mean_interval(of_tasks)
+def _stopping_rule(config: RunConfig, learner: Learner) -> FixedWidth | None:
+    if config.until_interval is None:
+        return None
+    assert config.episodes is not None
+    measure = learner.problem.measure
+    return FixedWidth(config.until_interval / measure.scale, bounded=measure.percent, most=config.episodes)
+
+
+def _estimate(config: RunConfig, learner: Learner, of_tasks: NDArray[np.float64]) -> Estimate:
+    return mean_interval(of_tasks, bounded=learner.problem.measure.percent, covers=_covers(config))
+
+
+def _covers(config: RunConfig) -> str:
+    if config.regression:
+        return FUNCTIONS
+    return DISJOINT_TASKS if config.disjoint else REDRAWN_TASKS
+
+
+def _score(learner: Learner, estimate: Estimate, test: EpisodeSource) -> Score:
     return Score(
         **{learner.problem.measure.field: estimate.mean},
         half_width=estimate.half_width,
+        low=estimate.low,
+        high=estimate.high,
+        covers=estimate.covers,
         parameters=learner.scoring_parameters(),
-        task_milliseconds=classify_latency(learner, test, len(of_tasks)),
+        task_milliseconds=classify_latency(learner, test, estimate.count),
     )
 
 

@@ -83,7 +83,7 @@ def draw_function(episode: EpisodeBatch, path: Path, answers: Tensor | None = No
         axes.plot(episode.query[0, :, 0], answers[0, :, 0], color=WRONG, label="prediction")
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=9, loc="left")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 class _Sheet:
@@ -117,10 +117,15 @@ class _Sheet:
     def save(self, path: Path, title: str) -> None:
         place = {"x": 0.1 / self.width, "y": 1 - 0.08 / self.height}
         self.figure.suptitle(title, fontsize=9, ha="left", va="top", **place)
-        _save(self.figure, path)
+        save_figure(self.figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture.
+
+    Raises:
+        UsageError: the file cannot be written, or its ending is unknown or missing.
+    """
     if not path.suffix:
         raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
     try:

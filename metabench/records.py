@@ -32,7 +32,9 @@ class Score(_Part):
     Attributes:
         accuracy: mean over tasks, 0 to 1; None in regression.
         squared_error: the tasks' mean squared errors, their mean; None in classification.
-        half_width: of its 95% interval (Student's t), which covers the draw of tasks and nothing else.
+        half_width: of its 95% interval; the longer arm, where it is not symmetric (see `metabench.stats`).
+        low, high: the interval itself; None in records from before there were asymmetric ones.
+        covers: what the interval is about, in words; None likewise: then it is the draw of tasks and nothing else.
         parameters: that scoring a task needs.
         task_milliseconds: median time to adapt to one task and answer its queries.
     """
@@ -40,6 +42,9 @@ class Score(_Part):
     accuracy: float | None = Field(None, ge=0, le=1)
     squared_error: float | None = Field(None, ge=0)
     half_width: float = Field(ge=0)
+    low: float | None = None
+    high: float | None = None
+    covers: str | None = None
     parameters: int
     task_milliseconds: float
 

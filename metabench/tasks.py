@@ -17,6 +17,7 @@ from episodes.sampler import BankSource, EpisodeList, EpisodeSource
 from episodes.task import FixedTask
 from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, make_config
 from metabench.errors import UsageError
+from metabench.stopping import MOST
 
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
 
@@ -91,7 +92,8 @@ def scored_tasks(
     most = len(source) if isinstance(source, EpisodeList) else None
     if most is not None and config.episodes is not None and config.episodes > most:
         raise UsageError(f"--episodes {config.episodes} is too many: there are {most} such tasks; leave it out")
-    return config.model_copy(update={"episodes": config.episodes or most or EPISODES}), source
+    unlimited = MOST if config.until_interval else EPISODES
+    return config.model_copy(update={"episodes": config.episodes or most or unlimited}), source
 
 
 def freeze(path: Path, **settings: object) -> Manifest:

@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import click
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 
 from baselines.backbones import BACKBONES
 from episodes.datasets import SOURCES
-from metabench.cli import cli
+from metabench.cli import cli, main
 from metabench.leaderboard import COLUMNS, leaderboard, read_records
 from metabench.registry import get_learner, learner_names
 from tests.conftest import PROJECT
@@ -61,6 +62,21 @@ def test_the_commands_that_are_shown_are_understood(line: str) -> None:
 
 def test_the_commands_are_found() -> None:
     assert sum("metabench run" in call for call in CALLS) >= 2
+    assert sum("metabench compare" in call for call in CALLS) >= 2
+
+
+@pytest.mark.parametrize("line", [call for call in CALLS if "metabench compare" in call])
+def test_comparisons_come_out_as_shown(
+    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    words = []
+    for word in shlex.split(line)[1:]:
+        words += sorted(map(str, Path().glob(word))) if "*" in word else [word]
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() in README
 
 
 def test_the_plug_in_is_the_one_that_the_tests_install() -> None:

@@ -14,6 +14,8 @@ from PIL import Image
 from episodes.datasets import SOURCES, load
 from metabench.cli import main
 from metabench.leaderboard import COLUMNS
+from metabench.records import read_record
+from tests.conftest import PROJECT
 from tests.made_records import write_run
 
 QUICK = ["--ways=3", "--shots=2", "--queries=5", "--episodes=20", "--validation-episodes=4", "--threads=1"]
@@ -304,3 +306,39 @@ def test_the_cache_is_cleared(
     assert (tmp_path / "mine" / "class0" / "a.png").is_file()
     assert call("data", "download", f"folder:{tmp_path / 'mine'}") == 0
     assert capsys.readouterr().out == f"folder:{tmp_path / 'mine'}: in '{tmp_path / 'mine'}'\n"
+
+
+def test_compare_says_who_is_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = PROJECT / "results" / "reference"
+    names = ("protonet", "finetune", "distill")
+    paths = [reference / f"glyphs-{task}-{name}-seed0" for task in ("3way-5shot", "5way-1shot") for name in names]
+    assert call("compare", *paths[:2]) == 0
+    assert "finetune is better than protonet by 0.38 points, 95% interval " in capsys.readouterr().out
+    assert call("compare", *paths, "--diagram", tmp_path / "ranks.png") == 0
+    printed = capsys.readouterr().out
+    assert "Friedman's test that all are equal: chi-squared 4.00" in printed
+    assert (tmp_path / "ranks.png").stat().st_size > 1000
+    assert call("compare", paths[0], paths[3]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert call("compare", *paths[:2], "--diagram", tmp_path / "more.png") == 2
+    assert "found 2 on 1" in capsys.readouterr().err
+    assert call("compare") == 2
+
+
+def test_tasks_are_drawn_until_the_interval_is_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["run", "--learner=finetune", "--ways=2", "--shots=2", "--queries=5", "--validation-episodes=4"]
+    quick += ["--threads=1", "--backbone=conv4:8", "--steps=3", "--output", str(tmp_path)]
+    assert call(*quick, "--until-interval=1.5") == 0
+    printed = capsys.readouterr().out
+    assert "± 1.50 points (95% interval over " in printed
+    record, accuracies = read_record(tmp_path / "glyphs-2way-2shot-finetune-seed0" / "record.json")
+    assert record.config.until_interval == 1.5
+    assert record.config.episodes == len(accuracies) > 200
+    # As many as the deviation of them all calls for, give or take the last stage.
+    assert (1.96 * accuracies.std(ddof=1) / 0.015) ** 2 == pytest.approx(len(accuracies), rel=0.1)
+    assert record.score.covers is not None
+    assert "not the choice of either, nor training" in record.score.covers
+    assert call(*quick, "--until-interval=0.01", "--episodes=210") == 0
+    assert "--until-interval 0.01 was not met: it takes more tasks than --episodes" in capsys.readouterr().out
+    assert call(*quick, "--until-interval=0") == 2
+    assert "--until-interval: input should be greater than 0; found 0" in capsys.readouterr().err

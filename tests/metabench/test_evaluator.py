@@ -6,8 +6,9 @@ from baselines.finetune import FineTune
 from baselines.protonet import ProtoNet
 from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask, RegressionTask, SinusoidDataset, SinusoidSampler
 from metabench.errors import RunError
-from metabench.evaluator import classify_latency, evaluate
+from metabench.evaluator import classify_latency, evaluate, evaluate_until
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
+from metabench.stopping import FixedWidth
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
 
@@ -34,6 +35,16 @@ def test_the_fraction_of_right_answers_of_each_task(toy: Dataset) -> None:
     accuracies = evaluate(Oracle(problem(toy), TrainingOptions()), EpisodeSampler(toy.test, TASK, 0), 21)
     assert accuracies.shape == (21,)
     assert np.allclose(accuracies, 11 / 12)
+
+
+@pytest.mark.parametrize("learner", [FineTune, ProtoNet])
+def test_until_the_interval_is_narrow_it_is_the_same_tasks_in_order(toy: Dataset, learner: type[Learner]) -> None:
+    """Stages leave none out and score none twice."""
+    network, tasks = untrained(learner, toy, backbone="conv4:4"), EpisodeSampler(toy.test, TASK, 0)
+    scores = evaluate_until(network, tasks, FixedWidth(0.03, bounded=True, pilot=20))
+    assert len(scores) > 40
+    assert scores == pytest.approx(evaluate(network, tasks, len(scores)), abs=1e-5)
+    assert evaluate(network, tasks, 21, start=20) == pytest.approx(scores[20:21], abs=1e-5)
 
 
 class OffByTwo(Learner):

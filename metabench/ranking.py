@@ -1,0 +1,187 @@
+"""Ranking: many learners on the same tasks, and over many datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from metabench.comparison import signed_rank
+
+LEVEL = 0.05
+RESAMPLES = 2000
+
+
+def outcomes(scores: ArrayLike, more_is_better: bool = True, level: float = LEVEL) -> NDArray[np.int64]:
+    """Who is better than whom on the same tasks, `[learners, learners]`: 1 better, -1 worse, 0 not distinguishable.
+
+    By the paired t test of each pair's means over tasks, all pairs corrected together by Holm (1979): the chance of one
+    or more wrong statements in the whole table is at most `level`.
+
+    Args:
+        scores: `[learners, tasks]`, at least two tasks.
+        more_is_better: which way is up.
+        level: between 0 and 1.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    pairs = list(combinations(range(len(table)), 2))
+    found = np.zeros((len(table), len(table)), dtype=np.int64)
+    for (one, two), chance in zip(pairs, holm(_paired_t(table, pairs)), strict=True):
+        if chance < level:
+            ahead = 1 if (table[one].mean() > table[two].mean()) == more_is_better else -1
+            found[one, two], found[two, one] = ahead, -ahead
+    return found
+
+
+def tied_ranks(scores: ArrayLike, more_is_better: bool = True, level: float = LEVEL) -> list[int]:
+    """Rank numbers, 1 the best, that tie learners which cannot be told apart.
+
+    A learner's rank is 1 + the number of learners that are significantly better than it (see `outcomes`). It is the
+    best rank that the learner can still have, the near end of its confidence set (Mogstad, Romano, Shaikh and Wilhelm
+    2024, Review of Economic Studies 91). It needs no groups, which would not be well defined: "cannot be told apart" is
+    not transitive. For the same reason ranks need not rise with the means where pairs differ in how sure they are.
+
+    Args:
+        scores: `[learners, tasks]`, at least two tasks.
+        more_is_better: which way is up.
+        level: chance of one or more wrong statements about pairs, between 0 and 1.
+    """
+    return [1 + int(count) for count in (outcomes(scores, more_is_better, level) < 0).sum(1)]
+
+
+def rank_intervals(scores: ArrayLike, more_is_better: bool = True, confidence: float = 0.95) -> list[tuple[int, int]]:
+    """For each learner the interval of its rank by mean, when tasks are drawn again.
+
+    The percentile bootstrap over tasks, which all learners share (Goldstein and Spiegelhalter 1996, Journal of the
+    Royal Statistical Society A 159). It is too narrow for learners whose true means are equal (Hall and Miller 2009,
+    Annals of Statistics 37); `tied_ranks` is not.
+
+    Args:
+        scores: `[learners, tasks]`, at least two tasks.
+        more_is_better: which way is up.
+        confidence: nominal coverage, between 0 and 1.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    toward_first = -table if more_is_better else table
+
+    def ranks(tasks: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
+        # Rounded, so that learners of the same answers tie in every resample.
+        means = np.stack([row[tasks].mean(axis) for row in toward_first]).round(12)
+        return np.asarray(stats.rankdata(means, method="min", axis=0), dtype=np.float64)
+
+    interval = stats.bootstrap(
+        (np.arange(table.shape[1]),),
+        ranks,
+        confidence_level=confidence,
+        n_resamples=RESAMPLES,
+        batch=100,
+        method="percentile",
+        rng=0,
+    ).confidence_interval
+    return [(int(np.floor(low)), int(np.ceil(high))) for low, high in np.transpose(interval)]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Learners over several datasets or tasks, which are the blocks (Demšar 2006, JMLR 7).
+
+    Attributes:
+        average_ranks: by learner, the lowest first; 1 is the best.
+        statistic, p_value: Friedman's test that all learners are equal.
+        critical_difference: Nemenyi's at 0.05: average ranks that differ by more are told apart.
+        nemenyi: its p-values, learner by learner.
+        holm: p-values of Wilcoxon's signed-rank test over the blocks, all pairs corrected by Holm; of five blocks or
+            fewer none can be below 0.05.
+        blocks: how many; from about ten on Friedman's chi-squared holds well.
+    """
+
+    average_ranks: pd.Series[float]
+    statistic: float
+    p_value: float
+    critical_difference: float
+    nemenyi: pd.DataFrame
+    holm: pd.DataFrame
+    blocks: int
+
+
+def rank(scores: pd.DataFrame) -> Ranking:
+    """Rank learners over datasets or tasks.
+
+    Args:
+        scores: one row a block, one column a learner, more is better (turn errors around); at least 2 x 3.
+
+    Raises:
+        ValueError: fewer rows or columns, or a score is missing.
+    """
+    blocks, learners = scores.shape
+    if blocks < 2 or learners < 3 or scores.isna().any(axis=None):
+        raise ValueError(
+            f"a ranking needs three learners on two or more datasets, all of them on each; found {learners} on {blocks}"
+        )
+    from scikit_posthocs import posthoc_nemenyi_friedman  # seconds to import, and only rankings need it
+
+    average = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
+    statistic, p_value = stats.friedmanchisquare(*(scores[name] for name in scores))
+    names = list(scores)
+    quantile = stats.studentized_range.ppf(1 - LEVEL, learners, np.inf) / np.sqrt(2)
+    pairs = list(combinations(names, 2))
+    corrected = pd.DataFrame(1.0, index=names, columns=names)
+    for (one, two), chance in zip(
+        pairs, holm([signed_rank((scores[one] - scores[two]).to_numpy()) for one, two in pairs]), strict=True
+    ):
+        corrected.loc[one, two] = corrected.loc[two, one] = chance
+    return Ranking(
+        average,
+        float(statistic),
+        float(p_value),
+        float(quantile * np.sqrt(learners * (learners + 1) / (6 * blocks))),
+        posthoc_nemenyi_friedman(scores),
+        corrected,
+        blocks,
+    )
+
+
+def win_tie_loss(tables: Iterable[NDArray[np.int64]], names: Sequence[str]) -> pd.DataFrame:
+    """How often each learner (row) was better than, not distinguishable from and worse than each other: `3/1/0`.
+
+    Args:
+        tables: `outcomes` of the same learners, one for each dataset and task.
+        names: of the learners.
+    """
+    stacked = np.stack(list(tables))
+    counts = [(stacked == sign).sum(0) for sign in (1, 0, -1)]
+    text = [
+        ["" if row == column else "/".join(str(count[row, column]) for count in counts) for column in range(len(names))]
+        for row in range(len(names))
+    ]
+    return pd.DataFrame(text, index=list(names), columns=list(names))
+
+
+def holm(chances: Sequence[float]) -> NDArray[np.float64]:
+    """p-values corrected for their number (Holm 1979, Scandinavian Journal of Statistics 6).
+
+    As statsmodels' multipletests, which collects all garbage at each call: half a second, too long for a leaderboard.
+    """
+    values = np.asarray(chances, dtype=np.float64)
+    order = np.argsort(values)
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
+    return corrected
+
+
+def _paired_t(table: NDArray[np.float64], pairs: list[tuple[int, int]]) -> list[float]:
+    """p-values of the paired t test; of differences that are all alike, by which it cannot divide, 1 if 0, else 0."""
+    chances = []
+    for one, two in pairs:
+        differences = table[one] - table[two]
+        mean, error = differences.mean(), stats.sem(differences)
+        alike = np.ptp(differences) < 1e-9
+        chances.append(
+            float(abs(mean) < 1e-9) if alike else float(2 * stats.t.sf(abs(mean) / error, len(differences) - 1))
+        )
+    return chances

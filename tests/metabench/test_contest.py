@@ -1,0 +1,149 @@
+"""Records to verdicts, on made records and on the real ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metabench.contest import contests, describe_pair, describe_ranking, describe_table, ranking
+from metabench.errors import UsageError
+from tests.conftest import PROJECT
+from tests.made_records import write_run
+
+REFERENCE = PROJECT / "results" / "reference"
+TASKS = np.linspace(0.5, 0.9, 40)
+NOISE = 0.01 * np.tile([-1, 1], 20)
+
+
+def test_the_real_records_of_two_learners() -> None:
+    (found,) = contests([REFERENCE / f"glyphs-5way-1shot-{name}-seed0" for name in ("protonet", "maml")])
+    text = describe_pair(found)
+    assert "glyphs, 5-way 1-shot, on the same 600 test tasks:" in text
+    assert "protonet is better than maml by 15.93 points, 95% interval 15.25 to 16.61, p < 0.0001;" in text
+
+
+def test_the_real_records_of_a_regression() -> None:
+    """README's table: 0.3081 and 1.9231, of which the less is better."""
+    (found,) = contests([REFERENCE / f"sinusoid-5shot-maml-seed0{end}" for end in ("", "-2")])
+    text = describe_pair(found)
+    assert "maml is better than maml (inner_steps=0), its mean squared error lower by 1.6149" in text
+    assert "To tell 0.0308, a tenth of the lower error, apart takes about" in text
+
+
+def test_a_record_file_is_as_good_as_its_folder(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TASKS)
+    write_run(tmp_path / "two", TASKS - 0.1 + NOISE, learner="maml")
+    (found,) = contests([one, tmp_path / "two"])
+    assert "protonet is better than maml by 10.00 points" in describe_pair(found)
+
+
+def test_runs_that_differ_in_the_seed_alone_are_one_learner(tmp_path: Path) -> None:
+    paths = []
+    for seed in range(3):
+        for learner, lead in (("maml", 0.05), ("protonet", 0.0)):
+            scores = TASKS + lead + 0.001 * seed + np.roll(NOISE, seed)
+            paths.append(write_run(tmp_path / f"{learner}{seed}", scores, learner=learner, seed=seed))
+    (found,) = contests(paths)
+    assert {name: scores.shape for name, scores in found.scores.items()} == {"maml": (3, 40), "protonet": (3, 40)}
+    text = describe_pair(found)
+    assert "maml is better than protonet by 5.00 points" in text
+    assert "; over training seeds too, 95% interval " in text
+    assert "; over 3 seeds " in text
+
+
+def test_two_runs_of_one_learner_are_compared_as_they_are(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / name, TASKS + lead, seed=5) for name, lead in (("one", 0.0), ("two", 0.05))]
+    (found,) = contests(paths)
+    assert list(found.scores) == [str(path) for path in paths]
+
+
+def test_of_runs_with_different_numbers_of_tasks_the_common_ones_count(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TASKS)
+    two = write_run(tmp_path / "two", TASKS[:30] - 0.05 + NOISE[:30], learner="maml")
+    (found,) = contests([one, two])
+    text = describe_pair(found)
+    assert "on the same 30 test tasks, the first of up to 40: those that all have:" in text
+    assert "protonet is better than maml by 5.00 points" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shots": 5}, "shots 1 and 5"),
+        ({"queries": 10}, "queries 15 and 10"),
+        ({"test_seed": 1}, "test seed 0 and 1"),
+        ({"groups": "within"}, "task plain and groups=within"),
+        ({"test_images": "cd" * 16}, "test images abababab and cdcdcdcd"),
+        ({"dataset": "sinusoid"}, "measure accuracy and mean squared error"),
+    ],
+)
+def test_other_tasks_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TASKS)
+    two = write_run(tmp_path / "two", TASKS, learner="maml", **change)
+    with pytest.raises(UsageError) as error:
+        contests([one, two])
+    assert f"'{one}' and '{two}' were not scored on the same tasks (" in str(error.value)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_other_training_is_another_learner_on_the_same_tasks(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TASKS)
+    two = write_run(tmp_path / "two", TASKS - 0.1 + NOISE, train_task=("a,b,c,d,e",), train_images="cd" * 16)
+    (found,) = contests([one, two])
+    assert list(found.scores) == ["protonet", "protonet (trained on a,b,c,d,e)"]
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TASKS)
+    again = write_run(tmp_path / "again", TASKS)
+    other = write_run(tmp_path / "other", TASKS, learner="maml")
+    with pytest.raises(UsageError, match="only one learner to compare, protonet; give the runs of another too"):
+        contests([one])
+    with pytest.raises(UsageError, match="are both of protonet, seed 0, on the same tasks; leave one of them out"):
+        contests([one, again, other])
+    with pytest.raises(UsageError, match=r"cannot read record '.*nothing'"):
+        contests([one, tmp_path / "nothing"])
+
+
+def many(tmp_path: Path) -> list[Path]:
+    """Three learners on six datasets: finetune ahead on all, maml and protonet alike, errors among accuracies."""
+    random, paths = np.random.default_rng(0), []
+    for number in range(6):
+        data = {"dataset": "sinusoid"} if number == 5 else {"shots": number + 1}
+        turn = -1 if number == 5 else 1
+        hard = random.uniform(0.4, 0.6, 40)
+        for learner, lead in (("maml", 0.001 * (-1) ** number), ("protonet", 0.0), ("finetune", 0.2)):
+            scores = hard + turn * lead + random.normal(0, 0.02, 40)
+            paths.append(write_run(tmp_path / f"{learner}{number}", scores, learner=learner, **data))
+    return paths
+
+
+def test_several_datasets_make_a_ranking(tmp_path: Path) -> None:
+    found = contests(many(tmp_path))
+    assert len(found) == 6
+    result = ranking(found)
+    assert result.average_ranks.index[0] == "finetune"
+    assert result.average_ranks["finetune"] == 1
+    text = describe_ranking(found)
+    row = next(line for line in text.splitlines() if line.startswith("finetune"))
+    assert row.split() == ["finetune", "6/0/0", "6/0/0"]
+    assert "Average ranks: finetune 1.00, " in text
+    assert "(an approximation, rough for 6)" in text
+    for each in found:
+        table = describe_table(each)
+        assert "Not distinguishable: maml and protonet." in table
+        assert [line.split()[0] for line in table.splitlines()[2:5]] == ["1", "2", "2"]
+        assert "finetune" in table.splitlines()[2]
+
+
+def test_without_three_learners_on_two_datasets_there_is_no_ranking(tmp_path: Path) -> None:
+    paths = many(tmp_path)
+    with pytest.raises(UsageError, match="needs three learners, each on two or more of them; found 3 on 1"):
+        ranking(contests(paths[:3]))
+    two = contests([path for path in paths if "finetune" not in str(path)])
+    with pytest.raises(UsageError, match="found 2 on 6"):
+        ranking(two)
+    assert "Average ranks" not in describe_ranking(two)
+    apart = contests([paths[0], paths[1], paths[4], paths[5]])
+    assert "Over these 2, win/tie/loss" not in describe_ranking(apart)
