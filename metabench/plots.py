@@ -44,7 +44,7 @@ def draw_episode(
     left = max(map(len, support))
     columns = left + max(map(len, queries))
     pool = episode.unlabelled[0]
-    names = [f"{row + 1}  {_short(bank.class_names[number])}" for row, number in enumerate(episode.classes[0])]
+    names = [f"{row + 1}  {short(bank.class_names[number])}" for row, number in enumerate(episode.classes[0])]
     sheet = _Sheet(bank, [*names, *["unlabelled"][: len(pool)]], ways + -(-len(pool) // columns), columns, left)
     for row in range(ways):
         for column, place in enumerate(support[row]):
@@ -83,7 +83,7 @@ def draw_function(episode: EpisodeBatch, path: Path, answers: Tensor | None = No
         axes.plot(episode.query[0, :, 0], answers[0, :, 0], color=WRONG, label="prediction")
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=9, loc="left")
-    _save(figure, path)
+    save(figure, path)
 
 
 class _Sheet:
@@ -117,10 +117,10 @@ class _Sheet:
     def save(self, path: Path, title: str) -> None:
         place = {"x": 0.1 / self.width, "y": 1 - 0.08 / self.height}
         self.figure.suptitle(title, fontsize=9, ha="left", va="top", **place)
-        _save(self.figure, path)
+        save(self.figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     if not path.suffix:
         raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
     try:
@@ -150,5 +150,5 @@ def _mark(axes: Axes, predicted: int, actual: int) -> None:
         axes.text(0.96, 0.06, mark, fontsize=7, color="white", bbox=box, **place)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     return name if len(name) <= 32 else name[:15] + "\N{HORIZONTAL ELLIPSIS}" + name[-16:]
