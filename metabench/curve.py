@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from episodes.datasets.sinusoid import AnyDataset
 from episodes.errors import DataError
 from episodes.sampler import EpisodeSource
 from metabench.charts import draw_curve
-from metabench.config import RunConfig, learner_options, make_config
+from metabench.config import RunConfig, describe_task, learner_options, make_config
 from metabench.environment import choose_device
 from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes
@@ -54,27 +55,30 @@ def run_curve(
     """
     record, _ = read_record(folder / RECORD_FILE)
     _, weights = load_run(folder)
-    config = make_config(**{**record.config.model_dump(mode="json"), "device": device, **settings})
+    config = make_config(**{**record.config.model_dump(mode="json"), **settings})
     dataset = load_data(config)
     _check(folder, record, config, dataset)
     learner_class = get_learner(config.learner)
     options = learner_options(learner_class, config.learner, "", config.options)
     learner = build(config, dataset, options)
     restore(learner, weights, folder)
-    if learner.fixed_ways and set(ways) - {config.ways}:
+    if learner.fixed_ways and not config.regression and set(ways) - {config.ways}:
         raise UsageError(
             f"learner '{config.learner}' classifies tasks of {config.ways} ways and no others; leave --ways out"
         )
     floors = floor_learners(learner.problem, options.backbone, config.seed)
-    plan = [("shots", number) for number in shots] + [("ways", number) for number in ways]
-    drawn = [_tasks(config, dataset, *point) for point in plan] if plan else _possible(config, dataset)
-    rows = []
-    for against, changed, source in drawn:
-        rows += _rows(changed, source, learner.to(source.device), floors, against)
-    table, measure = pd.DataFrame(rows), learner.problem.measure
+    if config.disjoint and "episodes" not in settings:
+        config = config.model_copy(update={"episodes": None})  # of other shots there are not as many
+    asked = [("shots", number) for number in shots] + [("ways", number) for number in ways]
+    plan = [_changed(config, dataset, *point) for point in asked] or _possible(config, dataset)
+    on, rows = choose_device(device), []
+    floors = {name: floor.to(on) for name, floor in floors.items()}
+    for kind, changed in plan:
+        rows += _rows(kind, *scored_tasks(changed, dataset, None, on), learner.to(on), floors)
+    table = pd.DataFrame(rows)
     write_atomically(folder / CURVE_FILE, lambda file: file.write(table.to_csv(index=False).encode()))
-    title = f"{config.learner} on {record.dataset.name}, trained for {config.ways}-way {config.shots}-shot"
-    draw_curve(table, measure, folder / CURVE_PICTURE, title)
+    title = f"{config.learner} on {record.dataset.name}, trained for {describe_task(config)}"
+    draw_curve(table, learner.problem.measure, folder / CURVE_PICTURE, title)
     return table
 
 
@@ -90,9 +94,6 @@ def printable(table: pd.DataFrame) -> str:
     return f"{measure.name}{', %' if measure.percent else ''}\n" + "\n\n".join(parts)
 
 
-Drawn = tuple[str, RunConfig, EpisodeSource]
-
-
 def _check(folder: Path, record: RunRecord, config: RunConfig, dataset: AnyDataset) -> None:
     if config.task == "variable":
         raise UsageError(f"the tasks of '{folder}' have shots and ways of all kinds; run with --task fixed for a curve")
@@ -103,35 +104,36 @@ def _check(folder: Path, record: RunRecord, config: RunConfig, dataset: AnyDatas
         )
 
 
-def _tasks(config: RunConfig, dataset: AnyDataset, against: str, number: int) -> Drawn:
-    changed = make_config(**{**config.model_dump(), against: number, "data_root": config.data_root})
-    return against, *scored_tasks(changed, dataset, None, choose_device(config.device))
+def _changed(config: RunConfig, dataset: AnyDataset, kind: str, number: int) -> tuple[str, RunConfig]:
+    """The configuration with other shots or ways; an error, before any is scored, if there are no such tasks."""
+    changed = make_config(**{**config.model_dump(), kind: number, "data_root": config.data_root})
+    scored_tasks(changed, dataset, None, "cpu")
+    return kind, changed
 
 
-def _possible(config: RunConfig, dataset: AnyDataset) -> list[Drawn]:
-    """The tasks of each of `SHOTS`, up to those for which a class has too few images."""
-    drawn: list[Drawn] = []
+def _possible(config: RunConfig, dataset: AnyDataset) -> list[tuple[str, RunConfig]]:
+    """Each of `SHOTS`, up to those for which a class has too few images."""
+    possible: list[tuple[str, RunConfig]] = []
     for number in SHOTS:
         try:
-            drawn.append(_tasks(config, dataset, "shots", number))
+            possible.append(_changed(config, dataset, "shots", number))
         except DataError:
-            if not drawn:
+            if not possible:
                 raise
             break
-    return drawn
+    return possible
 
 
 def _rows(
-    config: RunConfig, source: EpisodeSource, learner: Learner, floors: dict[str, Learner], against: str
+    kind: str, config: RunConfig, source: EpisodeSource, learner: Learner, floors: Mapping[str, Learner]
 ) -> list[dict[str, Any]]:
     assert config.episodes is not None
     measure = learner.problem.measure
     made = answer_episodes(learner, source, config.episodes, f"{config.ways}-way {config.shots}-shot")
-    on_device = {name: floor.to(source.device) for name, floor in floors.items()}
-    found = {config.learner: estimate(made.scores), **measure_floors(on_device, source, made.ways)}
+    found = {config.learner: estimate(made.scores), **measure_floors(floors, source, made.ways)}
     return [
         {
-            "against": against,
+            "against": kind,
             **config.model_dump(include={"ways", "shots", "queries"}),
             "learner": name,
             "floor": place > 0,
