@@ -18,6 +18,7 @@ from metabench.plots import save, short
 
 BLUE, GREY, RED = "#1f5fa8", "#9a9a9a", "#c4290a"
 BARS = 12  # classes and pairs that are drawn
+NAME = 44  # characters of a name
 
 
 def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
@@ -31,13 +32,16 @@ def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
     Raises:
         UsageError: the file cannot be written, or its ending is unknown or missing.
     """
-    figure = _figure((12, 4.4), title)
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 0.8, 0.8])
+    figure = _figure((14, 4.4), title)
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 0.75, 0.75])
     _reliability(left, answers)
     classes = by_class(answers).head(BARS)
-    _bars(middle, [short(name) for name in classes["class"]], classes["accuracy"], "worst classes, accuracy in %")
+    _bars(middle, [short(name, NAME) for name in classes["class"]], classes["accuracy"], "worst classes, accuracy in %")
     pairs = confusions(answers).head(BARS)
-    names = [f"{short(name)}\nfor {short(other)}" for name, other in zip(pairs["class"], pairs["answer"], strict=True)]
+    names = [
+        f"{short(name, NAME)}\nfor {short(other, NAME)}"
+        for name, other in zip(pairs["class"], pairs["answer"], strict=True)
+    ]
     _bars(right, names, pairs["share"], "taken for another, % of those asked")
     save(figure, path)
 

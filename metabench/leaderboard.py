@@ -29,7 +29,7 @@ COLUMNS = {
     "accuracy": "mean accuracy on test tasks, in percent; empty in regression",
     "squared_error": "mean squared error on test tasks, for regression; less is better",
     "half_width": "half of the 95% interval of either (Student's t over tasks), in percentage points or as the error",
-    "floor": "the best that the same tasks give without training (see [Floors](#floors)), in the same unit",
+    "floor": "the best of what the same tasks give without training, in the same unit; mean over seeds",
     "worst_tasks": "mean of the worst 5% of tasks, in the same unit; mean over seeds",
     "worst_class": "accuracy of the class of the lowest, in percent, mean over seeds; empty in regression",
     "calibration_error": "expected calibration error in percent, mean over seeds; empty in regression",

@@ -121,6 +121,7 @@ class _Sheet:
 
 
 def save(figure: Figure, path: Path) -> None:
+    """Write the picture; UsageError if that cannot be."""
     if not path.suffix:
         raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
     try:
@@ -150,5 +151,7 @@ def _mark(axes: Axes, predicted: int, actual: int) -> None:
         axes.text(0.96, 0.06, mark, fontsize=7, color="white", bbox=box, **place)
 
 
-def short(name: str) -> str:
-    return name if len(name) <= 32 else name[:15] + "\N{HORIZONTAL ELLIPSIS}" + name[-16:]
+def short(name: str, most: int = 32) -> str:
+    """At most so many characters of a class name: its beginning and its end."""
+    half = most // 2
+    return name if len(name) <= most else name[: most - half - 1] + "\N{HORIZONTAL ELLIPSIS}" + name[-half:]
