@@ -5,12 +5,9 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from metabench.records import RunRecord, Score
 
 USAGE_ERROR, RUN_ERROR = 2, 1
 
@@ -132,13 +129,14 @@ def run(
     """
     from metabench.config import make_config, read_config_file
     from metabench.experiment import run_config
+    from metabench.summary import summary
 
     values = read_config_file(config) if config else {}
     values.update(_given(settings))
     shorthand = _given({"backbone": backbone, "steps": steps})
     values["options"] = {**values.get("options", {}), **_parse_options(options), **shorthand}
     record = run_config(make_config(**values), resume=resume)
-    _summarise(record)
+    click.echo(f"{summary(record)}\nrecord: {record.config.output / record.id}")
 
 
 @cli.group("episodes", cls=Group)
@@ -176,6 +174,40 @@ def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -
 
 
 episodes_.add_command(show)
+
+
+@cli.command()
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Draw it to this picture too: .png, .pdf or .svg."
+)
+def inspect(run_folder: Path, output: Path | None) -> None:
+    """Show what a run's answers say: calibration, worst classes, groups, what is taken for what."""
+    from metabench.inspection import inspect as describe
+
+    click.echo(describe(run_folder, output))
+    if output:
+        click.echo(f"\nwrote {output}")
+
+
+@cli.command()
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.option("--shots", help="Support images a class, e.g. 1,2,5.  [default: those of 1,2,5,10,20 that there are]")
+@click.option("--ways", help="Classes a task, e.g. 2,5,10, with the run's shots.  [default: none]")
+@click.option("--episodes", type=click.IntRange(2), help="Test tasks of each.  [default: those of the run]")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
+@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
+def curve(run_folder: Path, shots: str | None, ways: str | None, **settings: Any) -> None:
+    """Score a run's learner, as trained, on tasks of other shots and ways, beside the floors.
+
+    Writes curve.csv and curve.png to the run's folder.
+    """
+    from metabench.curve import CURVE_FILE, CURVE_PICTURE, printable, run_curve
+
+    lists = _given({"shots": _numbers("shots", shots), "ways": _numbers("ways", ways)})
+    table = run_curve(run_folder, **lists, **_given(settings))
+    click.echo(printable(table))
+    click.echo(f"wrote {run_folder / CURVE_FILE} and {run_folder / CURVE_PICTURE}")
 
 
 @cli.group(cls=Group)
@@ -306,6 +338,15 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None and value != ()}
 
 
+def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise click.UsageError(f"--{name} {text} is not a list of numbers, e.g. --{name} 1,2,5")
+    return tuple(dict.fromkeys(int(word) for word in words))
+
+
 def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
     parsed = {}
     for pair in pairs:
@@ -314,32 +355,6 @@ def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
             raise click.UsageError(f"--set {pair} is not KEY=VALUE, e.g. --set inner_steps=5")
         parsed[key.replace("-", "_")] = value
     return parsed
-
-
-def _summarise(record: RunRecord) -> None:
-    from metabench.config import describe_task
-
-    score, config = record.score, record.config
-    click.echo(
-        f"{config.learner} on {record.dataset.name}, {describe_task(config)}: "
-        f"{score.measure.name} {score.measure.interval(score.mean, score.half_width)} "
-        f"({_interval(score)} over {config.episodes} test tasks)"
-    )
-    if config.until_interval and score.half_width > config.until_interval / score.measure.scale * 1.000001:
-        click.echo(f"  --until-interval {config.until_interval:g} was not met: it takes more tasks than --episodes")
-    for name, companion in record.companions.items():
-        click.echo(
-            f"  its {name}: {companion.measure.interval(companion.mean, companion.half_width)}, "
-            f"{companion.parameters:,} parameters to the learner's {score.parameters:,}, "
-            f"{companion.task_milliseconds:.1f} ms a task to {score.task_milliseconds:.1f}"
-        )
-    click.echo(f"record: {config.output / record.id}")
-
-
-def _interval(score: Score) -> str:
-    if score.low is None or score.high is None or abs(score.low + score.high - 2 * score.mean) < 1e-9:
-        return "95% interval"
-    return f"95% interval {score.measure.text(score.low)} to {score.measure.text(score.high)}"
 
 
 if __name__ == "__main__":

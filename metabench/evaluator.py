@@ -1,9 +1,10 @@
-"""The one evaluation loop: a learner's score on each of a sequence of episodes."""
+"""The one evaluation loop: a learner's score on each of a sequence of episodes, and its answer to each query."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -21,12 +22,43 @@ EPISODES_AT_ONCE = 16
 IMAGES_AT_ONCE = 512
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a learner made of E episodes, of R queries in all.
+
+    Attributes:
+        scores: the learner's measure on each episode, `[E]` float64.
+        ways: how many classes each episode has, `[E]` int64; 1 in regression.
+        queries: how many queries each has, `[E]` int64; they add up to R.
+        labels: the queries' true labels within their episodes, episode by episode, `[R]` int64; in regression empty,
+            like the next two.
+        answers: the labels answered, `[R]` int64.
+        confidences: the softmax probability of each answer, `[R]` float32.
+    """
+
+    scores: NDArray[np.float64]
+    ways: NDArray[np.int64]
+    queries: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    answers: NDArray[np.int64]
+    confidences: NDArray[np.float32]
+
+
 def evaluate(
     learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None, start: int = 0
 ) -> NDArray[np.float64]:
     """The learner's measure on each of the episodes `start` to `episodes` - 1, `[episodes - start]` float64.
 
-    It is the fraction of queries answered rightly, or in regression the mean squared error over them.
+    It is the fraction of queries answered rightly, or in regression the mean squared error over them. Arguments and
+    errors are those of `answer_episodes`.
+    """
+    return answer_episodes(learner, sampler, episodes, progress, start).scores
+
+
+def answer_episodes(
+    learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None, start: int = 0
+) -> Evaluation:
+    """The learner's measure on each of the episodes `start` to `episodes` - 1, and its answer to each of their queries.
 
     Args:
         learner: on the sampler's device.
@@ -42,7 +74,8 @@ def evaluate(
     logits_of = _predictor(learner, sampler, asked)
     was_training = learner.training
     learner.eval()
-    scores, measure, hidden = [], learner.problem.measure, None if progress else True
+    parts, ways, queries, measure = [], [], [], learner.problem.measure
+    hidden = None if progress else True
     with torch.no_grad(), tqdm(total=len(asked), desc=progress, unit="task", disable=hidden) as bar:
         for numbers in _chunks(asked, EPISODES_AT_ONCE if sampler.one_shape else 1):
             logits, labels = logits_of(numbers)
@@ -51,20 +84,32 @@ def evaluate(
                     f"the learner's answers to tasks {numbers[0]} to {numbers[-1]} of '{sampler.name}' are not "
                     "finite; lower its learning rates"
                 )
-            scores.append(measure.of_tasks(logits, labels).cpu())
+            parts.append((measure.of_tasks(logits, labels), *_answers(learner, logits, labels)))
+            ways += [logits.shape[2]] * len(numbers)
+            queries += [labels.shape[1]] * len(numbers)
             bar.update(len(numbers))
     learner.train(was_training)
-    return torch.cat(scores).numpy()
+    scores, *of_queries = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+    return Evaluation(scores, np.asarray(ways), np.asarray(queries), *of_queries)
+
+
+def _answers(learner: Learner, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Labels, answers and confidences, `[R]` each, of logits `[B, Q, N]`; nothing in regression."""
+    if learner.problem.regression:
+        return labels.new_empty(0), labels.new_empty(0), logits.new_empty(0)
+    confidences = torch.softmax(logits.float(), dim=2).amax(2)
+    return labels.flatten(), logits.argmax(2).flatten(), confidences.flatten()
 
 
 def evaluate_until(
     learner: Learner, sampler: EpisodeSource, rule: FixedWidth, progress: str | None = None
-) -> NDArray[np.float64]:
-    """As `evaluate`, on the first episodes, as many as the rule asks for."""
-    scores = np.zeros(0)
+) -> Evaluation:
+    """As `answer_episodes`, on the first episodes, as many as the rule asks for."""
+    made, scores = [], np.zeros(0)
     while (needed := rule.needed(scores)) > len(scores):
-        scores = np.concatenate([scores, evaluate(learner, sampler, needed, progress, start=len(scores))])
-    return scores
+        made.append(answer_episodes(learner, sampler, needed, progress, start=len(scores)))
+        scores = np.concatenate([scores, made[-1].scores])
+    return Evaluation(*(np.concatenate([getattr(stage, each.name) for stage in made]) for each in fields(Evaluation)))
 
 
 def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, repeats: int = 20) -> float:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from episodes.datasets.sinusoid import AnyDataset, SinusoidSampler, sampler
 from episodes.manifest import Manifest
-from episodes.sampler import BankSource, EpisodeSource
+from episodes.sampler import BankSource
+from metabench.answers import digest
 from metabench.config import RunConfig, learner_options, make_config
-from metabench.environment import choose_device, describe_environment, peak_memory_megabytes
+from metabench.environment import choose_device, describe_environment
 from metabench.errors import UsageError
-from metabench.evaluator import classify_latency, evaluate, evaluate_until
+from metabench.floors import floor_learners
 from metabench.learner import Learner, Problem, TrainingOptions
 from metabench.plots import draw_episode, draw_function
-from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, now
+from metabench.records import Banks, DatasetInfo, RunRecord, Training, now
 from metabench.registry import get_learner
 from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, restore, save_run
-from metabench.stats import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, mean_interval
-from metabench.stopping import FixedWidth
+from metabench.scoring import score_learner
 from metabench.tasks import load_data, scored_tasks, with_frozen
 from metabench.training import TrainingPlan, check_stages, train
 
@@ -61,11 +58,11 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
 
     dataset = load_data(config)
     config, test = scored_tasks(config, dataset, manifest, device)
-    assert config.episodes is not None
     validation = sampler(dataset.validation, config.validation_recipe, VALIDATION_SEED, device)
-    learner = _build(config, dataset, options)
+    learner = build(config, dataset, options)
     _check_ways(config, learner)
     check_stages(learner, dataset, config.train_task)
+    floors = floor_learners(learner.problem, options.backbone, config.seed)
 
     about = _dataset_info(dataset, manifest)
     identity = {"config": config.model_dump(mode="json"), "data": about.model_dump()}
@@ -82,21 +79,8 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
             identity=identity,
         )
         log = train(learner, dataset, plan, state)
-        started = time.perf_counter()
-        entrants = {"learner": learner, **learner.companions()}
-        episodes, scores_of_tasks, rule = config.episodes, {}, _stopping_rule(config, learner)
-        if rule:
-            scores_of_tasks["learner"] = evaluate_until(learner, test, rule, "test learner")
-            episodes = len(scores_of_tasks["learner"])
-            config = config.model_copy(update={"episodes": episodes})
-        for name, entrant in entrants.items():
-            if name not in scores_of_tasks:
-                scores_of_tasks[name] = evaluate(entrant, test, episodes, f"test {name}")
-        evaluation_seconds = time.perf_counter() - started
-        estimates = {name: _estimate(config, entrant, scores_of_tasks[name]) for name, entrant in entrants.items()}
-        if rule:
-            estimates["learner"] = replace(rule.estimate(scores_of_tasks["learner"]), covers=_covers(config))
-        scores = {name: _score(entrant, estimates[name], test) for name, entrant in entrants.items()}
+        scored = score_learner(learner, {name: each.to(device) for name, each in floors.items()}, test, config)
+        config = config.model_copy(update={"episodes": scored.episodes})
         record = RunRecord(
             id=folder.name,
             created=now(),
@@ -105,14 +89,16 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
             dataset=about,
             transductive=learner.transductive,
             outside_data=learner.outside_data,
-            score=scores.pop("learner"),
-            companions=scores,
+            score=scored.score,
+            companions=scored.companions,
+            floors=scored.floors,
+            answers=digest(scored.answers) if scored.answers else None,
             training=Training(**asdict(log)),
-            evaluation_seconds=evaluation_seconds,
-            peak_memory_megabytes=peak_memory_megabytes(device),
+            evaluation_seconds=scored.seconds,
+            peak_memory_megabytes=scored.peak_megabytes,
             environment=describe_environment(device),
         )
-        save_run(folder, record, scores_of_tasks, learner)
+        save_run(folder, record, scored.accuracies, scored.answers, learner)
     return record
 
 
@@ -139,7 +125,7 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
     if saved:
         learner_class = get_learner(config.learner)
         _check_kind(config, learner_class)
-        learner = _build(config, dataset, learner_options(learner_class, config.learner, "", config.options))
+        learner = build(config, dataset, learner_options(learner_class, config.learner, "", config.options))
         _check_ways(config, learner)
         restore(learner, saved[1], run_folder)
         with torch.no_grad():
@@ -176,7 +162,8 @@ def _check_ways(config: RunConfig, learner: Learner) -> None:
             )
 
 
-def _build(config: RunConfig, dataset: AnyDataset, options: TrainingOptions) -> Learner:
+def build(config: RunConfig, dataset: AnyDataset, options: TrainingOptions) -> Learner:
+    """The untrained learner that the configuration asks for; its first weights follow from the seed."""
     torch.manual_seed(config.seed)
     problem = Problem(dataset.train.image_shape, dataset.train.classes, config.shape)
     return get_learner(config.learner)(problem, options)
@@ -192,36 +179,6 @@ def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) 
         "threads": torch.get_num_threads(),
     }
     return config.model_copy(update=chosen)
-
-
-def _stopping_rule(config: RunConfig, learner: Learner) -> FixedWidth | None:
-    if config.until_interval is None:
-        return None
-    assert config.episodes is not None
-    measure = learner.problem.measure
-    return FixedWidth(config.until_interval / measure.scale, bounded=measure.percent, most=config.episodes)
-
-
-def _estimate(config: RunConfig, learner: Learner, of_tasks: NDArray[np.float64]) -> Estimate:
-    return mean_interval(of_tasks, bounded=learner.problem.measure.percent, covers=_covers(config))
-
-
-def _covers(config: RunConfig) -> str:
-    if config.regression:
-        return FUNCTIONS
-    return DISJOINT_TASKS if config.disjoint else REDRAWN_TASKS
-
-
-def _score(learner: Learner, estimate: Estimate, test: EpisodeSource) -> Score:
-    return Score(
-        **{learner.problem.measure.field: estimate.mean},
-        half_width=estimate.half_width,
-        low=estimate.low,
-        high=estimate.high,
-        covers=estimate.covers,
-        parameters=learner.scoring_parameters(),
-        task_milliseconds=classify_latency(learner, test, estimate.count),
-    )
 
 
 def _dataset_info(dataset: AnyDataset, manifest: Manifest | None) -> DatasetInfo:

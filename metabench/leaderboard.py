@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metabench.analysis import worst_tasks
 from metabench.config import NUMBERS, RunConfig
 from metabench.errors import UsageError
 from metabench.measure import ACCURACY, SQUARED_ERROR
@@ -28,6 +29,10 @@ COLUMNS = {
     "accuracy": "mean accuracy on test tasks, in percent; empty in regression",
     "squared_error": "mean squared error on test tasks, for regression; less is better",
     "half_width": "half of the 95% interval of either (Student's t over tasks), in percentage points or as the error",
+    "floor": "the best of what the same tasks give without training, in the same unit; mean over seeds",
+    "worst_tasks": "mean of the worst 5% of tasks, in the same unit; mean over seeds",
+    "worst_class": "accuracy of the class of the lowest, in percent, mean over seeds; empty in regression",
+    "calibration_error": "expected calibration error in percent, mean over seeds; empty in regression",
     "seeds": "training seeds pooled",
     "seed_deviation": "standard deviation of either between training seeds, in the same unit; empty for one seed",
     "episodes": "distinct test tasks",
@@ -35,6 +40,7 @@ COLUMNS = {
     "outside_data": "whether weights were trained on other data",
     "parameters": "parameters that scoring a task needs",
     "task_milliseconds": "median time for one task, mean over seeds",
+    "task_megabytes": "memory that one task takes (tensors, in MiB), mean over seeds",
     "training_seconds": "mean over seeds",
     "images": "images (in regression points) seen in training, mean over seeds",
     "device": "where it ran, as given by the machine",
@@ -94,6 +100,8 @@ def printable(table: pd.DataFrame) -> str:
         if means.notna().any():
             interval = means.map(f"{{:.{digits}f}} ± ".format) + table["half_width"].map(f"{{:.{digits}f}}".format)
             shown.insert(place, title, interval.where(means.notna(), ""))
+    floors = table["floor"].map("{:.2f}".format).where(table["floor"].notna(), "")
+    shown.insert(list(shown).index("settings"), "floor", floors)
     shown["training s"] = table["training_seconds"].map("{:.0f}".format)
     shown["ms/task"] = table["task_milliseconds"].map("{:.1f}".format)
     return shown.to_string(index=False)
@@ -147,6 +155,10 @@ def _row(scored: list[Scored]) -> dict[str, object]:
         "settings": settings(record),
         measure.field: round(scale * estimate.mean, digits),
         "half_width": round(scale * estimate.half_width, digits),
+        "floor": round(scale * _mean(_floor(each) for each in records), digits),
+        "worst_tasks": round(scale * _mean(worst_tasks(accuracies, measure) for _, accuracies in scored), digits),
+        "worst_class": round(scale * _mean(each.score.worst_class for each in records), digits),
+        "calibration_error": round(scale * _mean(each.score.calibration_error for each in records), digits),
         "seeds": len(by_seed),
         "seed_deviation": round(scale * deviation, digits),
         "episodes": estimate.count,
@@ -154,11 +166,23 @@ def _row(scored: list[Scored]) -> dict[str, object]:
         "outside_data": record.outside_data,
         "parameters": record.score.parameters,
         "task_milliseconds": round(np.mean([each.score.task_milliseconds for each in records]), 2),
+        "task_megabytes": round(_mean(each.score.task_megabytes for each in records), 2),
         "training_seconds": round(np.mean([each.training.seconds for each in records]), 1),
         "images": round(np.mean([each.training.images for each in records])),
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
         "test_fingerprint": record.dataset.fingerprints.test[:8],
     }
+
+
+def _floor(record: RunRecord) -> float | None:
+    best = max if record.score.measure.more_is_better else min
+    return best((floor.mean for floor in record.floors.values()), default=None)
+
+
+def _mean(figures: Iterable[float | None]) -> float:
+    """Of those that there are, which records of version 1 lack; nan for none."""
+    known = [figure for figure in figures if figure is not None]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def _mean_by_task(runs: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ def draw_episode(
     left = max(map(len, support))
     columns = left + max(map(len, queries))
     pool = episode.unlabelled[0]
-    names = [f"{row + 1}  {_short(bank.class_names[number])}" for row, number in enumerate(episode.classes[0])]
+    names = [f"{row + 1}  {short(bank.class_names[number])}" for row, number in enumerate(episode.classes[0])]
     sheet = _Sheet(bank, [*names, *["unlabelled"][: len(pool)]], ways + -(-len(pool) // columns), columns, left)
     for row in range(ways):
         for column, place in enumerate(support[row]):
@@ -155,5 +155,7 @@ def _mark(axes: Axes, predicted: int, actual: int) -> None:
         axes.text(0.96, 0.06, mark, fontsize=7, color="white", bbox=box, **place)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 32 else name[:15] + "\N{HORIZONTAL ELLIPSIS}" + name[-16:]
+def short(name: str, most: int = 32) -> str:
+    """At most so many characters of a class name: its beginning and its end."""
+    half = most // 2
+    return name if len(name) <= most else name[: most - half - 1] + "\N{HORIZONTAL ELLIPSIS}" + name[-half:]

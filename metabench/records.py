@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from episodes.cache import write_atomically
+from metabench.answers import ANSWERS_FILE, digest
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 
 RECORD_FILE = "record.json"
 ACCURACIES_FILE = "accuracies.csv"
+VERSIONS = (1, 2)  # 1 had no answers, no floors, and less in a score
 
 Fact = TypeVar("Fact", str, int)
 
@@ -35,8 +37,14 @@ class Score(_Part):
         half_width: of its 95% interval; the longer arm, where it is not symmetric (see `metabench.stats`).
         low, high: the interval itself; None in records from before there were asymmetric ones.
         covers: what the interval is about, in words; None likewise: then it is the draw of tasks and nothing else.
+        worst_tasks: mean over the worst 5% of tasks of accuracy or squared_error.
+        worst_class: the lowest accuracy of any class over its queries; None in regression.
+        calibration_error: expected calibration error (`metabench.analysis.calibration_error`); None in regression.
         parameters: that scoring a task needs.
         task_milliseconds: median time to adapt to one task and answer its queries.
+        task_megabytes: what memory that takes (`metabench.cost.task_megabytes`).
+
+    Of these, records of version 1 lack the worst_tasks, worst_class, calibration_error and task_megabytes.
     """
 
     accuracy: float | None = Field(None, ge=0, le=1)
@@ -45,8 +53,12 @@ class Score(_Part):
     low: float | None = None
     high: float | None = None
     covers: str | None = None
+    worst_tasks: float | None = Field(None, ge=0)
+    worst_class: float | None = Field(None, ge=0, le=1)
+    calibration_error: float | None = Field(None, ge=0, le=1)
     parameters: int
     task_milliseconds: float
+    task_megabytes: float | None = Field(None, ge=0)
 
     @model_validator(mode="after")
     def _one_measure(self) -> Score:
@@ -64,6 +76,20 @@ class Score(_Part):
         """The measure's mean over tasks."""
         value: float = getattr(self, self.measure.field)
         return value
+
+
+class Floor(_Part):
+    """What the test tasks give without training (see `metabench.floors`): a mean in the learner's measure.
+
+    Attributes:
+        mean: over the tasks.
+        half_width: of its 95% interval, as of a `Score`.
+        episodes: how many tasks: the run's first.
+    """
+
+    mean: float = Field(ge=0)
+    half_width: float = Field(ge=0)
+    episodes: int = Field(ge=1)
 
 
 class Banks(_Part, Generic[Fact]):
@@ -107,13 +133,15 @@ class RunRecord(_Part):
         transductive, outside_data: what the learner was given (see `metabench.Learner`).
         score: the result.
         companions: scores of other models in the learner (a student's teacher), by name.
+        floors: by name; none in records of version 1.
+        answers: digest of the file of the learner's answers; None in regression and in records of version 1.
         evaluation_seconds: for all test tasks.
         peak_memory_megabytes: of the process on CPU, of the GPU's allocations on a GPU;
             None on systems that do not tell.
         environment: versions, platform, device, threads, commit.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     id: str
     created: str
     config: RunConfig
@@ -123,10 +151,23 @@ class RunRecord(_Part):
     outside_data: bool
     score: Score
     companions: dict[str, Score]
+    floors: dict[str, Floor] = Field(default_factory=dict)
+    answers: str | None = None
     training: Training
     evaluation_seconds: float
     peak_memory_megabytes: float | None
     environment: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_version(cls, values: Any) -> Any:
+        found = values.get("schema_version", VERSIONS[-1]) if isinstance(values, dict) else 1
+        if found not in VERSIONS:
+            raise ValueError(
+                f"it has schema version {found!r:.20}, and this metabench reads {' and '.join(map(str, VERSIONS))}; "
+                "install the one that wrote it"
+            )
+        return values
 
 
 def now() -> str:
@@ -144,8 +185,10 @@ def write_accuracies(folder: Path, columns: dict[str, NDArray[np.float64]]) -> N
 def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
     """A record and its measure on each task, `[episodes]`, checked against each other.
 
+    A file of answers must be the one that the record knows; `metabench.answers.read_answers` checks what is in it.
+
     Args:
-        path: the JSON file; the accuracies lie beside it.
+        path: the JSON file; the accuracies, and the answers if they were kept, lie beside it.
 
     Raises:
         UsageError: names the file and what is wrong with it.
@@ -157,7 +200,8 @@ def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
-        raise UsageError(f"'{path}' is not a valid record: {place + ': ' if place else ''}{problem['msg']}") from None
+        what = problem["msg"].removeprefix("Value error, ")
+        raise UsageError(f"'{path}' is not a valid record: {place + ': ' if place else ''}{what}") from None
     table = path.with_name(ACCURACIES_FILE)
     try:
         accuracies = pd.read_csv(table, index_col="episode")["learner"].to_numpy(dtype=np.float64)
@@ -166,4 +210,17 @@ def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
     difference = abs(accuracies.mean() - record.score.mean)
     if len(accuracies) != record.config.episodes or not difference < 1e-4 * max(1, record.score.mean):
         raise UsageError(f"'{table}' does not fit record '{path}': other tasks or another mean; restore one of the two")
+    _check_answers(path, record)
     return record, accuracies
+
+
+def _check_answers(path: Path, record: RunRecord) -> None:
+    file = path.with_name(ANSWERS_FILE)
+    try:
+        found = digest(file.read_bytes())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot read '{file}', the answers of record '{path}': {error.strerror or error}") from None
+    if found != record.answers:
+        raise UsageError(f"'{file}' does not fit record '{path}': other answers; restore one of the two")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from episodes.cache import write_atomically
 from episodes.errors import DataError
+from metabench.answers import ANSWERS_FILE
 from metabench.config import RunConfig
 from metabench.errors import RunError, UsageError
 from metabench.learner import Learner
@@ -111,11 +112,19 @@ def find_checkpoint(config: RunConfig, identity: dict[str, Any]) -> tuple[Path, 
     )
 
 
-def save_run(folder: Path, record: RunRecord, accuracies: dict[str, NDArray[np.float64]], learner: Learner) -> None:
+def save_run(
+    folder: Path,
+    record: RunRecord,
+    accuracies: dict[str, NDArray[np.float64]],
+    answers: bytes | None,
+    learner: Learner,
+) -> None:
     """Write the run's files, the record last, so that a folder with a record is a whole one; drop the checkpoint."""
     weights = {"config": record.config.model_dump(mode="json"), "learner": learner.state_dict()}
     save_tensors(folder / WEIGHTS_FILE, weights)
     write_accuracies(folder, accuracies)
+    if answers is not None:
+        write_atomically(folder / ANSWERS_FILE, lambda file: file.write(answers))
     text = record.model_dump_json(indent=2) + "\n"
     write_atomically(folder / RECORD_FILE, lambda file: file.write(text.encode()))
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)

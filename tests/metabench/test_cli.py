@@ -41,8 +41,16 @@ def test_a_run_prints_its_accuracy_and_where_its_record_is(tmp_path: Path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("distill on glyphs, 3-way 2-shot: accuracy ")
     assert lines[0].endswith(" points (95% interval over 20 test tasks)")
-    assert lines[1].startswith("  its teacher: ")
-    assert Path(lines[2].removeprefix("record: "), "record.json").is_file()
+    bars = [re.fullmatch(r"  (.+?)  +(\d+\.\d\d)( ± \d+\.\d\d)?  +(=+)", line) for line in lines[2:7]]
+    named = {bar[1]: (float(bar[2]), len(bar[4])) for bar in bars if bar}
+    assert list(named)[:2] == ["distill", "its teacher"]
+    assert set(named) == {"distill", "its teacher", "chance", "pixels", "random network"}
+    assert all(length == round(figure * 40 / 100) for figure, length in named.values())
+    assert f"accuracy {named['distill'][0]:.2f}% ±" in lines[0]
+    assert named["chance"][0] == 33.33
+    assert re.fullmatch(r"  worst 5% of tasks [\d.]+%, worst class [\d.]+%, calibration error [\d.]+%", lines[8])
+    assert lines[9].startswith("  its teacher: ")
+    assert Path(lines[10].removeprefix("record: "), "record.json").is_file()
 
 
 def test_a_regression_from_run_to_leaderboard_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +58,9 @@ def test_a_regression_from_run_to_leaderboard_and_picture(tmp_path: Path, capsys
     quick = ["--steps", "20", "--episodes", "20", "--validation-episodes", "4", "--threads", "1"]
     assert call("run", *shared, "--learner", "maml", *quick, "--output", tmp_path) == 0
     folder = tmp_path / "sinusoid-5shot-maml-seed0"
-    line, place = capsys.readouterr().out.splitlines()
+    line, _, *floors, _, worst, place = capsys.readouterr().out.splitlines()
+    assert [bar.split("  ")[1].strip() for bar in floors] == ["maml", "zero", "support mean"]
+    assert re.fullmatch(r"  worst 5% of tasks \d+\.\d{4}", worst)
     assert re.fullmatch(
         r"maml on sinusoid, 5-shot: mean squared error \d+\.\d{4} ± \d+\.\d{4} "
         r"\(95% interval over 20 test tasks\)",
@@ -124,6 +134,9 @@ BAD: list[tuple[str, str]] = [
     ("show -o picture.xyz", "cannot write the picture 'picture.xyz'"),
     ("show -o none/picture.png", "cannot write the picture 'none/picture.png'"),
     ("show --run none -o picture.png", "there is no trained learner in 'none'"),
+    ("curve none --shots 1;2", "--shots 1;2 is not a list of numbers, e.g. --shots 1,2,5"),
+    ("curve none", "cannot read record"),
+    ("inspect none", "cannot read record"),
     ("show", "Missing option '-o'"),
 ]
 
@@ -181,6 +194,37 @@ def test_a_picture_of_a_task_and_of_a_learners_answers(finished: Path, tmp_path:
     green = (0x1A, 0x7F, 0x37)
     assert green not in colours[0]
     assert green in colours[1]
+
+
+def test_a_run_is_inspected_in_text_and_picture(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("inspect", finished, "-o", tmp_path / "answers.png") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("protonet on glyphs, 3-way 2-shot: accuracy ")
+    for part in ("Calibration, in 15 bins", "Classes, lowest", "Groups, lowest", "Confused pairs, the most often"):
+        assert f"\n\n{part}" in printed
+    answers = pd.read_parquet(finished / "answers.parquet")
+    wrong = answers[answers["class"].astype(str) != answers["answer"].astype(str)].astype({"class": str, "answer": str})
+    most = pd.crosstab(wrong["class"], wrong["answer"]).to_numpy().max()
+    first_pair = printed.split("Confused pairs")[1].splitlines()[2].split()
+    assert int(first_pair[2]) == most
+    with Image.open(tmp_path / "answers.png") as picture:
+        assert picture.width > 1000
+
+
+def test_runs_that_cannot_be_inspected_say_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "regression", np.array([0.5, 0.75]), dataset="sinusoid")
+    write_run(tmp_path / "old", np.array([0.5, 0.75]), schema_version=1)
+    for name, message in (
+        ("regression", "is a regression, whose answers are numbers; inspect a run of classification"),
+        ("old", "answers.parquet', where a run of classification keeps its answers (since records of version 2)"),
+        ("none", "cannot read record"),
+    ):
+        assert call("inspect", tmp_path / name) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
 
 
 def test_a_learner_of_other_ways_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

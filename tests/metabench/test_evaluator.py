@@ -6,7 +6,7 @@ from baselines.finetune import FineTune
 from baselines.protonet import ProtoNet
 from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask, RegressionTask, SinusoidDataset, SinusoidSampler
 from metabench.errors import RunError
-from metabench.evaluator import classify_latency, evaluate, evaluate_until
+from metabench.evaluator import answer_episodes, classify_latency, evaluate, evaluate_until
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
 from metabench.stopping import FixedWidth
 
@@ -41,10 +41,15 @@ def test_the_fraction_of_right_answers_of_each_task(toy: Dataset) -> None:
 def test_until_the_interval_is_narrow_it_is_the_same_tasks_in_order(toy: Dataset, learner: type[Learner]) -> None:
     """Stages leave none out and score none twice."""
     network, tasks = untrained(learner, toy, backbone="conv4:4"), EpisodeSampler(toy.test, TASK, 0)
-    scores = evaluate_until(network, tasks, FixedWidth(0.03, bounded=True, pilot=20))
+    made = evaluate_until(network, tasks, FixedWidth(0.03, bounded=True, pilot=20))
+    scores = made.scores
     assert len(scores) > 40
     assert scores == pytest.approx(evaluate(network, tasks, len(scores)), abs=1e-5)
     assert evaluate(network, tasks, 21, start=20) == pytest.approx(scores[20:21], abs=1e-5)
+    at_once = answer_episodes(network, tasks, len(scores))
+    for name in ("ways", "queries", "labels", "answers"):
+        assert np.array_equal(getattr(made, name), getattr(at_once, name))
+    assert made.confidences == pytest.approx(at_once.confidences, abs=1e-5)
 
 
 class OffByTwo(Learner):

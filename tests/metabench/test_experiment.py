@@ -11,6 +11,8 @@ import torch
 
 import metabench
 from episodes import EpisodeSampler, FixedTask, load
+from metabench.analysis import calibration_error
+from metabench.answers import read_answers
 from metabench.errors import RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Problem
@@ -64,7 +66,36 @@ def test_the_record_says_what_was_done(tmp_path: Path) -> None:
     assert len(record.training.curve) == 10
     assert record.peak_memory_megabytes is None or record.peak_memory_megabytes > 50
     files = {path.name for path in (tmp_path / record.id).iterdir()}
-    assert files == {"record.json", "accuracies.csv", "learner.pt"}
+    assert files == {"record.json", "accuracies.csv", "answers.parquet", "learner.pt"}
+
+
+@pytest.mark.parametrize("learner", ["protonet", "distill"])
+def test_answers_are_of_the_learner_alone_and_the_records_figures_follow_from_them(
+    learner: str, tmp_path: Path
+) -> None:
+    record = quick(learner, tmp_path)
+    folder = tmp_path / record.id
+    _, accuracies = read_record(folder / "record.json")
+    answers = read_answers(folder / "answers.parquet", accuracies)  # which compares them with the accuracies
+    assert len(answers) == 20 * 15
+    assert record.score.calibration_error == pytest.approx(calibration_error(answers))
+    right = answers["class"].astype(str) == answers["answer"].astype(str)
+    assert record.score.worst_class == right.groupby(answers["class"].astype(str)).mean().min()
+    assert record.score.worst_tasks == pytest.approx(accuracies.min(), abs=1e-5)  # 5% of 20 tasks are one
+    assert record.score.task_megabytes is not None
+    assert 0 < record.score.task_megabytes < 50
+    assert all(companion.calibration_error is not None for companion in record.companions.values())
+
+
+def test_floors_are_those_of_the_same_tasks(tmp_path: Path) -> None:
+    """A run of `nearest` is the floor `pixels`, and a ProtoNet without a step the random network."""
+    record = quick("protonet", tmp_path, options={"backbone": "conv4:8", "steps": 0})
+    nearest = metabench.run(**QUICK, learner="nearest", output=tmp_path)
+    assert record.floors["chance"].model_dump() == pytest.approx({"mean": 1 / 3, "half_width": 0, "episodes": 20})
+    assert record.floors["pixels"].mean == nearest.score.accuracy
+    assert record.floors["pixels"].half_width == nearest.score.half_width
+    assert record.floors["random network"].mean == record.score.accuracy
+    assert nearest.training.images == 0
 
 
 def test_a_student_is_recorded_beside_its_teacher(tmp_path: Path) -> None:
@@ -127,7 +158,7 @@ def test_control_c_while_testing_keeps_the_training(tmp_path: Path, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("metabench.experiment.evaluate", interrupt)
+        patch.setattr("metabench.scoring.answer_episodes", interrupt)
         with pytest.raises(RunError, match=r"interrupted; .* keeps it: the same command with --resume goes on"):
             quick("protonet", tmp_path)
     resumed, whole = quick("protonet", tmp_path, resume=True), quick("protonet", tmp_path / "whole")

@@ -7,6 +7,7 @@ from scipy import stats
 
 from metabench.errors import UsageError
 from metabench.leaderboard import COLUMNS, leaderboard, printable, read_records
+from metabench.records import Floor, Score
 from tests.made_records import make_record
 
 
@@ -107,6 +108,37 @@ def test_seeds_of_a_regression_are_pooled_task_by_task() -> None:
     row = table(scored([1.0, 2.0], dataset="sinusoid", seed=0), scored([2.0, 5.0], dataset="sinusoid", seed=1)).iloc[0]
     assert row["squared_error"] == 2.5
     assert row["seed_deviation"] == pytest.approx(np.std([1.5, 3.5], ddof=1), abs=1e-4)
+
+
+def test_what_the_mean_does_not_say_is_averaged_over_seeds_and_empty_where_unknown() -> None:
+    """Of 40 tasks the worst 5% are two; a record of version 1 has neither floors nor calibration."""
+    tasks = np.linspace(0.4, 1.0, 40)
+    floors = {name: Floor(mean=mean, half_width=0, episodes=40) for name, mean in (("chance", 0.2), ("pixels", 0.61))}
+    about = {"accuracy": tasks.mean(), "half_width": 0.01, "parameters": 10, "task_milliseconds": 2.0}
+    first, second = (
+        scored(tasks, seed=seed, floors=floors, score=Score(**about, **more))
+        for seed, more in enumerate(
+            [
+                {"worst_class": 0.3, "calibration_error": 0.02, "task_megabytes": 3},
+                {"worst_class": 0.4, "calibration_error": 0.05, "task_megabytes": 4},
+            ]
+        )
+    )
+    old = scored(tasks, seed=2, schema_version=1)
+    row = table(first, second, old).iloc[0]
+    assert (row["floor"], row["worst_class"], row["calibration_error"], row["task_megabytes"]) == (61, 35, 3.5, 3.5)
+    assert row["worst_tasks"] == pytest.approx(100 * tasks[:2].mean(), abs=0.01)
+    assert "61.00" in printable(table(first))
+    alone = table(old).iloc[0]
+    assert np.isnan(alone[["floor", "worst_class", "calibration_error", "task_megabytes"]].to_numpy(dtype=float)).all()
+    assert alone["worst_tasks"] == row["worst_tasks"]
+    assert "nan" not in printable(table(old))
+
+
+def test_the_floor_of_a_regression_is_the_lowest_error_and_its_worst_tasks_the_highest() -> None:
+    floors = {name: Floor(mean=mean, half_width=0, episodes=3) for name, mean in (("zero", 4.0), ("support mean", 2.5))}
+    row = table(scored([0.1, 0.2, 0.9], dataset="sinusoid", floors=floors)).iloc[0]
+    assert (row["floor"], row["worst_tasks"]) == (2.5, 0.9)
 
 
 def test_settings_say_what_was_changed() -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from metabench.answers import digest
 from metabench.errors import UsageError
 from metabench.records import read_record
+from tests.conftest import PROJECT
 from tests.made_records import make_record, write_run
 
 ACCURACIES = np.array([1 / 3, 2 / 3, 1.0])
@@ -25,6 +27,23 @@ def test_a_record_of_errors_comes_back_too(tmp_path: Path) -> None:
     assert record.score.squared_error == record.score.mean == pytest.approx(errors.mean())
 
 
+def test_records_of_version_1_are_read_too() -> None:
+    paths = sorted((PROJECT / "results" / "reference").rglob("record.json"))
+    records = [read_record(path)[0] for path in paths]
+    assert all(json.loads(path.read_text())["schema_version"] == 1 for path in paths)
+    assert len(records) > 10
+    assert {record.schema_version for record in records} == {1}
+    assert all(not record.floors and record.score.calibration_error is None for record in records)
+
+
+def test_answers_are_those_that_the_record_knows(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", ACCURACIES, answers=digest(b"answers"))
+    path.with_name("answers.parquet").write_bytes(b"answers")
+    assert read_record(path)[0].answers == digest(b"answers")
+    path.with_name("answers.parquet").unlink()  # records are passed on without them
+    assert read_record(path)[0].schema_version == 2
+
+
 def test_places_on_the_machine_are_not_recorded(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", ACCURACIES, output=tmp_path, data_root=tmp_path)
     assert str(tmp_path) not in path.read_text()
@@ -41,6 +60,10 @@ def damage(path: Path, how: str) -> None:
         path.write_text(text.replace('"squared_error": null', '"squared_error": 0.6'))
     elif how == "version":
         path.write_text(json.dumps({**json.loads(text), "schema_version": 99}))
+    elif how == "text version":
+        path.write_text(text.replace('"schema_version": 2', '"schema_version": "' + "9" * 1000 + '"'))
+    elif how == "answers":
+        path.with_name("answers.parquet").write_bytes(b"of another run")
     elif how == "no table":
         table.unlink()
     elif how == "other tasks":
@@ -57,7 +80,9 @@ def damage(path: Path, how: str) -> None:
         ("cut", "is not a valid record: Invalid JSON"),
         ("field", r"is not a valid record: score.accuracy: Input should be less than or equal to 1"),
         ("two scores", "is not a valid record: score: .*either an accuracy or a squared_error"),
-        ("version", "is not a valid record: schema_version: Input should be 1"),
+        ("version", "is not a valid record: it has schema version 99, and this metabench reads 1 and 2; install"),
+        ("text version", "is not a valid record: it has schema version '9{19}, and this metabench reads 1 and 2"),
+        ("answers", "'.*answers.parquet' does not fit record '.*': other answers; restore one of the two"),
         ("no table", "cannot read '.*accuracies.csv', the accuracies of record"),
         ("other tasks", "does not fit record"),
         ("other mean", "does not fit record"),

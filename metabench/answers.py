@@ -1,0 +1,128 @@
+"""A run's answer to every query of its test tasks: as a table, and in a file beside the record."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from episodes.sampler import BankSource
+from metabench.errors import UsageError
+from metabench.evaluator import Evaluation
+
+ANSWERS_FILE = "answers.parquet"
+CONFIDENCE_DIGITS = 3  # more would tell no calibration apart, and double the file
+
+NAMES = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    {"task": pa.int32(), "class": NAMES, "group": NAMES, "answer": NAMES, "confidence": pa.float32()}.items()
+)
+
+
+def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
+    """One row a query, task by task, of the episodes 0 to E - 1 of `source`.
+
+    Returns:
+        A table with the columns `task` (the episode's number), `class` (the query's true class), `group` (what that
+        class belongs to: alphabet, script, superclass), `answer` (the class answered; categories as those of `class`)
+        and `confidence` (0 to 1, rounded to `CONFIDENCE_DIGITS`).
+    """
+    episodes, bank = range(len(evaluation.queries)), source.bank
+    blocks = [episodes] if source.one_shape else [range(number, number + 1) for number in episodes]
+    classes = [row for block in blocks for row in source.indices(block).classes]
+    ways = np.asarray([len(row) for row in classes])
+    first = np.repeat(np.cumsum(ways) - ways, evaluation.queries)
+    flat = np.concatenate(classes)
+    true, answered = flat[first + evaluation.labels], flat[first + evaluation.answers]
+    class_names, group_names = pd.Index(bank.class_names), pd.Index(list(bank.group_members))
+    group_numbers = group_names.get_indexer(pd.Index(bank.groups))
+    return pd.DataFrame(
+        {
+            "task": np.repeat(np.arange(len(episodes), dtype=np.int32), evaluation.queries),
+            "class": pd.Categorical.from_codes(true, class_names),
+            "group": pd.Categorical.from_codes(group_numbers[true], group_names),
+            "answer": pd.Categorical.from_codes(answered, class_names),
+            "confidence": np.round(evaluation.confidences.astype(np.float64), CONFIDENCE_DIGITS),
+        }
+    )
+
+
+def right(answers: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows are answered rightly."""
+    return np.asarray(answers["class"].cat.codes == answers["answer"].cat.codes)
+
+
+def accuracies_of(answers: pd.DataFrame) -> NDArray[np.float64]:
+    """The fraction of right answers of each task, in the order of their numbers."""
+    tasks = answers["task"].to_numpy()
+    return np.bincount(tasks, weights=right(answers)) / np.maximum(np.bincount(tasks), 1)
+
+
+def encode(answers: pd.DataFrame) -> bytes:
+    """The table as a Parquet file, compressed by zstd: 60 to 110 kB for 600 tasks of 75 queries."""
+    table = pa.Table.from_pandas(answers, schema=SCHEMA, preserve_index=False).replace_schema_metadata()
+    made = io.BytesIO()
+    pq.write_table(table, made, compression="zstd")
+    return made.getvalue()
+
+
+def digest(encoded: bytes) -> str:
+    """32 hexadecimal digits over a file of answers, by which its record knows it."""
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+
+
+def read_answers(path: Path, accuracies: NDArray[np.float64]) -> pd.DataFrame:
+    """A table of answers, checked against the record's accuracies.
+
+    Args:
+        path: the Parquet file.
+        accuracies: of each task, as the record has them.
+
+    Raises:
+        UsageError: the file is missing, of another kind, or of other tasks or answers than the accuracies.
+    """
+    try:
+        with path.open("rb") as file:
+            table = pq.read_table(file, use_threads=False)
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no '{path}', where a run of classification keeps its answers (since records of version 2); "
+            "run it again"
+        ) from None
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"cannot read the answers '{path}': {' '.join(str(error).split())}") from None
+    problem = _problem(table, accuracies)
+    if problem:
+        raise UsageError(f"'{path}' does not fit its record: {problem}; restore one of the two")
+    answers = _categories_alike(table.to_pandas())
+    # As they were before they became float32, so that none lies beside the edge of a bin that it was on.
+    return answers.assign(confidence=answers["confidence"].astype(np.float64).round(CONFIDENCE_DIGITS))
+
+
+def _problem(table: pa.Table, accuracies: NDArray[np.float64]) -> str:
+    if not table.schema.equals(SCHEMA):
+        return f"its columns are {', '.join(f'{item.name} {item.type}' for item in table.schema)}"
+    if any(column.null_count for column in table.columns):
+        return "values are missing"
+    tasks, confidences = table["task"].to_numpy(), table["confidence"].to_numpy()
+    if not np.array_equal(np.unique(tasks), np.arange(len(accuracies))):
+        return f"it has other tasks than 0 to {len(accuracies) - 1}"
+    if not ((confidences >= 0) & (confidences <= 1)).all():
+        return "a confidence is not between 0 and 1"
+    found = accuracies_of(_categories_alike(table.select(["task", "class", "answer"]).to_pandas()))
+    if not np.allclose(found, accuracies, atol=1e-5):
+        return f"task {int(np.argmax(~np.isclose(found, accuracies, atol=1e-5)))} has another accuracy"
+    return ""
+
+
+def _categories_alike(answers: pd.DataFrame) -> pd.DataFrame:
+    """With the same categories for true and answered classes, which a file's two columns need not share."""
+    names = pd.api.types.union_categoricals([answers["class"], answers["answer"]]).categories
+    changed = {name: answers[name].cat.set_categories(names) for name in ("class", "answer")}
+    return answers.assign(**changed)

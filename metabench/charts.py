@@ -1,0 +1,112 @@
+"""Pictures of figures: what a run's answers say, and its accuracy against shots and ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from metabench.analysis import by_class, calibration_error, confusions, reliability
+from metabench.measure import Measure
+from metabench.plots import save_figure, short
+
+BLUE, GREY, RED = "#1f5fa8", "#9a9a9a", "#c4290a"
+BARS = 12  # classes and pairs that are drawn
+NAME = 44  # characters of a name
+
+
+def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
+    """The reliability diagram, beside the worst classes and the most confused pairs.
+
+    Args:
+        answers: as of `metabench.answers.tabulate`.
+        path: the picture's file; its ending chooses the format (png, pdf, svg).
+        title: a line above.
+
+    Raises:
+        UsageError: the file cannot be written, or its ending is unknown or missing.
+    """
+    figure = _figure((14, 4.4), title)
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 0.75, 0.75])
+    _reliability(left, answers)
+    classes = by_class(answers).head(BARS)
+    _bars(middle, [short(name, NAME) for name in classes["class"]], classes["accuracy"], "worst classes, accuracy in %")
+    pairs = confusions(answers).head(BARS)
+    names = [
+        f"{short(name, NAME)}\nfor {short(other, NAME)}"
+        for name, other in zip(pairs["class"], pairs["answer"], strict=True)
+    ]
+    _bars(right, names, pairs["share"], "taken for another, % of those asked")
+    save_figure(figure, path)
+
+
+def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "") -> None:
+    """The measure against shots, against ways, or both, with 95% intervals; the floors in grey.
+
+    Args:
+        table: as of `metabench.curve.run_curve`.
+        measure: what it is a table of.
+        path: the picture's file; its ending chooses the format (png, pdf, svg).
+        title: a line above.
+
+    Raises:
+        UsageError: the file cannot be written, or its ending is unknown or missing.
+    """
+    kinds = list(dict.fromkeys(table["against"]))
+    figure = _figure((0.8 + 4.2 * len(kinds), 3.8), title)
+    for axes, kind in zip(np.atleast_1d(figure.subplots(1, len(kinds), sharey=True)), kinds, strict=True):
+        part = table[table["against"] == kind]
+        styles = iter(("s:", "^:", "D:"))
+        for (floor, name), rows in part.groupby(["floor", "learner"], sort=False):
+            style = {"fmt": next(styles), "color": GREY, "ms": 4} if floor else {"fmt": "o-", "color": BLUE, "ms": 5}
+            axes.errorbar(rows[kind], rows[measure.field], rows["half_width"], label=name, capsize=2, **style)
+        axes.set_xscale("log")
+        axes.set_xticks(sorted(part[kind].unique()), labels=map(str, sorted(part[kind].unique())))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        other = "ways" if kind == "shots" else "shots"
+        axes.set_xlabel(f"{kind} (log scale)" + ("" if not measure.percent else f", {part[other].iloc[0]} {other}"))
+        axes.grid(axis="y", color="#e6e6e6")
+        axes.set_axisbelow(True)
+    first = figure.axes[0]
+    first.set_ylabel(f"{measure.name}{', %' if measure.percent else ''}")
+    first.set_ylim(0, 101 if measure.percent else None)
+    first.legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def _figure(size: tuple[float, float], title: str) -> Figure:
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=9, ha="left", x=0.01)
+    return figure
+
+
+def _reliability(axes: Axes, answers: pd.DataFrame) -> None:
+    """Accuracy against confidence (Guo et al. 2017, figure 1), each bin's bar as dark as it has many queries."""
+    bins = reliability(answers)
+    bins = bins[bins["queries"] > 0]
+    widths = bins["high"] - bins["low"]
+    shares = bins["queries"] / bins["queries"].max()
+    colours = [(*to_rgb(BLUE), 0.25 + 0.75 * share) for share in shares]
+    axes.bar(bins["low"], bins["accuracy"], widths, align="edge", color=colours, edgecolor="white")
+    axes.plot([0, 1], [0, 1], "--", color="black", lw=1, label="perfectly calibrated")
+    axes.plot(bins["confidence"], bins["accuracy"], "o", color=RED, ms=3, label="mean confidence of the bin")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (darker: more queries)", ylabel="accuracy")
+    axes.set_title(f"calibration error {100 * calibration_error(answers):.2f}%", fontsize=9, loc="left")
+    axes.legend(fontsize=7, loc="upper left")
+
+
+def _bars(axes: Axes, names: list[str], values: pd.Series[float], title: str) -> None:
+    places = range(len(names))
+    axes.barh(places, 100 * values, color=BLUE)
+    axes.set_yticks(places, labels=names, fontsize=6)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_title(title, fontsize=9, loc="left")

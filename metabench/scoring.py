@@ -1,0 +1,139 @@
+"""From a trained learner to the figures of its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from episodes.sampler import BankSource, EpisodeSource
+from metabench.analysis import by_class, calibration_error, worst_tasks
+from metabench.answers import encode, tabulate
+from metabench.config import RunConfig
+from metabench.cost import task_megabytes
+from metabench.environment import peak_memory_megabytes
+from metabench.evaluator import Evaluation, answer_episodes, classify_latency, evaluate_until
+from metabench.floors import floor_scores
+from metabench.learner import Learner
+from metabench.measure import Measure
+from metabench.records import Floor, Score
+from metabench.stats import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, mean_interval
+from metabench.stopping import FixedWidth
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What testing gave.
+
+    Attributes:
+        score: the learner's.
+        companions: theirs, by name.
+        floors: by name.
+        accuracies: the measure of the learner and of each companion on each task, by name, `[E]`.
+        answers: the file of the learner's answers; None in regression.
+        seconds: that the learner and its companions took for the tasks.
+        peak_megabytes: memory used until then (see `metabench.environment.peak_memory_megabytes`).
+    """
+
+    score: Score
+    companions: dict[str, Score]
+    floors: dict[str, Floor]
+    accuracies: dict[str, NDArray[np.float64]]
+    answers: bytes | None
+    seconds: float
+    peak_megabytes: float | None
+
+    @property
+    def episodes(self) -> int:
+        """How many tasks."""
+        return len(self.accuracies["learner"])
+
+
+def score_learner(learner: Learner, floors: Mapping[str, Learner], test: EpisodeSource, config: RunConfig) -> Scored:
+    """Test a learner, its companions and the floors on the same tasks.
+
+    Args:
+        learner: on the tasks' device.
+        floors: by name, there too.
+        test: the tasks, from number 0 on.
+        config: says how many: `episodes`, or until the learner's interval is `until_interval` wide.
+    """
+    assert config.episodes is not None
+    started = time.perf_counter()
+    companions, rule = learner.companions(), _stopping_rule(config, learner.problem.measure)
+    if rule:
+        made = {"learner": evaluate_until(learner, test, rule, "test learner")}
+    else:
+        made = {"learner": answer_episodes(learner, test, config.episodes, "test learner")}
+    episodes = len(made["learner"].scores)
+    made |= {name: answer_episodes(entrant, test, episodes, f"test {name}") for name, entrant in companions.items()}
+    seconds, peak = time.perf_counter() - started, peak_memory_megabytes(test.device)
+    answers = {name: tabulate(test, one) for name, one in made.items() if isinstance(test, BankSource)}
+    estimates = {name: estimate(one.scores, config) for name, one in made.items()}
+    if rule:
+        estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config))
+    scores = {
+        name: _score(entrant, made[name], estimates[name], answers.get(name), test)
+        for name, entrant in {"learner": learner, **companions}.items()
+    }
+    return Scored(
+        score=scores.pop("learner"),
+        companions=scores,
+        floors={
+            name: Floor(mean=found.mean, half_width=found.half_width, episodes=found.count)
+            for name, found in estimate_floors(floors, test, made["learner"].ways, config).items()
+        },
+        accuracies={name: one.scores for name, one in made.items()},
+        answers=encode(answers["learner"]) if answers else None,
+        seconds=seconds,
+        peak_megabytes=peak,
+    )
+
+
+def estimate_floors(
+    floors: Mapping[str, Learner], test: EpisodeSource, ways: NDArray[np.int64], config: RunConfig
+) -> dict[str, Estimate]:
+    """The floors' means with their intervals; arguments as of `metabench.floors.floor_scores` and `estimate`."""
+    return {name: estimate(scores, config) for name, scores in floor_scores(floors, test, ways).items()}
+
+
+def estimate(scores: NDArray[np.float64], config: RunConfig) -> Estimate:
+    """The mean over the tasks of a configuration, with its interval and what that covers."""
+    return mean_interval(scores, bounded=not config.regression, covers=covers(config))
+
+
+def covers(config: RunConfig) -> str:
+    """What an interval over the tasks of a configuration is about."""
+    if config.regression:
+        return FUNCTIONS
+    return DISJOINT_TASKS if config.disjoint else REDRAWN_TASKS
+
+
+def _stopping_rule(config: RunConfig, measure: Measure) -> FixedWidth | None:
+    if config.until_interval is None:
+        return None
+    assert config.episodes is not None
+    return FixedWidth(config.until_interval / measure.scale, bounded=measure.percent, most=config.episodes)
+
+
+def _score(
+    learner: Learner, made: Evaluation, found: Estimate, answers: pd.DataFrame | None, test: EpisodeSource
+) -> Score:
+    measure = learner.problem.measure
+    return Score(
+        **{measure.field: found.mean},
+        half_width=found.half_width,
+        low=found.low,
+        high=found.high,
+        covers=found.covers,
+        worst_tasks=worst_tasks(made.scores, measure),
+        worst_class=None if answers is None else by_class(answers)["accuracy"].min(),
+        calibration_error=None if answers is None else calibration_error(answers),
+        parameters=learner.scoring_parameters(),
+        task_milliseconds=classify_latency(learner, test, found.count),
+        task_megabytes=task_megabytes(learner, test),
+    )
