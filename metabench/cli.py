@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -244,8 +245,8 @@ def leaderboard(results: Path, csv: Path | None, markdown: Path | None, html: Pa
         click.echo(board.printable(board.frame(rows)))
         for make, target in targets.items():
             if target:
-                text = make(rows)
-                write_atomically(target, lambda file, text=text: file.write(text.encode()))
+                content = make(rows).encode()
+                write_atomically(target, partial(_write, content))
                 click.echo(f"wrote {target}")
     for problem in problems:
         click.echo(f"metabench: {plain(problem)}; it is left out", err=True)
@@ -264,6 +265,10 @@ def list_(what: str) -> None:
     if what not in kinds:
         raise click.UsageError(f"there is no list of '{what}'{nearest(what, kinds)}; there are {', '.join(kinds)}")
     click.echo(kinds[what]())
+
+
+def _write(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
