@@ -88,7 +88,7 @@ function detailsPanel(row, width) {
     block("Configuration", pairs(details.options, "pairs"), element("details", {}, element("summary", {}, "Data, tasks and machine"), pairs(details.settings, "pairs"))),
     block("Runs", runsTable(board, details), details.hidden ? element("p", {class: "note"}, `and ${details.hidden} more`) : null, pairs(facts, "pairs facts")),
     block("Hardest tasks", details.picture
-      ? element("img", {src: details.picture, loading: "lazy", alt: `The test tasks on which ${nameOf(row)} did worst, with its answers: a wrong one is framed in red with a cross and the number of the class it was taken for.`})
+      ? element("img", {src: details.picture, alt: `The test tasks on which ${nameOf(row)} did worst, with its answers: a wrong one is framed in red with a cross and the number of the class it was taken for.`})
       : element("p", {class: "note"}, "There is no picture (hardest.png) beside the record, or the page had no room for more.")),
     element("section", {class: "all"}, element("h3", {}, "Repeat it"),
       details.frozen ? element("p", {class: "note"}, "Its tasks were frozen in a file: add --tasks with that file.") : null,

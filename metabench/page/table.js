@@ -51,6 +51,7 @@ function makeRow(row, first) {
     element("span", {class: "chevron", "aria-hidden": "true"}), element("span", {class: "name"}, row.learner));
   const given = [row.transductive ? "transductive" : null, row.outside_data ? "outside data" : null].filter(Boolean);
   const learner = element("th", {scope: "row", class: "learner"}, button, row.settings ? element("span", {class: "settings"}, row.settings) : null,
+    element("span", {class: "settings where"}, `${board.dataset}, ${taskOf(board)}`), // in place of its own column on a phone
     given.length ? element("span", {class: "given"}, ...given.map((word) => element("span", {class: "tag"}, word))) : null);
   const made = element("tr", {class: first ? "row first" : "row", id: `row-${row.number}`},
     element("td", {class: "number rank"}, String(row.rank)), learner,
