@@ -11,6 +11,7 @@ from metabench.config import RunConfig
 from metabench.escape import is_plain
 from metabench.records import RunRecord
 
+LONGEST = 10_000  # characters; a shell takes more, a reader does not
 FIRST = ("learner", "dataset", "ways", "shots")  # said even where they are the defaults
 
 
@@ -21,10 +22,12 @@ def command(record: RunRecord) -> str | None:
     the file of frozen tasks) are no part of a record and are left to the reader.
 
     Returns:
-        The command; None where the record's text holds control characters, which are not to be pasted into a terminal.
+        The command; None where the record's text holds control characters, which are not to be pasted into a
+        terminal, or is endless.
     """
     words = list(_words(record.config))
-    return shlex.join(["metabench", "run", *words]) if all(map(is_plain, words)) else None
+    line = shlex.join(["metabench", "run", *words])
+    return line if len(line) <= LONGEST and all(map(is_plain, words)) else None
 
 
 def _words(config: RunConfig) -> Iterator[str]:

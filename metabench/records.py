@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from episodes.cache import write_atomically
+from episodes.errors import DataError
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
@@ -161,6 +162,10 @@ def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
         raise UsageError(f"'{path}' is not a valid record: {place + ': ' if place else ''}{problem['msg']}") from None
+    try:
+        _ = record.config.test_recipe
+    except (UsageError, DataError) as error:
+        raise UsageError(f"'{path}' is not a valid record: config: {error}") from None
     table = path.with_name(ACCURACIES_FILE)
     try:
         numbers, measures = _columns(_bytes(table), "episode", "learner")

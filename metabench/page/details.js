@@ -93,5 +93,5 @@ function detailsPanel(row, width) {
     element("section", {class: "all"}, element("h3", {}, "Repeat it"),
       details.frozen ? element("p", {class: "note"}, "Its tasks were frozen in a file: add --tasks with that file.") : null,
       details.command ? element("div", {class: "command"}, command(details.command), copyButton(details.command))
-        : element("p", {class: "note"}, "The record's settings hold control characters; no command is made of them.")));
+        : element("p", {class: "note"}, "The record's settings hold control characters, or are too long; no command is made of them.")));
 }

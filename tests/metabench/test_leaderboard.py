@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from scipy import stats
 
 from metabench.errors import UsageError
-from metabench.leaderboard import COLUMNS, leaderboard, printable, read_records
+from metabench.leaderboard import COLUMNS, Filter, Run, entries, leaderboard, printable, ranks, read_records
 from tests.made_records import make_record
 
 
@@ -120,3 +121,110 @@ def test_folders_without_records_are_refused(tmp_path: Path) -> None:
         read_records(tmp_path / "none")
     with pytest.raises(UsageError, match=r"there is no record \(record.json\) below"):
         read_records(tmp_path)
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's correction step by step, as in his paper's sequence."""
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for step, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, (len(p_values) - step) * p_values[place])
+        adjusted[place] = least
+    return adjusted
+
+
+def test_ranks_are_those_of_paired_t_tests_with_holms_correction() -> None:
+    generator = np.random.default_rng(0)
+    shared = generator.normal(0.7, 0.1, 200)
+    means = [0.08, 0.06, 0.0595, 0.05, 0.045, 0.0]
+    learners = [shared + mean + generator.normal(0, 0.03, 200) for mean in means]
+    learners.sort(key=np.mean, reverse=True)
+    p_values = [float(stats.ttest_rel(*pair).pvalue) for pair in itertools.pairwise(learners)]
+    expected = [1]
+    for place, p_value in enumerate(holm(p_values), 2):
+        expected.append(place if p_value < 0.05 else expected[-1])
+    assert ranks([{0: learner} for learner in learners]) == expected
+    assert 2 < len(set(expected)) < 6
+    level = sorted(holm(p_values))[2] * 1.0001
+    loose = ranks([{0: learner} for learner in learners], level)
+    assert len(set(loose)) == 1 + sum(p_value < level for p_value in holm(p_values))
+
+
+def test_pairing_tells_apart_what_intervals_do_not() -> None:
+    hard = np.tile([0.2, 0.5, 0.8], 20)
+    one, other = scored(np.clip(hard + 0.02 + 0.001 * (np.arange(60) % 2), 0, 1), learner="maml"), scored(hard)
+    rows = table(one, other)
+    assert abs(rows["accuracy"][0] - rows["accuracy"][1]) < rows["half_width"].min()
+    assert rows["rank"].tolist() == [1, 2]
+
+
+def test_equals_share_a_rank_and_a_constant_difference_does_not() -> None:
+    tasks = np.array([0.2, 0.4, 0.6])
+    assert ranks([{0: tasks}, {0: tasks}, {0: tasks - 0.125}]) == [1, 1, 3]
+    assert ranks([{0: tasks}]) == [1]
+    assert ranks([]) == []
+
+
+def test_only_common_tasks_are_compared() -> None:
+    tasks = np.linspace(0.1, 0.9, 9)
+    assert ranks([{0: tasks}, {1: tasks - 0.1}]) == [1, 1]  # other tasks: nothing to compare
+    assert ranks([{0: tasks, 1: tasks}, {1: tasks[:5] - 0.125}]) == [1, 2]
+    assert ranks([{0: tasks}, {0: tasks[:1] - 0.1}]) == [1, 1]  # one task is none
+
+
+def test_ranks_are_within_a_board() -> None:
+    rows = table(
+        scored([0.9, 0.91, 0.92], learner="maml"),
+        scored([0.1, 0.11, 0.12]),
+        scored([0.5, 0.51, 0.52], shots=5),
+        scored([2.0, 2.01, 2.02], dataset="sinusoid"),
+        scored([1.0, 1.01, 1.02], dataset="sinusoid", learner="maml"),
+    )
+    assert rows["rank"].tolist() == [1, 2, 1, 1, 2]
+    assert rows["learner"].tolist() == ["maml", "protonet", "protonet", "maml", "protonet"]
+
+
+def runs() -> list[Run]:
+    made = [
+        scored([0.5, 0.6], learner="maml", transductive=True),
+        scored([0.5, 0.6], dataset="cub", ways=3, shots=5, outside_data=True),
+        scored([0.5, 0.6], dataset="cub", ways=20),
+    ]
+    return [Run(*each) for each in made]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ({}, [0, 1, 2]),
+        ({"dataset": ("cub",)}, [1, 2]),
+        ({"dataset": ("cub", "glyphs"), "ways": (3, 5)}, [0, 1]),
+        ({"shots": (5,)}, [1]),
+        ({"transductive": True}, [0]),
+        ({"transductive": False}, [1, 2]),
+        ({"outside_data": False, "shots": (1,)}, [0, 2]),
+    ],
+)
+def test_filters(asked: dict[str, object], kept: list[int]) -> None:
+    made = runs()
+    assert Filter(**asked).keep(made) == [made[place] for place in kept]  # type: ignore[arg-type]
+
+
+def test_a_filter_that_leaves_nothing_says_what_there_is() -> None:
+    with pytest.raises(UsageError) as error:
+        Filter(dataset=("omniglot",), ways=(5, 7), transductive=False).keep(runs())
+    assert str(error.value) == (
+        "no record has dataset omniglot; ways 5, 7; transductive no; "
+        "the 3 records have dataset cub, glyphs; ways 3, 5, 20; transductive no, yes"
+    )
+
+
+def test_a_copied_record_counts_once() -> None:
+    record, of_tasks = scored([0.5, 0.6])
+    (entry,) = entries([Run(record, of_tasks), Run(record, of_tasks)])  # type: ignore[arg-type]
+    assert entry.values["seeds"] == 1
+    assert len(entry.runs) == 1
+
+
+def test_orders_for_the_terminal_are_not_printed() -> None:
+    printed = printable(table(scored([0.5, 0.6], learner="maml\x1b[31m", class_split="a\u202eb")))
+    assert printed.replace("\n", "").isprintable()
