@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -310,17 +311,13 @@ def _entry(runs: list[Run]) -> Entry:
         "transductive": record.transductive,
         "outside_data": record.outside_data,
         "parameters": record.score.parameters,
-        "task_milliseconds": round(_mean(each.score.task_milliseconds for each in records), 2),
-        "training_seconds": round(_mean(each.training.seconds for each in records), 1),
-        "images": round(_mean(each.training.images for each in records)),
+        "task_milliseconds": round(fmean(each.score.task_milliseconds for each in records), 2),
+        "training_seconds": round(fmean(each.training.seconds for each in records), 1),
+        "images": round(fmean(each.training.images for each in records)),
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
         "test_fingerprint": record.dataset.fingerprints.test[:8],
     }
     return Entry(tuple(runs), of_tasks, values, estimate.mean, estimate.half_width)
-
-
-def _mean(figures: Iterable[float]) -> float:
-    return float(np.mean(list(figures)))
 
 
 def _mean_by_task(runs: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -221,7 +221,7 @@ function ranksDiagram(width) {
   if (!averageRanks) return element("p", {class: "note"}, "Average ranks need two datasets on which two learners meet.");
   const {names, ranks, critical_difference: critical} = averageRanks, count = names.length;
   const shown = Math.min(count, 20), left = Math.ceil(shown / 2), top = critical ? 52 : 34, line = 22;
-  const chars = Math.max(8, Math.floor(width / 19)), margin = Math.min(190, width * 0.32);
+  const margin = Math.min(280, width * 0.36), chars = Math.max(6, Math.floor((margin - 60) / 6.5));
   const x = (rank) => margin + (rank - 1) / Math.max(count - 1, 1) * (width - 2 * margin);
   const bars = [];
   if (critical) {

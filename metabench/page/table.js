@@ -101,7 +101,15 @@ function showTable() {
   byId("next").disabled = state.page === pages - 1;
 }
 
-function showAll() {
+// The table follows each key; the plots wait until no more keys come.
+let typing = 0;
+function showSoon() {
+  showAll(false);
+  clearTimeout(typing);
+  typing = setTimeout(() => drawPlots(shownRows), 150);
+}
+
+function showAll(withPlots = true) {
   shownRows = passing();
   state.page = 0;
   for (const name of FILTERS.slice(1)) byId(name).value = state[name];
@@ -109,7 +117,7 @@ function showAll() {
   const about = boards.find((board) => board.dataset === state.dataset);
   byId("about").textContent = !about || about.regression ? "" : `${about.dataset}: classes ${about.classes.train} for training, ${about.classes.validation} for validation, ${about.classes.test} for test (split ${about.split}, test images ${about.test_fingerprint}).`;
   showTable();
-  drawPlots(shownRows);
+  if (withPlots) drawPlots(shownRows);
   writeAddress();
 }
 
@@ -127,7 +135,7 @@ function makeControls() {
   const ascending = (one, other) => one - other;
   choices("ways", unique(boards.filter((board) => !board.regression).map((board) => board.ways)).sort(ascending));
   choices("shots", unique(boards.map((board) => board.shots)).sort(ascending));
-  for (const name of FILTERS.slice(1)) byId(name).addEventListener("input", (event) => { state[name] = event.target.value; showAll(); });
+  for (const name of FILTERS.slice(1)) byId(name).addEventListener("input", (event) => { state[name] = event.target.value; (name === "search" ? showSoon : showAll)(); });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("filters").addEventListener("reset", (event) => {
     event.preventDefault();

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from metabench.leaderboard import Run, entries, read_runs
 from metabench.report import average_ranks, page
+from metabench.tables import csv
 from tests.conftest import PROJECT
 from tests.made_records import make_record, write_run
 
@@ -336,3 +338,28 @@ def test_average_ranks_are_over_the_boards_that_learners_share() -> None:
     # a and b meet on three boards (6 figures), as do a, b and c on two: the first that makes as many is kept.
     assert (ranks.names, ranks.ranks) == (["b", "a"], [1.333, 1.667])
     assert (ranks.boards, ranks.datasets, ranks.critical_difference) == (3, 3, None)
+
+
+@pytest.mark.slow
+def test_ten_thousand_records_make_a_csv_in_ten_seconds_and_a_page_that_is_quick(
+    browser: Browser, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    learners = [f"learner{number}" for number in range(20)]
+    for number in range(10_000):
+        accuracies = generator.binomial(75, generator.uniform(0.5, 0.9), 600) / 75
+        changes = {"learner": learners[number % 20], "changed_options": {"steps": number // 100}}
+        write_run(tmp_path / str(number), accuracies, shots=(1, 2, 5, 10, 20)[number // 20 % 5], **changes)
+    started = time.process_time()
+    rows = entries(read_runs(tmp_path)[0])
+    assert csv(rows).count("\n") == 10_001
+    assert time.process_time() - started < 10
+    (tmp_path / "page.html").write_text(page(rows))
+    opened = browser.new_page()
+    opened.goto((tmp_path / "page.html").as_uri())
+    assert opened.locator("#count").inner_text() == "10,000 rows of 10,000"
+    assert opened.locator("#table tr.row").count() == 50
+    for act in ("document.querySelector('[data-key=score] button').click()", "state.search = 'learner7'; showAll()"):
+        spent = opened.evaluate(f"() => {{ const s = performance.now(); {act}; return performance.now() - s; }}")
+        assert spent < 2000, act  # milliseconds; a tenth of it on a machine at rest
+    opened.close()
