@@ -33,6 +33,7 @@ class _Part(BaseModel):
 # Figures that any table can hold and average: what a file says is not to be trusted with more.
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Amount = Annotated[float, Field(ge=0, le=1e15)]
+MOST_ERROR = 1e100  # its square is still a number
 
 
 class Score(_Part):
@@ -47,8 +48,8 @@ class Score(_Part):
     """
 
     accuracy: float | None = Field(None, ge=0, le=1)
-    squared_error: float | None = Field(None, ge=0, le=1e100)
-    half_width: float = Field(ge=0, le=1e100)
+    squared_error: float | None = Field(None, ge=0, le=MOST_ERROR)
+    half_width: float = Field(ge=0, le=MOST_ERROR)
     parameters: Count
     task_milliseconds: Amount
 
@@ -176,8 +177,8 @@ def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
             f"'{table}' does not fit record '{path}': its episodes are not 0 to {record.config.episodes} - 1; "
             "restore one of the two"
         )
-    most = 1 if record.score.measure is ACCURACY else np.inf
-    wrong = np.flatnonzero(~(np.isfinite(measures) & (measures >= 0) & (measures <= most)))
+    most = 1 if record.score.measure is ACCURACY else MOST_ERROR
+    wrong = np.flatnonzero(~((measures >= 0) & (measures <= most)))  # NaN is neither
     if wrong.size:
         raise UsageError(
             f"'{table}', the accuracies of record '{path}', has {measures[wrong[0]]:g} for task {wrong[0]}, which is "

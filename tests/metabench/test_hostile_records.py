@@ -127,6 +127,16 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.parametrize("value", ["inf", "nan", "1e200", "-1"])
+def test_an_error_that_is_none_is_refused_too(value: str, tmp_path: Path) -> None:
+    write_run(tmp_path / "good", GOOD, dataset="sinusoid")
+    write_run(tmp_path / "bad", GOOD, dataset="sinusoid")
+    table(f"episode,learner\n0,0.5\n1,{value}\n2,0.25\n3,1\n")(tmp_path / "bad")
+    runs, (problem,) = read_runs(tmp_path)
+    assert len(runs) == 1
+    assert "for task 1, which is no mean squared error" in problem
+
+
 @pytest.mark.parametrize("how", HARMLESS)
 def test_it_is_shown_harmless(how: str, tmp_path: Path) -> None:
     write_run(tmp_path / "good", GOOD)

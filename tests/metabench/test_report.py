@@ -21,7 +21,7 @@ from metabench.tables import csv
 from tests.conftest import PROJECT
 from tests.made_records import make_record, write_run
 
-SCRIPT = "</script><script>window.hit = 1</script><!--<img src=x onerror='window.hit = 1'>{{ 7 * 7 }}"
+SCRIPT = "</script ><script >window.hit = 1</script><!--<script <img src=x onerror='window.hit = 1'>{{ 7 * 7 }}"
 HOSTILE = {"learner": SCRIPT, "changed_options": {SCRIPT: SCRIPT}, "class_split": SCRIPT, "options": {SCRIPT: SCRIPT}}
 CURVE = [{"stage": SCRIPT, "step": 10 * step, "loss": 1 / step, "validation_accuracy": 0.5} for step in (1, 2, 3)]
 
