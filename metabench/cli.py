@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -271,27 +272,42 @@ def clear() -> None:
 @click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="The folder."
 )
-@click.option(
-    "--csv", type=click.Path(path_type=Path), help="The table's file.  [default: leaderboard.csv in --results]"
-)
-def leaderboard(results: Path, csv: Path | None) -> None:
-    """Make the CSV of all records, and print it as a table.
+@click.option("--csv", type=click.Path(path_type=Path), help="Write the table, a row a line.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
+@click.option("--dataset", multiple=True, help="Only this one; repeatable.")
+@click.option("--ways", type=int, multiple=True, help="Only tasks of so many classes; repeatable.")
+@click.option("--shots", type=int, multiple=True, help="Only tasks of so many labelled images a class; repeatable.")
+@click.option("--transductive/--no-transductive", default=None, help="Only learners that look at several queries.")
+@click.option("--outside-data/--no-outside-data", default=None, help="Only learners trained on other data.")
+def leaderboard(results: Path, csv: Path | None, markdown: Path | None, html: Path | None, **filters: Any) -> None:
+    """Rank all records, print the table, and write it to files.
 
-    A record that cannot be used is named; the others are ranked all the same, and the exit code is 1.
+    Without --csv, --markdown and --html all records go to leaderboard.csv in --results. A record that cannot be used
+    is named; the others are ranked all the same, and the exit code is 1.
     """
     from episodes.cache import write_atomically
-    from metabench.leaderboard import leaderboard as make_table
-    from metabench.leaderboard import printable, read_records
+    from metabench import leaderboard as board
+    from metabench import tables
+    from metabench.escape import plain
+    from metabench.filter import Filter
+    from metabench.report import page
 
-    records, problems = read_records(results)
-    if records:
-        table = make_table(records)
-        target = csv or results / "leaderboard.csv"
-        write_atomically(target, lambda file: file.write(table.to_csv(index=False).encode()))
-        click.echo(printable(table))
-        click.echo(f"wrote {target}")
+    runs, problems = board.read_runs(results)
+    wanted = _given(filters)
+    targets = {tables.csv: csv, tables.markdown: markdown, page: html}
+    if not any(targets.values()) and not wanted:
+        targets[tables.csv] = results / "leaderboard.csv"
+    if runs:
+        rows = board.entries(Filter(**wanted).keep(runs))
+        click.echo(board.printable(board.frame(rows)))
+        for make, target in targets.items():
+            if target:
+                content = make(rows).encode()
+                write_atomically(target, partial(_write, content))
+                click.echo(f"wrote {target}")
     for problem in problems:
-        click.echo(f"metabench: {problem}; it is left out", err=True)
+        click.echo(f"metabench: {plain(problem)}; it is left out", err=True)
     if problems:
         sys.exit(RUN_ERROR)
 
@@ -332,6 +348,10 @@ def list_(what: str) -> None:
     if what not in kinds:
         raise click.UsageError(f"there is no list of '{what}'{nearest(what, kinds)}; there are {', '.join(kinds)}")
     click.echo(kinds[what]())
+
+
+def _write(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

@@ -86,9 +86,9 @@ class RunConfig(BaseModel):
     channels: int | None = None
     test_dataset: str | None = None
     test_split: str | None = None
-    ways: int = 5
-    shots: int = 1
-    queries: int = 15
+    ways: int = Field(5, lt=2**31)
+    shots: int = Field(1, lt=2**31)
+    queries: int = Field(15, lt=2**31)
     task: Literal["fixed", "variable"] = "fixed"
     groups: Groups = "any"
     imbalance: Literal["none", "step", "dirichlet"] = "none"

@@ -8,16 +8,15 @@ from typing import Any
 
 import torch
 
-from episodes.datasets.sinusoid import AnyDataset, SinusoidSampler, sampler
+from episodes.datasets.sinusoid import AnyDataset, sampler
 from episodes.manifest import Manifest
-from episodes.sampler import BankSource
 from metabench.answers import digest
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device, describe_environment
 from metabench.errors import UsageError
 from metabench.floors import floor_learners
+from metabench.hardest import draw_answered, draw_hardest
 from metabench.learner import Learner, Problem, TrainingOptions
-from metabench.plots import draw_episode, draw_function
 from metabench.records import Banks, DatasetInfo, RunRecord, Training, now
 from metabench.registry import get_learner
 from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, restore, save_run
@@ -99,6 +98,8 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
             environment=describe_environment(device),
         )
         save_run(folder, record, scored.accuracies, scored.answers, learner)
+        # After the record, which no trouble with a picture may cost.
+        draw_hardest(folder, test, scored.accuracies["learner"], learner, config.learner)
     return record
 
 
@@ -119,26 +120,14 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
     config, manifest = with_frozen(config)
     dataset = load_data(config)
     config, source = scored_tasks(config, dataset, manifest, "cpu")
-    draw = source.evenly if isinstance(source, SinusoidSampler) else source.batch
-    batch = draw([episode]).to_float()
-    answers, title = None, f"{dataset.test.name}, task {episode}"
+    learner = None
     if saved:
         learner_class = get_learner(config.learner)
         _check_kind(config, learner_class)
         learner = build(config, dataset, learner_options(learner_class, config.learner, "", config.options))
         _check_ways(config, learner)
         restore(learner, saved[1], run_folder)
-        with torch.no_grad():
-            answers = learner.eval().classify(batch)
-        measure = learner.problem.measure
-        title += (
-            f", {config.learner}: {measure.name} {measure.text(float(measure.of_tasks(answers, batch.query_labels)))}"
-        )
-    if isinstance(source, BankSource):
-        predictions = None if answers is None else answers.argmax(2)[0].numpy()
-        draw_episode(source.bank, source.indices([episode]), path, predictions, title)
-    else:
-        draw_function(batch, path, answers, title)
+    draw_answered(source, episode, path, learner, config.learner, dataset.test.name)
 
 
 def _check_kind(config: RunConfig, learner: type[Learner]) -> None:

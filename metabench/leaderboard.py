@@ -1,10 +1,15 @@
-"""Records to one table: a row for each learner, dataset and task."""
+"""Records to one table: a row for each learner, dataset and task, and its rank."""
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,17 +18,22 @@ from numpy.typing import NDArray
 from metabench.analysis import worst_tasks
 from metabench.config import NUMBERS, RunConfig
 from metabench.errors import UsageError
-from metabench.measure import ACCURACY, SQUARED_ERROR
+from metabench.escape import plain
+from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
+from metabench.ranking import tied_ranks
 from metabench.records import RECORD_FILE, RunRecord, read_record
 from metabench.stats import mean_interval
 
+SCHEMA_VERSION = 1  # of the columns below; it rises with any change of their names or meaning
 COLUMNS = {
+    "schema_version": "of these columns: 1",
     "dataset": "dataset as given to --dataset",
     "split": "its class split",
     "ways": "classes a task; 1 in regression; empty where tasks vary",
     "shots": "support images a class; in regression known points; empty where tasks vary",
     "queries": "query images a class; in regression points to predict; empty where tasks vary",
     "task": "what makes the tasks other than plain N-way K-shot; empty for plain",
+    "rank": "1 and one more for each learner that is significantly better on the same tasks (paired t, Holm, 5%)",
     "learner": "learner as given to --learner",
     "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
     "accuracy": "mean accuracy on test tasks, in percent; empty in regression",
@@ -48,6 +58,50 @@ COLUMNS = {
 }
 
 Scored = tuple[RunRecord, NDArray[np.float64]]
+OfTasks = Mapping[int, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record, its measure on each test task, and its folder, where it was read from one."""
+
+    record: RunRecord
+    of_tasks: NDArray[np.float64]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row: a learner with its settings on one dataset and task.
+
+    Attributes:
+        runs: what is pooled in it, the newest last.
+        of_tasks: by test seed, the measure on each task, mean over training seeds.
+        values: its columns (see `COLUMNS`).
+        mean, half_width: of the measure, as in records.
+        rank: among the entries of the same board, see `metabench.ranking.tied_ranks`.
+    """
+
+    runs: tuple[Run, ...]
+    of_tasks: OfTasks
+    values: dict[str, Any]
+    mean: float
+    half_width: float
+    rank: int = 0
+
+    @property
+    def record(self) -> RunRecord:
+        return self.runs[-1].record
+
+    @property
+    def measure(self) -> Measure:
+        return self.record.score.measure
+
+    @property
+    def board(self) -> tuple[Any, ...]:
+        """What it can be compared on: entries with the same one were scored on the same tasks of the same images."""
+        names = ("dataset", "split", "ways", "shots", "queries", "task")
+        return (*(self.values[name] for name in names), self.record.dataset.fingerprints.test, self.measure.field)
 
 
 def read_records(folder: Path) -> tuple[list[Scored], list[str]]:
@@ -56,6 +110,12 @@ def read_records(folder: Path) -> tuple[list[Scored], list[str]]:
     Raises:
         UsageError: the folder is missing, or holds no record at all.
     """
+    runs, bad = read_runs(folder)
+    return [(run.record, run.of_tasks) for run in runs], bad
+
+
+def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
+    """As `read_records`, with the folder of each."""
     if not folder.is_dir():
         raise UsageError(f"there is no folder '{folder}'; `metabench run` makes records, --results names their folder")
     paths = sorted(folder.rglob(RECORD_FILE))
@@ -64,35 +124,62 @@ def read_records(folder: Path) -> tuple[list[Scored], list[str]]:
     good, bad = [], []
     for path in paths:
         try:
-            good.append(read_record(path))
+            good.append(Run(*read_record(path), path.parent))
         except UsageError as error:
             bad.append(str(error))
     return good, bad
 
 
 def leaderboard(records: Iterable[Scored]) -> pd.DataFrame:
-    """One row (see `COLUMNS`) a learner, its settings, dataset and task, best first within a dataset and task.
+    """The entries of these records as a table."""
+    return frame(entries(Run(*scored) for scored in records))
+
+
+def frame(rows: Iterable[Entry]) -> pd.DataFrame:
+    """Entries as a table of `COLUMNS`."""
+    table = pd.DataFrame([entry.values for entry in rows], columns=list(COLUMNS))
+    return table.astype(dict.fromkeys(NUMBERS, "Int64"))
+
+
+def entries(runs: Iterable[Run]) -> list[Entry]:
+    """One for each learner, its settings, dataset and task, board by board, the best first.
 
     Seeds are pooled task by task: their accuracies on the same task are averaged first, and the interval is over
     tasks, so that more seeds on the same tasks do not pass for more tasks. A run that was repeated with the same
     seed counts once, the newest.
     """
-    groups: dict[tuple[object, ...], dict[tuple[int, int], Scored]] = {}
-    for record, accuracies in sorted(records, key=lambda scored: (scored[0].created, scored[0].id)):
-        config = record.config
-        groups.setdefault(_row_key(record), {})[(config.seed, config.test_seed)] = (record, accuracies)
-    rows = [_row(list(group.values())) for group in groups.values()]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, "Int64"))
-    order = ["dataset", "split", "ways", "shots", "queries", "task", "test_fingerprint"]
-    order += ["accuracy", "squared_error", "learner", "settings"]
-    return table.sort_values(order, ascending=[name != "accuracy" for name in order], ignore_index=True)
+    groups: dict[tuple[object, ...], dict[tuple[int, int], Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.record.created, run.record.id)):
+        config = run.record.config
+        groups.setdefault(_row_key(run.record), {})[(config.seed, config.test_seed)] = run
+    ranked: list[Entry] = []
+    rows = sorted((_entry(list(group.values())) for group in groups.values()), key=_order)
+    for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
+        on_board = list(board)
+        for entry, rank in zip(on_board, _ranks(on_board), strict=True):
+            ranked.append(replace(entry, rank=rank, values={**entry.values, "rank": rank}))
+    return ranked
+
+
+def _ranks(board: Sequence[Entry]) -> list[int]:
+    """By `metabench.ranking.tied_ranks`, over the tasks of every test seed; what fewer than two have is of no use."""
+    blocks = []
+    for seed in sorted({seed for entry in board for seed in entry.of_tasks}):
+        scores = [entry.of_tasks.get(seed, np.zeros(0)) for entry in board]
+        shared = sorted(map(len, scores))[-2:][0]
+        block = np.full((len(board), shared), np.nan)
+        for row, measures in zip(block, scores, strict=True):
+            row[: len(measures)] = measures[:shared]
+        blocks.append(block)
+    return tied_ranks(np.hstack(blocks), board[0].measure.more_is_better)
 
 
 def printable(table: pd.DataFrame) -> str:
     """The leaderboard for a terminal: the columns that people compare."""
-    names = ["dataset", "split", "ways", "shots", "queries", "task", "learner", "settings"]
+    names = ["dataset", "split", "ways", "shots", "queries", "task", "rank", "learner", "settings"]
     names += ["seeds", "episodes", "transductive"]
     shown = table[names].astype(dict.fromkeys(NUMBERS, "string")).fillna(dict.fromkeys(NUMBERS, ""))
+    shown = shown.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
     for place, (title, measure) in enumerate(
         [("accuracy %", ACCURACY), ("squared error", SQUARED_ERROR)], names.index("learner") + 1
     ):
@@ -134,29 +221,36 @@ def _row_key(record: RunRecord) -> tuple[object, ...]:
     )
 
 
-def _row(scored: list[Scored]) -> dict[str, object]:
-    record = scored[-1][0]
-    records = [each for each, _ in scored]
+def _order(entry: Entry) -> tuple[Any, ...]:
+    best_first = -entry.mean if entry.measure.more_is_better else entry.mean
+    board = (math.inf if part is None else part for part in entry.board)  # tasks that vary come last
+    return (*board, best_first, entry.values["learner"], entry.values["settings"])
+
+
+def _entry(runs: list[Run]) -> Entry:
+    record = runs[-1].record
+    records = [run.record for run in runs]
     by_tasks: dict[int, list[NDArray[np.float64]]] = {}
-    for each, accuracies in scored:
-        by_tasks.setdefault(each.config.test_seed, []).append(accuracies)
-    pooled = np.concatenate([_mean_by_task(runs) for runs in by_tasks.values()])
-    estimate = mean_interval(pooled)
+    for run in runs:
+        by_tasks.setdefault(run.record.config.test_seed, []).append(run.of_tasks)
+    of_tasks = {test_seed: _mean_by_task(measures) for test_seed, measures in by_tasks.items()}
+    estimate = mean_interval(np.concatenate(list(of_tasks.values())))
     by_seed = {each.config.seed: each.score.mean for each in records}
     measure = record.score.measure
     scale, digits = measure.scale, measure.digits
     deviation = np.std(list(by_seed.values()), ddof=1) if len(by_seed) > 1 else float("nan")
-    return {
+    values = {
+        "schema_version": SCHEMA_VERSION,
         "dataset": record.dataset.name,
         "split": record.dataset.split,
-        **record.config.numbers,
+        **{name: record.config.numbers.get(name) for name in NUMBERS},
         "task": task(record),
         "learner": record.config.learner,
         "settings": settings(record),
         measure.field: round(scale * estimate.mean, digits),
         "half_width": round(scale * estimate.half_width, digits),
         "floor": round(scale * _mean(_floor(each) for each in records), digits),
-        "worst_tasks": round(scale * _mean(worst_tasks(accuracies, measure) for _, accuracies in scored), digits),
+        "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, measure) for run in runs), digits),
         "worst_class": round(scale * _mean(each.score.worst_class for each in records), digits),
         "calibration_error": round(scale * _mean(each.score.calibration_error for each in records), digits),
         "seeds": len(by_seed),
@@ -165,13 +259,14 @@ def _row(scored: list[Scored]) -> dict[str, object]:
         "transductive": record.transductive,
         "outside_data": record.outside_data,
         "parameters": record.score.parameters,
-        "task_milliseconds": round(np.mean([each.score.task_milliseconds for each in records]), 2),
+        "task_milliseconds": round(fmean(each.score.task_milliseconds for each in records), 2),
         "task_megabytes": round(_mean(each.score.task_megabytes for each in records), 2),
-        "training_seconds": round(np.mean([each.training.seconds for each in records]), 1),
-        "images": round(np.mean([each.training.images for each in records])),
+        "training_seconds": round(fmean(each.training.seconds for each in records), 1),
+        "images": round(fmean(each.training.images for each in records)),
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
         "test_fingerprint": record.dataset.fingerprints.test[:8],
     }
+    return Entry(tuple(runs), of_tasks, values, estimate.mean, estimate.half_width)
 
 
 def _floor(record: RunRecord) -> float | None:
@@ -187,6 +282,8 @@ def _mean(figures: Iterable[float | None]) -> float:
 
 def _mean_by_task(runs: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Mean over runs of each task's accuracy; a run of fewer tasks counts for those it has."""
+    if len(runs) == 1:
+        return runs[0]
     longest = max(len(run) for run in runs)
     padded = np.full((len(runs), longest), np.nan)
     for row, run in zip(padded, runs, strict=True):

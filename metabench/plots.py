@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -48,15 +48,13 @@ def draw_episode(
     sheet = _Sheet(bank, [*names, *["unlabelled"][: len(pool)]], ways + -(-len(pool) // columns), columns, left)
     for row in range(ways):
         for column, place in enumerate(support[row]):
-            axes = sheet.place(row, column, int(episode.support[0, place]))
-            if row == 0 and column == 0:
-                axes.set_title("support", fontsize=9, loc="left")
+            sheet.place(row, column, int(episode.support[0, place]))
         for column, place in enumerate(queries[row], start=left):
-            axes = sheet.place(row, column, int(episode.query[0, place]))
+            sheet.place(row, column, int(episode.query[0, place]))
             if predictions is not None:
-                _mark(axes, int(predictions[place]), row)
-            if row == 0 and column == left:
-                axes.set_title("queries", fontsize=9, loc="left")
+                sheet.mark(row, column, int(predictions[place]), row)
+    sheet.head(0, "support")
+    sheet.head(left, "queries")
     for place, number in enumerate(pool):
         sheet.place(ways + place // columns, place % columns, int(number))
     sheet.save(path, title)
@@ -77,47 +75,69 @@ def draw_function(episode: EpisodeBatch, path: Path, answers: Tensor | None = No
     figure = Figure(figsize=(6, 3.5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot(episode.query[0, :, 0], episode.query_labels[0], color="#888888", label="function")
-    axes.plot(episode.support[0, :, 0], episode.support_labels[0], "^", color="black", label="support")
+    query, support = episode.query[0, :, 0].cpu(), episode.support[0, :, 0].cpu()
+    axes.plot(query, episode.query_labels[0].cpu(), color="#888888", label="function")
+    axes.plot(support, episode.support_labels[0].cpu(), "^", color="black", label="support")
     if answers is not None:
-        axes.plot(episode.query[0, :, 0], answers[0, :, 0], color=WRONG, label="prediction")
+        axes.plot(query, answers[0, :, 0], color=WRONG, label="prediction")
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=9, loc="left")
     save_figure(figure, path)
 
 
 class _Sheet:
-    """A figure of rows and columns of a bank's images, with a gap after the columns on the left."""
+    """Rows and columns of a bank's images, with a gap after the columns on the left.
+
+    All on one pair of axes in inches from the upper left: axes for each image would take ten times as long.
+    """
+
+    CELL, STEP, GAP, TOP = 0.47, 0.53, 0.2, 0.55
 
     def __init__(self, bank: ImageBank, names: list[str], rows: int, columns: int, left: int) -> None:
-        self.bank, self.names, self.left = bank, names, left
+        self.bank, self.left = bank, left
         self.margin = 0.4 + 0.075 * max(len(name) for name in names)
-        self.width, self.height = self.margin + 0.5 * columns + 0.4, 0.9 + 0.55 * rows
+        self.width, self.height = self.margin + self.STEP * columns + self.GAP + 0.1, self.TOP + self.STEP * rows + 0.05
         self.figure = Figure(figsize=(self.width, self.height), dpi=150)
         FigureCanvasAgg(self.figure)
-        self.grid = self.figure.add_gridspec(
-            rows,
-            columns + 1,
-            width_ratios=[1.0] * left + [0.4] + [1.0] * (columns - left),
-            left=self.margin / self.width,
-            right=1 - 0.1 / self.width,
-            top=1 - 0.7 / self.height,
-            bottom=0.1 / self.height,
-            wspace=0.12,
-            hspace=0.12,
-        )
+        self.axes = self.figure.add_axes((0.0, 0.0, 1.0, 1.0), frameon=False, xticks=[], yticks=[])
+        for row, name in enumerate(names):
+            middle = self.TOP + self.STEP * row + self.CELL / 2
+            self.axes.text(self.margin - 0.08, middle, name, ha="right", va="center", fontsize=8, parse_math=False)
 
-    def place(self, row: int, column: int, number: int) -> Axes:
-        axes = self.figure.add_subplot(self.grid[row, column + (column >= self.left)])
-        _draw_image(axes, self.bank, number)
-        if column == 0 and row < len(self.names):
-            axes.set_ylabel(self.names[row], rotation=0, ha="right", va="center", fontsize=8)
-        return axes
+    def place(self, row: int, column: int, number: int) -> None:
+        image = self.bank.images[number].permute(1, 2, 0).numpy()
+        x, y = self._corner(row, column)
+        tall, wide = (self.CELL * side / max(image.shape[:2]) for side in image.shape[:2])
+        grey = "gray_r" if image.shape[2] == 1 else None
+        extent = (x, x + wide, y + tall, y)
+        self.axes.imshow(image, cmap=grey, vmin=0, vmax=255, extent=extent, origin="upper", aspect="auto")
+        self._frame(row, column, "#bbbbbb", 0.8)
+
+    def mark(self, row: int, column: int, predicted: int, actual: int) -> None:
+        right = predicted == actual
+        self._frame(row, column, RIGHT if right else WRONG, 1.2 if right else 2.2)
+        if not right:
+            x, y = self._corner(row, column)
+            box: dict[str, Any] = {"facecolor": WRONG, "edgecolor": "none", "pad": 1.0}
+            text = f"\N{MULTIPLICATION SIGN}{predicted + 1}"
+            x, y = x + 0.96 * self.CELL, y + 0.94 * self.CELL
+            self.axes.text(x, y, text, fontsize=7, color="white", bbox=box, ha="right", va="bottom")
+
+    def head(self, column: int, text: str) -> None:
+        self.axes.text(self._corner(0, column)[0], self.TOP - 0.06, text, fontsize=9, va="bottom")
 
     def save(self, path: Path, title: str) -> None:
-        place = {"x": 0.1 / self.width, "y": 1 - 0.08 / self.height}
-        self.figure.suptitle(title, fontsize=9, ha="left", va="top", **place)
+        self.axes.text(0.1, 0.08, title, fontsize=9, va="top", parse_math=False)
+        self.axes.set(xlim=(0, self.width), ylim=(self.height, 0))
         save_figure(self.figure, path)
+
+    def _corner(self, row: int, column: int) -> tuple[float, float]:
+        return self.margin + self.STEP * column + self.GAP * (column >= self.left), self.TOP + self.STEP * row
+
+    def _frame(self, row: int, column: int, color: str, width: float) -> None:
+        corner = self._corner(row, column)
+        frame = Rectangle(corner, self.CELL, self.CELL, fill=False, edgecolor=color, linewidth=width, zorder=2)
+        self.axes.add_patch(frame)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -132,27 +152,6 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot write the picture '{path}': {error}") from None
-
-
-def _draw_image(axes: Axes, bank: ImageBank, number: int) -> None:
-    image = bank.images[number].permute(1, 2, 0).numpy()
-    axes.imshow(image, cmap="gray_r" if image.shape[2] == 1 else None, vmin=0, vmax=255)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color("#bbbbbb")
-
-
-def _mark(axes: Axes, predicted: int, actual: int) -> None:
-    right = predicted == actual
-    for spine in axes.spines.values():
-        spine.set_color(RIGHT if right else WRONG)
-        spine.set_linewidth(1.2 if right else 2.2)
-    if not right:
-        mark = f"\N{MULTIPLICATION SIGN}{predicted + 1}"
-        box: dict[str, Any] = {"facecolor": WRONG, "edgecolor": "none", "pad": 1.0}
-        place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
-        axes.text(0.96, 0.06, mark, fontsize=7, color="white", bbox=box, **place)
 
 
 def short(name: str, most: int = 32) -> str:

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from metabench.comparison import signed_rank
 
@@ -20,22 +20,22 @@ RESAMPLES = 2000
 def outcomes(scores: ArrayLike, more_is_better: bool = True, level: float = LEVEL) -> NDArray[np.int64]:
     """Who is better than whom on the same tasks, `[learners, learners]`: 1 better, -1 worse, 0 not distinguishable.
 
-    By the paired t test of each pair's means over tasks, all pairs corrected together by Holm (1979): the chance of one
-    or more wrong statements in the whole table is at most `level`.
+    By the paired t test of each pair's means over the tasks that both have, all pairs corrected together by Holm
+    (1979): the chance of one or more wrong statements in the whole table is at most `level`.
 
     Args:
-        scores: `[learners, tasks]`, at least two tasks.
+        scores: `[learners, tasks]`; nan where a learner was not scored on a task. Two that share fewer than two tasks
+            are not distinguishable.
         more_is_better: which way is up.
         level: between 0 and 1.
     """
     table = np.asarray(scores, dtype=np.float64)
-    pairs = list(combinations(range(len(table)), 2))
+    one, two = np.triu_indices(len(table), 1)
+    differences, chances = _paired_t(table, one, two)
+    apart = np.where(holm(chances) < level, np.sign(differences), 0).astype(np.int64)
     found = np.zeros((len(table), len(table)), dtype=np.int64)
-    for (one, two), chance in zip(pairs, holm(_paired_t(table, pairs)), strict=True):
-        if chance < level:
-            ahead = 1 if (table[one].mean() > table[two].mean()) == more_is_better else -1
-            found[one, two], found[two, one] = ahead, -ahead
-    return found
+    found[one, two], found[two, one] = apart, -apart
+    return found if more_is_better else -found
 
 
 def tied_ranks(scores: ArrayLike, more_is_better: bool = True, level: float = LEVEL) -> list[int]:
@@ -47,7 +47,7 @@ def tied_ranks(scores: ArrayLike, more_is_better: bool = True, level: float = LE
     not transitive. For the same reason ranks need not rise with the means where pairs differ in how sure they are.
 
     Args:
-        scores: `[learners, tasks]`, at least two tasks.
+        scores: `[learners, tasks]`, nan where a learner was not scored on a task.
         more_is_better: which way is up.
         level: chance of one or more wrong statements about pairs, between 0 and 1.
     """
@@ -125,10 +125,8 @@ def rank(scores: pd.DataFrame) -> Ranking:
         )
     from scikit_posthocs import posthoc_nemenyi_friedman  # seconds to import, and only rankings need it
 
-    average = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     statistic, p_value = stats.friedmanchisquare(*(scores[name] for name in scores))
     names = list(scores)
-    quantile = stats.studentized_range.ppf(1 - LEVEL, learners, np.inf) / np.sqrt(2)
     pairs = list(combinations(names, 2))
     corrected = pd.DataFrame(1.0, index=names, columns=names)
     for (one, two), chance in zip(
@@ -136,14 +134,29 @@ def rank(scores: pd.DataFrame) -> Ranking:
     ):
         corrected.loc[one, two] = corrected.loc[two, one] = chance
     return Ranking(
-        average,
+        average_ranks(scores),
         float(statistic),
         float(p_value),
-        float(quantile * np.sqrt(learners * (learners + 1) / (6 * blocks))),
+        critical_difference(learners, blocks),
         posthoc_nemenyi_friedman(scores),
         corrected,
         blocks,
     )
+
+
+def average_ranks(scores: pd.DataFrame) -> pd.Series[float]:
+    """Of each learner over the blocks, the lowest and so best first; equals share the mean of their places.
+
+    Args:
+        scores: one row a block, one column a learner, more is better.
+    """
+    return scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
+
+
+def critical_difference(learners: int, blocks: int) -> float:
+    """Nemenyi's at 0.05, of average ranks of so many learners over so many blocks (Demšar 2006, section 3.2.2)."""
+    quantile = stats.studentized_range.ppf(1 - LEVEL, learners, np.inf) / np.sqrt(2)
+    return float(quantile * np.sqrt(learners * (learners + 1) / (6 * blocks)))
 
 
 def win_tie_loss(tables: Iterable[NDArray[np.int64]], names: Sequence[str]) -> pd.DataFrame:
@@ -162,7 +175,7 @@ def win_tie_loss(tables: Iterable[NDArray[np.int64]], names: Sequence[str]) -> p
     return pd.DataFrame(text, index=list(names), columns=list(names))
 
 
-def holm(chances: Sequence[float]) -> NDArray[np.float64]:
+def holm(chances: ArrayLike) -> NDArray[np.float64]:
     """p-values corrected for their number (Holm 1979, Scandinavian Journal of Statistics 6).
 
     As statsmodels' multipletests, which collects all garbage at each call: half a second, too long for a leaderboard.
@@ -174,14 +187,31 @@ def holm(chances: Sequence[float]) -> NDArray[np.float64]:
     return corrected
 
 
-def _paired_t(table: NDArray[np.float64], pairs: list[tuple[int, int]]) -> list[float]:
-    """p-values of the paired t test; of differences that are all alike, by which it cannot divide, 1 if 0, else 0."""
-    chances = []
-    for one, two in pairs:
-        differences = table[one] - table[two]
-        mean, error = differences.mean(), stats.sem(differences)
-        alike = np.ptp(differences) < 1e-9
-        chances.append(
-            float(abs(mean) < 1e-9) if alike else float(2 * stats.t.sf(abs(mean) / error, len(differences) - 1))
-        )
-    return chances
+def _paired_t(
+    table: NDArray[np.float64], one: NDArray[np.int64], two: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean difference of each pair of rows on the tasks that both have, and the p-value of the paired t test.
+
+    Of differences that are all alike, by which the test cannot divide, the p-value is 1 if they are 0, else 0. A
+    leaderboard has millions of pairs, so it is computed from sums over tasks, for all pairs at once, as products of
+    matrices; and pair by pair where these cancel.
+    """
+    has = np.isfinite(table)
+    known, present = np.where(has, table, 0.0), has.astype(np.float64)
+    count = (present @ present.T)[one, two]
+    totals, squares = known @ present.T, np.square(known) @ present.T
+    mean = (totals - totals.T)[one, two] / np.maximum(count, 1)
+    size = (squares + squares.T)[one, two]
+    spread = size - 2 * (known @ known.T)[one, two] - count * np.square(mean)
+    cancelled = np.flatnonzero((spread < 1e-6 * size) & (count > 0))
+    for part in np.array_split(cancelled, len(cancelled) // 1000 + 1):
+        differences = table[one[part]] - table[two[part]]
+        mean[part] = np.nanmean(differences, axis=1) if len(part) else 0.0
+        deviations = differences - mean[part, None]
+        alike = ~(np.abs(deviations) >= 1e-9).any(1)
+        spread[part] = np.where(alike, 0, np.nansum(np.square(deviations), axis=1))
+        mean[part] = np.where(alike & (np.abs(mean[part]) < 1e-9), 0, mean[part])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(mean) / np.sqrt(spread / (count * (count - 1)))  # infinite, or nan where all differences are 0
+    chances = np.where((count < 2) | (mean == 0), 1.0, 2 * special.stdtr(np.maximum(count - 1, 1), -t))
+    return mean, chances

@@ -184,6 +184,28 @@ def test_the_leaderboard_of_real_runs(finished: Path, tmp_path: Path, capsys: py
     assert not row["transductive"]
 
 
+def test_the_leaderboard_in_three_forms_and_filtered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, changes in {"one": {}, "two": {"learner": "maml", "shots": 5}, "three": {"dataset": "cub"}}.items():
+        write_run(tmp_path / "results" / name, np.array([0.25, 0.5]), **changes)
+    results = ["--results", tmp_path / "results"]
+    forms = {form: tmp_path / f"table.{form}" for form in ("csv", "markdown", "html")}
+    targets = [word for form, path in forms.items() for word in (f"--{form}", path)]
+    assert call("leaderboard", *results, *targets, "--dataset", "glyphs", "--shots", "5", "--no-transductive") == 0
+    printed = capsys.readouterr().out
+    assert [line.removeprefix("wrote ") for line in printed.splitlines()[-3:]] == [str(path) for path in forms.values()]
+    assert pd.read_csv(forms["csv"])["learner"].tolist() == ["maml"]
+    assert "| 1 | maml |" in forms["markdown"].read_text()
+    assert "1 result of 1 run on 1 dataset" in forms["html"].read_text()
+    assert call("leaderboard", *results, "--ways", "5", "--ways", "3") == 0  # a part only: leaderboard.csv is of all
+    assert not (tmp_path / "results" / "leaderboard.csv").exists()
+    assert call("leaderboard", *results) == 0
+    assert len(pd.read_csv(tmp_path / "results" / "leaderboard.csv")) == 3
+    capsys.readouterr()
+    assert call("leaderboard", *results, "--outside-data") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "metabench: no record has outside data yes; the 3 records have outside data no"
+
+
 def test_a_picture_of_a_task_and_of_a_learners_answers(finished: Path, tmp_path: Path) -> None:
     plain, answered = tmp_path / "task.png", tmp_path / "answers.png"
     assert call("show", "--ways", "3", "--shots", "2", "--queries", "5", "-o", plain) == 0

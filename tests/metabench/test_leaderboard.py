@@ -6,7 +6,9 @@ import pytest
 from scipy import stats
 
 from metabench.errors import UsageError
-from metabench.leaderboard import COLUMNS, leaderboard, printable, read_records
+from metabench.filter import Filter
+from metabench.leaderboard import COLUMNS, Run, entries, leaderboard, printable, read_records
+from metabench.ranking import tied_ranks
 from metabench.records import Floor, Score
 from tests.made_records import make_record
 
@@ -152,3 +154,119 @@ def test_folders_without_records_are_refused(tmp_path: Path) -> None:
         read_records(tmp_path / "none")
     with pytest.raises(UsageError, match=r"there is no record \(record.json\) below"):
         read_records(tmp_path)
+
+
+def test_ranks_are_those_of_all_pairs_on_the_same_tasks() -> None:
+    """As `metabench compare` has them, which is tested beside scipy and by simulation."""
+    generator = np.random.default_rng(0)
+    shared = generator.uniform(0.3, 0.8, 200)
+    means = [0.08, 0.06, 0.0595, 0.05, 0.045, 0.0]
+    scores = [shared + mean + generator.normal(0, 0.03, 200) for mean in means]
+    scores = np.clip(sorted(scores, key=np.mean, reverse=True), 0, 1)
+    rows = table(*(scored(row, learner=name) for row, name in zip(scores, "abcdef", strict=True)))
+    assert rows["learner"].tolist() == list("abcdef")
+    assert rows["rank"].tolist() == tied_ranks(scores)
+    assert 2 < rows["rank"].nunique() < 6
+
+
+def test_more_comparisons_ask_for_more_evidence() -> None:
+    """A difference that is significant alone (p = 0.03) is not where it is one of three (Holm: 0.09)."""
+    generator = np.random.default_rng(1)
+    noise = generator.normal(0, 0.01, 50)
+    noise -= noise.mean()
+    difference = noise + stats.sem(noise) * stats.t.isf(0.015, 49)
+    assert stats.ttest_1samp(difference, 0).pvalue == pytest.approx(0.03)
+    learners = [scored(0.5 - place * difference, learner=f"learner{place}") for place in range(3)]
+    assert table(*learners[:2])["rank"].tolist() == [1, 2]
+    assert table(*learners)["rank"].tolist() == [1, 1, 1]
+
+
+def test_pairing_tells_apart_what_intervals_do_not() -> None:
+    hard = np.tile([0.2, 0.5, 0.8], 20)
+    one, other = scored(np.clip(hard + 0.02 + 0.001 * (np.arange(60) % 2), 0, 1), learner="maml"), scored(hard)
+    rows = table(one, other)
+    assert abs(rows["accuracy"][0] - rows["accuracy"][1]) < rows["half_width"].min()
+    assert rows["rank"].tolist() == [1, 2]
+
+
+def test_only_common_tasks_are_compared() -> None:
+    tasks = np.linspace(0.2, 0.9, 9)
+
+    def ranks(first: dict[int, np.ndarray], second: dict[int, np.ndarray]) -> dict[str, int]:
+        named = (("first", first), ("second", second))
+        runs = [scored(each, learner=name, test_seed=seed) for name, of in named for seed, each in of.items()]
+        rows = table(*runs)
+        return dict(zip(rows["learner"], rows["rank"], strict=True))
+
+    assert ranks({0: tasks}, {1: tasks - 0.1}) == {"first": 1, "second": 1}  # other tasks: nothing to compare
+    assert ranks({0: tasks, 1: tasks}, {1: tasks[:5] - 0.125}) == {"first": 1, "second": 2}
+    # On the first five the second is ahead, though its mean over all of its own is lower.
+    assert ranks({0: tasks}, {0: tasks[:5] + 0.05}) == {"first": 2, "second": 1}
+    assert ranks({0: tasks, 1: tasks[::-1]}, {1: tasks[::-1]}) == {"first": 1, "second": 1}
+
+
+def test_tasks_that_vary_have_a_board_of_their_own() -> None:
+    rows = table(
+        scored([0.5, 0.6], task="variable"), scored([0.2, 0.3], task="variable", learner="maml"), scored([0.1, 0.9])
+    )
+    assert rows["ways"].isna().tolist() == [False, True, True]
+    assert rows["rank"].tolist() == [1, 1, 2]
+
+
+def test_ranks_are_within_a_board() -> None:
+    rows = table(
+        scored([0.9, 0.91, 0.92], learner="maml"),
+        scored([0.1, 0.11, 0.12]),
+        scored([0.5, 0.51, 0.52], shots=5),
+        scored([2.0, 2.01, 2.02], dataset="sinusoid"),
+        scored([1.0, 1.01, 1.02], dataset="sinusoid", learner="maml"),
+    )
+    assert rows["rank"].tolist() == [1, 2, 1, 1, 2]
+    assert rows["learner"].tolist() == ["maml", "protonet", "protonet", "maml", "protonet"]
+
+
+def runs() -> list[Run]:
+    made = [
+        scored([0.5, 0.6], learner="maml", transductive=True),
+        scored([0.5, 0.6], dataset="cub", ways=3, shots=5, outside_data=True),
+        scored([0.5, 0.6], dataset="cub", ways=20),
+    ]
+    return [Run(*each) for each in made]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ({}, [0, 1, 2]),
+        ({"dataset": ("cub",)}, [1, 2]),
+        ({"dataset": ("cub", "glyphs"), "ways": (3, 5)}, [0, 1]),
+        ({"shots": (5,)}, [1]),
+        ({"transductive": True}, [0]),
+        ({"transductive": False}, [1, 2]),
+        ({"outside_data": False, "shots": (1,)}, [0, 2]),
+    ],
+)
+def test_filters(asked: dict[str, object], kept: list[int]) -> None:
+    made = runs()
+    assert Filter(**asked).keep(made) == [made[place] for place in kept]  # type: ignore[arg-type]
+
+
+def test_a_filter_that_leaves_nothing_says_what_there_is() -> None:
+    with pytest.raises(UsageError) as error:
+        Filter(dataset=("omniglot",), ways=(5, 7), transductive=False).keep(runs())
+    assert str(error.value) == (
+        "no record has dataset omniglot; ways 5, 7; transductive no; "
+        "the 3 records have dataset cub, glyphs; ways 3, 5, 20; transductive no, yes"
+    )
+
+
+def test_a_copied_record_counts_once() -> None:
+    record, of_tasks = scored([0.5, 0.6])
+    (entry,) = entries([Run(record, of_tasks), Run(record, of_tasks)])  # type: ignore[arg-type]
+    assert entry.values["seeds"] == 1
+    assert len(entry.runs) == 1
+
+
+def test_orders_for_the_terminal_are_not_printed() -> None:
+    printed = printable(table(scored([0.5, 0.6], learner="maml\x1b[31m", class_split="a\u202eb")))
+    assert printed.replace("\n", "").isprintable()

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from metabench.diagram import draw_critical_differences
 from metabench.errors import UsageError
-from metabench.ranking import holm, outcomes, rank, rank_intervals, tied_ranks, win_tie_loss
+from metabench.ranking import _paired_t, holm, outcomes, rank, rank_intervals, tied_ranks, win_tie_loss
 
 # Demšar 2006, table 6: areas under the curve on 14 datasets. In the last but one the paper ranks `cf` before `m+cf`
 # by a digit that it does not print.
@@ -133,3 +134,26 @@ def test_the_diagram_joins_those_that_are_not_told_apart(tmp_path: Path) -> None
         assert picture.width > 1000
     with pytest.raises(UsageError, match="its name needs an ending"):
         draw_critical_differences(rank(DEMSAR), tmp_path / "ranks")
+
+
+def test_pairs_are_those_of_scipys_paired_t_test_where_both_were_scored() -> None:
+    """Also of scores whose differences are small beside them, which sums of squares would lose."""
+    random = np.random.default_rng(0)
+    scores = learners(random, [0.5] * 4, tasks=40)
+    scores[1] = scores[0] + random.normal(0, 1e-6, 40)
+    scores[2, 25:] = np.nan
+    one, two = np.triu_indices(4, 1)
+    means, chances = _paired_t(scores, one, two)
+    for place, (first, second) in enumerate(zip(one, two, strict=True)):
+        expected = stats.ttest_rel(scores[first], scores[second], nan_policy="omit")
+        assert chances[place] == pytest.approx(float(expected.pvalue), rel=1e-7)
+        assert means[place] == pytest.approx(np.nanmean(scores[first] - scores[second]))
+
+
+def test_learners_without_common_tasks_are_not_told_apart() -> None:
+    """Nor by one; a third, on all tasks, is told apart from each."""
+    tasks = np.linspace(0.1, 0.9, 9)
+    early, late = np.where(np.arange(9) < 5, tasks, np.nan), np.where(np.arange(9) > 3, tasks - 0.05, np.nan)
+    assert outcomes(np.stack([early, late, tasks - 0.125])).tolist() == [[0, 0, 1], [0, 0, 1], [-1, -1, 0]]
+    late[4] = np.nan
+    assert outcomes(np.stack([early, late])).tolist() == [[0, 0], [0, 0]]

@@ -1,0 +1,71 @@
+"""The leaderboard as files: CSV for machines and spreadsheets, Markdown for pages."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from metabench.escape import csv_cell, markdown_cell
+from metabench.leaderboard import Entry, frame
+
+HEADINGS = (
+    "Rank",
+    "Learner",
+    "Settings",
+    "",
+    "Floor",
+    "Seeds",
+    "Tasks",
+    "Parameters",
+    "Training, s",
+    "ms/task",
+    "Notes",
+)
+
+
+def csv(rows: Sequence[Entry]) -> str:
+    """A row an entry, in the columns of `metabench.leaderboard.COLUMNS`; text of records is escaped."""
+    table = frame(rows)
+    for name in table.columns:
+        if any(isinstance(value, str) for value in table[name]):
+            table[name] = [csv_cell(value) for value in table[name]]
+    return table.to_csv(index=False)
+
+
+def markdown(rows: Sequence[Entry]) -> str:
+    """A heading and a table for each dataset and task (GitHub's Markdown); text of records is escaped."""
+    parts = []
+    for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
+        on_board = list(board)
+        measure = on_board[0].measure
+        headings = [name or measure.name.capitalize() + (", %" if measure.percent else "") for name in HEADINGS]
+        lines = [headings, ["---", "---", "---", *["--:"] * 7, "---"], *map(_cells, on_board)]
+        parts.append(f"## {_title(on_board[0])}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+    return "\n".join(parts)
+
+
+def _title(entry: Entry) -> str:
+    values = entry.values
+    split, fingerprint = markdown_cell(values["split"]), markdown_cell(values["test_fingerprint"])
+    parts = [markdown_cell(values["dataset"])]
+    if entry.record.config.numbers:
+        ways = "" if entry.record.config.regression else f"{values['ways']}-way "
+        parts.append(f"{ways}{values['shots']}-shot")
+    parts += [markdown_cell(values["task"])] if values["task"] else []
+    return f"{', '.join(parts)} (split {split}, test images {fingerprint})"
+
+
+def _cells(entry: Entry) -> list[str]:
+    values, digits = entry.values, entry.measure.digits
+    notes = [name for name, holds in (("transductive", entry.record.transductive),) if holds]
+    notes += ["outside data"] if entry.record.outside_data else []
+    return [
+        str(entry.rank),
+        *(markdown_cell(values["learner"]), markdown_cell(values["settings"])),
+        f"{values[entry.measure.field]:.{digits}f} ± {values['half_width']:.{digits}f}",
+        "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",
+        *(str(values["seeds"]), str(values["episodes"]), f"{values['parameters']:,}"),
+        *(f"{values['training_seconds']:.0f}", f"{values['task_milliseconds']:.1f}"),
+        ", ".join(notes),
+    ]
