@@ -87,5 +87,6 @@ def draw_hardest(
         top += picture.height
     made = io.BytesIO()
     few = GREYS if not isinstance(source, BankSource) or source.bank.image_shape[0] == 1 else COLOURS
-    sheet.quantize(few, dither=Image.Dither.NONE).save(made, "png", optimize=True)
+    # By coverage: the median cut, the default, goes by area, and may have no green left for the frames.
+    sheet.quantize(few, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(made, "png", optimize=True)
     write_atomically(folder / HARDEST_FILE, lambda file: file.write(made.getbuffer()))

@@ -142,6 +142,7 @@ def test_a_view_of_one_dataset(shown: Page) -> None:
 
 @pytest.mark.parametrize("way", ["mouse", "Enter", "Space"])
 def test_a_row_opens_and_closes(shown: Page, way: str) -> None:
+    shown.locator("#datasets button", has_text="glyphs").click()
     opener = shown.locator("#table .opener", has_text="distill").first
 
     def act() -> None:
@@ -172,7 +173,8 @@ def test_the_plots_follow_the_choice_of_cost(shown: Page) -> None:
 
 
 def test_a_point_says_what_it_is(shown: Page) -> None:
-    shown.locator("#intervals .mark").nth(2).hover()
+    shown.locator("#datasets button", has_text="glyphs").click()
+    shown.locator("#intervals .mark").first.hover()
     assert "finetune\n99.25 ± 0.27 %, rank 1\nglyphs, 3-way 5-shot" in shown.locator("#tip").inner_text()
 
 
