@@ -66,7 +66,7 @@ def test_the_record_says_what_was_done(tmp_path: Path) -> None:
     assert len(record.training.curve) == 10
     assert record.peak_memory_megabytes is None or record.peak_memory_megabytes > 50
     files = {path.name for path in (tmp_path / record.id).iterdir()}
-    assert files == {"record.json", "accuracies.csv", "answers.parquet", "learner.pt"}
+    assert files == {"record.json", "accuracies.csv", "answers.parquet", "learner.pt", "hardest.png"}
 
 
 @pytest.mark.parametrize("learner", ["protonet", "distill"])
