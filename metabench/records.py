@@ -162,7 +162,8 @@ def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
     try:
         accuracies = pd.read_csv(table, index_col="episode")["learner"].to_numpy(dtype=np.float64)
     except (OSError, ValueError, KeyError, pd.errors.ParserError) as error:
-        raise UsageError(f"cannot read '{table}', the accuracies of record '{path}': {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read '{table}', the accuracies of record '{path}': {reason}") from None
     difference = abs(accuracies.mean() - record.score.mean)
     if len(accuracies) != record.config.episodes or not difference < 1e-4 * max(1, record.score.mean):
         raise UsageError(f"'{table}' does not fit record '{path}': other tasks or another mean; restore one of the two")

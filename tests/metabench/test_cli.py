@@ -122,7 +122,7 @@ BAD: list[tuple[str, str]] = [
     ("list learner", "there is no list of 'learner'; did you mean 'learners'?"),
     ("leaderboard --results none", "there is no folder 'none'"),
     ("show -o picture.xyz", "cannot write the picture 'picture.xyz'"),
-    ("show -o none/picture.png", "cannot write the picture 'none/picture.png'"),
+    ("show -o none/picture.png", "cannot write the picture 'none/picture.png': No such file or directory; choose"),
     ("show --run none -o picture.png", "there is no trained learner in 'none'"),
     ("show", "Missing option '-o'"),
 ]
