@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from episodes.errors import DataError
@@ -151,6 +151,8 @@ def decode_picture(content: bytes, path: Path, size: int, channels: int) -> Tens
             if opened.width * opened.height > MOST_PIXELS:
                 raise ValueError(f"it claims to be {opened.width} x {opened.height}")
             picture = _eight_bits(ImageOps.exif_transpose(opened)).convert("RGB")
+    except UnidentifiedImageError:  # whose own words name an object in memory
+        raise DataError(f"cannot read the picture '{path}': its bytes are no picture's; mend or remove it") from None
     except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"cannot read the picture '{path}': {reason}; mend or remove it") from None

@@ -150,7 +150,11 @@ def save_figure(figure: Figure, path: Path) -> None:
         raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
     try:
         figure.savefig(path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the picture '{path}': {error.strerror or error}; choose a folder that can be written"
+        ) from None
+    except ValueError as error:  # names the endings that there are
         raise UsageError(f"cannot write the picture '{path}': {error}") from None
 
 

@@ -226,7 +226,8 @@ def _measures(table: Path, path: Path, record: RunRecord) -> NDArray[np.float64]
     try:
         numbers, measures = _columns(_bytes(table, MOST_BYTES_OF_TASKS), "episode", "learner")
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read '{table}', the accuracies of record '{path}': {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read '{table}', the accuracies of record '{path}': {reason}") from None
     if len(measures) != record.config.episodes or not np.array_equal(numbers, np.arange(len(measures))):
         raise UsageError(
             f"'{table}' does not fit record '{path}': its episodes are not 0 to {record.config.episodes} - 1; "

@@ -23,7 +23,7 @@ class FixedWidth:
     36) in stages, the first of them that of Stein (1945). To look every few tasks, from the first on, would end at
     chance lows of the deviation: next to an accuracy of 1 such intervals cover half as often as they say. The pilot
     prevents that, and the width is the one that was asked for, also where chance would give less. Where most tasks have
-    no error at all, from an accuracy of 0.99 on, it covers in 92% at the least.
+    no error at all, from an accuracy of 0.98 on, it covers in 91% at the least.
 
     Attributes:
         half_width: in the unit of the scores, more than 0.

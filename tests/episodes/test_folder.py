@@ -46,11 +46,14 @@ def test_size_and_grey_can_be_chosen(pictures: Path) -> None:
     assert grey.image_shape == (1, 20, 20)
 
 
-@pytest.mark.parametrize("broken", [b"", b"not a picture", "cut"])
-def test_a_corrupt_picture_is_named(pictures: Path, broken: bytes | str) -> None:
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [(b"", "its bytes are no picture's"), (b"not a picture", "its bytes are no picture's"), ("cut", ".*")],
+)
+def test_a_corrupt_picture_is_named(pictures: Path, broken: bytes | str, reason: str) -> None:
     victim = pictures / "colour3" / "more" / "c.JPG"
     victim.write_bytes(victim.read_bytes()[:200] if isinstance(broken, str) else broken)
-    with pytest.raises(DataError, match=r"cannot read the picture '.*colour3/more/c.JPG': .*; mend or remove it"):
+    with pytest.raises(DataError, match=f"cannot read the picture '.*colour3/more/c.JPG': {reason}; mend or remove it"):
         load(f"folder:{pictures}")
 
 

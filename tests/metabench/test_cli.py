@@ -132,7 +132,7 @@ BAD: list[tuple[str, str]] = [
     ("list learner", "there is no list of 'learner'; did you mean 'learners'?"),
     ("leaderboard --results none", "there is no folder 'none'"),
     ("show -o picture.xyz", "cannot write the picture 'picture.xyz'"),
-    ("show -o none/picture.png", "cannot write the picture 'none/picture.png'"),
+    ("show -o none/picture.png", "cannot write the picture 'none/picture.png': No such file or directory; choose"),
     ("show --run none -o picture.png", "there is no trained learner in 'none'"),
     ("curve none --shots 1;2", "--shots 1;2 is not a list of numbers, e.g. --shots 1,2,5"),
     ("curve none", "cannot read record"),
