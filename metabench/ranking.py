@@ -29,12 +29,17 @@ def outcomes(scores: ArrayLike, more_is_better: bool = True, level: float = LEVE
         more_is_better: which way is up.
         level: between 0 and 1.
     """
-    table = np.asarray(scores, dtype=np.float64)
-    one, two = np.triu_indices(len(table), 1)
-    differences, chances = _paired_t(table, one, two)
-    apart = np.where(holm(chances) < level, np.sign(differences), 0).astype(np.int64)
-    found = np.zeros((len(table), len(table)), dtype=np.int64)
-    found[one, two], found[two, one] = apart, -apart
+    t, freedom = _paired_t(np.asarray(scores, dtype=np.float64))
+    kinds, places = np.unique(freedom, return_inverse=True) if np.ptp(freedom) else (freedom[:1, 0], 0)
+    sizes, pairs, rejected = np.abs(t), len(t) * (len(t) - 1) // 2, 0
+    # Holm's steps, many at a time: with so many rejected, the others are compared at the level divided by their number.
+    # By t, since the p-values of a leaderboard's millions of pairs would take most of the time.
+    while rejected < pairs:
+        apart = sizes > -special.stdtrit(kinds, level / 2 / (pairs - rejected))[places]
+        if int(np.count_nonzero(apart)) // 2 == rejected:
+            break
+        rejected = int(np.count_nonzero(apart)) // 2
+    found = np.where(apart, np.sign(t), 0).astype(np.int64) if pairs else np.zeros_like(t, dtype=np.int64)
     return found if more_is_better else -found
 
 
@@ -123,15 +128,15 @@ def rank(scores: pd.DataFrame) -> Ranking:
         raise ValueError(
             f"a ranking needs three learners on two or more datasets, all of them on each; found {learners} on {blocks}"
         )
-    from scikit_posthocs import posthoc_nemenyi_friedman  # seconds to import, and only rankings need it
+    from scikit_posthocs import posthoc_nemenyi_friedman  # seconds to import, and only rankings need them
+    from statsmodels.stats.multitest import multipletests
 
     statistic, p_value = stats.friedmanchisquare(*(scores[name] for name in scores))
     names = list(scores)
     pairs = list(combinations(names, 2))
+    chances = [signed_rank((scores[one] - scores[two]).to_numpy()) for one, two in pairs]
     corrected = pd.DataFrame(1.0, index=names, columns=names)
-    for (one, two), chance in zip(
-        pairs, holm([signed_rank((scores[one] - scores[two]).to_numpy()) for one, two in pairs]), strict=True
-    ):
+    for (one, two), chance in zip(pairs, multipletests(chances, method="holm")[1], strict=True):
         corrected.loc[one, two] = corrected.loc[two, one] = chance
     return Ranking(
         average_ranks(scores),
@@ -175,43 +180,30 @@ def win_tie_loss(tables: Iterable[NDArray[np.int64]], names: Sequence[str]) -> p
     return pd.DataFrame(text, index=list(names), columns=list(names))
 
 
-def holm(chances: ArrayLike) -> NDArray[np.float64]:
-    """p-values corrected for their number (Holm 1979, Scandinavian Journal of Statistics 6).
+def _paired_t(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The paired t statistic of each two rows on the tasks that both have, `[learners, learners]`, and its freedom.
 
-    As statsmodels' multipletests, which collects all garbage at each call: half a second, too long for a leaderboard.
-    """
-    values = np.asarray(chances, dtype=np.float64)
-    order = np.argsort(values)
-    corrected = np.empty(len(values))
-    corrected[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
-    return corrected
-
-
-def _paired_t(
-    table: NDArray[np.float64], one: NDArray[np.int64], two: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean difference of each pair of rows on the tasks that both have, and the p-value of the paired t test.
-
-    Of differences that are all alike, by which the test cannot divide, the p-value is 1 if they are 0, else 0. A
-    leaderboard has millions of pairs, so it is computed from sums over tasks, for all pairs at once, as products of
-    matrices; and pair by pair where these cancel.
+    Of differences that are all alike, by which the test cannot divide, it is infinite, or 0 if they are 0; so it is of
+    fewer than two tasks. It is computed from sums over tasks, for all pairs at once, as products of matrices, and pair
+    by pair where these cancel.
     """
     has = np.isfinite(table)
     known, present = np.where(has, table, 0.0), has.astype(np.float64)
-    count = (present @ present.T)[one, two]
+    count = present @ present.T
     totals, squares = known @ present.T, np.square(known) @ present.T
-    mean = (totals - totals.T)[one, two] / np.maximum(count, 1)
-    size = (squares + squares.T)[one, two]
-    spread = size - 2 * (known @ known.T)[one, two] - count * np.square(mean)
-    cancelled = np.flatnonzero((spread < 1e-6 * size) & (count > 0))
-    for part in np.array_split(cancelled, len(cancelled) // 1000 + 1):
-        differences = table[one[part]] - table[two[part]]
-        mean[part] = np.nanmean(differences, axis=1) if len(part) else 0.0
-        deviations = differences - mean[part, None]
+    mean = (totals - totals.T) / np.maximum(count, 1)
+    size = squares + squares.T
+    spread = size - 2 * (known @ known.T) - count * np.square(mean)
+    one, two = np.nonzero(np.triu((spread < 1e-6 * size) & (count > 0), 1))
+    for first in range(0, len(one), 1000):
+        pair = one[first : first + 1000], two[first : first + 1000]
+        differences = table[pair[0]] - table[pair[1]]
+        mean[pair] = np.nanmean(differences, axis=1)
+        deviations = differences - mean[pair][:, None]
         alike = ~(np.abs(deviations) >= 1e-9).any(1)
-        spread[part] = np.where(alike, 0, np.nansum(np.square(deviations), axis=1))
-        mean[part] = np.where(alike & (np.abs(mean[part]) < 1e-9), 0, mean[part])
+        spread[pair] = np.where(alike, 0, np.nansum(np.square(deviations), axis=1))
+        mean[pair] = np.where(alike & (np.abs(mean[pair]) < 1e-9), 0, mean[pair])
+    upper = np.triu(np.ones_like(mean, dtype=bool), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(mean) / np.sqrt(spread / (count * (count - 1)))  # infinite, or nan where all differences are 0
-    chances = np.where((count < 2) | (mean == 0), 1.0, 2 * special.stdtr(np.maximum(count - 1, 1), -t))
-    return mean, chances
+        t = np.where(upper & (count > 1) & (mean != 0), mean / np.sqrt(spread / (count * (count - 1))), 0)
+    return t - t.T, np.maximum(count - 1, 1).astype(np.int64)
