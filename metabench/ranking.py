@@ -188,7 +188,10 @@ def _paired_t(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     by pair where these cancel.
     """
     has = np.isfinite(table)
-    known, present = np.where(has, table, 0.0), has.astype(np.float64)
+    known = np.where(has, table, 0.0)
+    present = (
+        np.ones((1, table.shape[1])) if has.all() else has.astype(np.float64)
+    )  # one row for all where all are alike
     count = present @ present.T
     totals, squares = known @ present.T, np.square(known) @ present.T
     mean = (totals - totals.T) / np.maximum(count, 1)
@@ -203,7 +206,6 @@ def _paired_t(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
         alike = ~(np.abs(deviations) >= 1e-9).any(1)
         spread[pair] = np.where(alike, 0, np.nansum(np.square(deviations), axis=1))
         mean[pair] = np.where(alike & (np.abs(mean[pair]) < 1e-9), 0, mean[pair])
-    upper = np.triu(np.ones_like(mean, dtype=bool), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(upper & (count > 1) & (mean != 0), mean / np.sqrt(spread / (count * (count - 1))), 0)
+        t = np.triu(np.where((count > 1) & (mean != 0), mean / np.sqrt(spread / (count * (count - 1))), 0), 1)
     return t - t.T, np.maximum(count - 1, 1).astype(np.int64)
