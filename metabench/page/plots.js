@@ -222,7 +222,8 @@ function ranksDiagram(width) {
   const {names, ranks, critical_difference: critical} = averageRanks, count = names.length;
   const left = Math.ceil(count / 2), top = 52, line = 22;
   const margin = Math.min(280, width * 0.36), chars = Math.max(6, Math.floor((margin - 60) / 6.5));
-  const x = (rank) => margin + (rank - 1) / Math.max(count - 1, 1) * (width - 2 * margin);
+  const first = Math.floor(ranks[0]), last = Math.ceil(Math.max(ranks[count - 1], first + critical)); // whole ranks about those shown
+  const x = (rank) => margin + (rank - first) / (last - first) * (width - 2 * margin);
   const bars = [];
   for (let from = 0; from < count; from++) {
     let to = from;
@@ -230,12 +231,12 @@ function ranksDiagram(width) {
     if (to > from && !bars.some(([, end]) => end >= to)) bars.push([from, to]);
   }
   const below = top + 12 + bars.length * 8, height = below + left * line + 16, parts = [];
-  parts.push(svg("line", {x1: x(1), x2: x(Math.max(count, 2)), y1: top, y2: top, class: "axis"}));
-  for (let rank = 1; rank <= count; rank += Math.ceil(count / 12)) {
+  parts.push(svg("line", {x1: x(first), x2: x(last), y1: top, y2: top, class: "axis"}));
+  for (const rank of ticksOf(first, last, Math.max(1, niceStep(first, last, 8)))) {
     parts.push(svg("line", {x1: x(rank), x2: x(rank), y1: top - 5, y2: top, class: "axis"}), svg("text", {x: x(rank), y: top - 9, "text-anchor": "middle"}, String(rank)));
   }
   parts.push(svg("text", {x: 2, y: 11, class: "title"}, `average rank, 1 is best; critical difference ${critical.toFixed(2)}`));
-  if (critical <= count - 1) parts.push(svg("path", {d: `M${x(1)},20v6H${x(1 + critical)}v-6`, class: "clique"}));
+  parts.push(svg("path", {d: `M${x(first)},20v6H${x(first + critical)}v-6`, class: "clique"}));
   for (let place = 0; place < count; place++) {
     const onLeft = place < left, y = below + (onLeft ? place : count - 1 - place) * line + 10, edge = onLeft ? margin - 14 : width - margin + 14;
     parts.push(svg("polyline", {points: `${x(ranks[place])},${top} ${x(ranks[place])},${y} ${edge},${y}`, class: "leader"}));

@@ -344,6 +344,27 @@ def test_average_ranks_are_over_the_boards_that_learners_share() -> None:
     assert ranks.critical_difference == pytest.approx(1.96 / 3**0.5, abs=1e-4)
 
 
+def test_learners_closer_than_the_critical_difference_are_joined(browser: Browser, tmp_path: Path) -> None:
+    """Nemenyi's difference (Demšar 2006, section 3.2.2): for 4 learners and 6 boards 2.569 sqrt(4 * 5 / 36) = 1.915."""
+    runs = []
+    for place, (dataset, shots) in enumerate((name, shots) for name in ("glyphs", "cub", "fc100") for shots in (1, 5)):
+        for rank, learner in enumerate(("a", "b", "c", "d") if place else ("b", "a", "c", "d")):
+            of_tasks = np.full(3, 0.9 - 0.1 * rank)
+            runs.append(Run(make_record(of_tasks, dataset=dataset, learner=learner, shots=shots), of_tasks))
+    rows = entries(runs)
+    ranks = average_ranks(rows)
+    assert ranks
+    assert (ranks.names, ranks.ranks) == (["a", "b", "c", "d"], [1.167, 1.833, 3.0, 4.0])
+    assert ranks.critical_difference == pytest.approx(1.915, abs=0.001)
+    (tmp_path / "page.html").write_text(page(rows))
+    opened = browser.new_page()
+    opened.goto((tmp_path / "page.html").as_uri())
+    diagram = opened.locator("#average-ranks svg")
+    assert "critical difference 1.91" in (diagram.text_content() or "")
+    assert diagram.locator("line.clique").count() == 2  # a, b and c (1.833 apart); c and d
+    opened.close()
+
+
 @pytest.mark.slow
 def test_ten_thousand_records_make_a_csv_in_ten_seconds_and_a_page_that_is_quick(
     browser: Browser, tmp_path: Path
