@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
+from metabench import cli_records
+from metabench.cli_data import data
+from metabench.cli_options import Group, data_settings, given
+
 USAGE_ERROR, RUN_ERROR = 2, 1
-
-
-class Group(click.Group):
-    """A group that names the nearest command for an unknown one."""
-
-    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
-        from episodes.errors import nearest
-
-        if args and self.get_command(context, args[0]) is None:
-            commands = self.list_commands(context)
-            raise click.UsageError(
-                f"there is no command '{args[0]}'{nearest(args[0], commands)}; there are {', '.join(commands)}"
-            )
-        return super().resolve_command(context, args)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -66,37 +55,6 @@ def cli() -> None:
     """
 
 
-def data_settings(command: Any) -> Any:
-    """The options that choose data and task, shared by the commands that draw episodes."""
-    options = [
-        click.option("--dataset", help="See `metabench list datasets`.  [default: glyphs]"),
-        click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files."),
-        click.option("--split", help="Class split: a name the dataset knows, or a JSON file of class names."),
-        click.option("--test-dataset", help="Test on the test classes of another dataset; trained on --dataset."),
-        click.option("--test-split", help="Class split of --test-dataset."),
-        click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024."),
-        click.option("--channels", type=int, help="1 for grey, 3 for colour."),
-        click.option("--ways", type=int, help="Classes a task.  [default: 5]"),
-        click.option("--shots", type=int, help="Labelled (support) images a class.  [default: 1]"),
-        click.option("--queries", type=int, help="Images to classify a class.  [default: 15]"),
-        click.option("--task", help="fixed, or variable: Meta-Dataset's ways, shots and imbalance.  [default: fixed]"),
-        click.option("--groups", help="Classes of any group, all within one, or each across.  [default: any]"),
-        click.option("--imbalance", help="Of the support: none, step or dirichlet; --shots is then the mean."),
-        click.option("--label-noise", type=float, help="Fraction of the support's labels that are wrong, up to 0.5."),
-        click.option("--unlabelled", type=int, help="Images a class in a pool without labels."),
-        click.option("--distractors", type=int, help="Further classes that only that pool has."),
-        click.option(
-            "--disjoint", is_flag=True, default=None, help="Test tasks that share no image, as many as can be."
-        ),
-        click.option("--train-task", multiple=True, help="Train on tasks of these classes, A,B,C; repeatable."),
-        click.option("--test-task", multiple=True, help="Test on tasks of these classes, A,B,C; repeatable."),
-        click.option("--test-seed", type=int, help="Which test tasks; the same for every learner.  [default: 0]"),
-    ]
-    for each in reversed(options):
-        command = each(command)
-    return command
-
-
 @cli.command()
 @click.option("--learner", help="A name of `metabench list learners`, or package.module:Class.  [default: protonet]")
 @data_settings
@@ -130,14 +88,17 @@ def run(
     """
     from metabench.config import make_config, read_config_file
     from metabench.experiment import run_config
+    from metabench.standing import standing
     from metabench.summary import summary
 
     values = read_config_file(config) if config else {}
-    values.update(_given(settings))
-    shorthand = _given({"backbone": backbone, "steps": steps})
+    values.update(given(settings))
+    shorthand = given({"backbone": backbone, "steps": steps})
     values["options"] = {**values.get("options", {}), **_parse_options(options), **shorthand}
     record = run_config(make_config(**values), resume=resume)
-    click.echo(f"{summary(record)}\nrecord: {record.config.output / record.id}")
+    place = standing(record, record.config.output)
+    click.echo(summary(record) + (f"\n  {place}" if place else ""))
+    click.echo(f"record: {record.config.output / record.id}")
 
 
 @cli.group("episodes", cls=Group)
@@ -153,7 +114,7 @@ def freeze(output: Path, **settings: Any) -> None:
     """Write test tasks to a file, for `metabench run --tasks` here and elsewhere."""
     from metabench.tasks import freeze as write
 
-    manifest = write(output, **_given(settings))
+    manifest = write(output, **given(settings))
     click.echo(f"wrote {len(manifest.episodes)} tasks of {manifest.bank} to {output} (digest {manifest.digest[:8]})")
 
 
@@ -170,171 +131,14 @@ def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -
     """
     from metabench.experiment import draw_task
 
-    draw_task(output, episode, run_folder, **_given(settings))
+    draw_task(output, episode, run_folder, **given(settings))
     click.echo(f"wrote {output}")
 
 
 episodes_.add_command(show)
-
-
-@cli.command()
-@click.argument("run_folder", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Draw it to this picture too: .png, .pdf or .svg."
-)
-def inspect(run_folder: Path, output: Path | None) -> None:
-    """Show what a run's answers say: calibration, worst classes, groups, what is taken for what."""
-    from metabench.inspection import inspect as describe
-
-    click.echo(describe(run_folder, output))
-    if output:
-        click.echo(f"\nwrote {output}")
-
-
-@cli.command()
-@click.argument("run_folder", type=click.Path(path_type=Path))
-@click.option("--shots", help="Support images a class, e.g. 1,2,5.  [default: those of 1,2,5,10,20 that there are]")
-@click.option("--ways", help="Classes a task, e.g. 2,5,10, with the run's shots.  [default: none]")
-@click.option("--episodes", type=click.IntRange(2), help="Test tasks of each.  [default: those of the run]")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
-@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
-def curve(run_folder: Path, shots: str | None, ways: str | None, **settings: Any) -> None:
-    """Score a run's learner, as trained, on tasks of other shots and ways, beside the floors.
-
-    Writes curve.csv and curve.png to the run's folder.
-    """
-    from metabench.curve import CURVE_FILE, CURVE_PICTURE, printable, run_curve
-
-    lists = _given({"shots": _numbers("shots", shots), "ways": _numbers("ways", ways)})
-    table = run_curve(run_folder, **lists, **_given(settings))
-    click.echo(printable(table))
-    click.echo(f"wrote {run_folder / CURVE_FILE} and {run_folder / CURVE_PICTURE}")
-
-
-@cli.group(cls=Group)
-def data() -> None:
-    """What datasets there are, whether their files are here, and fetching them."""
-
-
-@data.command("list")
-def list_data() -> None:
-    """Every dataset with its source, licence, split and the files it is read from."""
-    from metabench.listings import sources
-
-    click.echo(sources())
-
-
-@data.command()
-@click.argument("name")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
-@click.option("--split", help="Class split: a name the dataset knows, or a JSON file of class names.")
-def classes(name: str, data_root: Path | None, split: str | None) -> None:
-    """The names of a dataset's classes in each split, e.g. for --train-task and --test-task."""
-    from episodes import DataOptions
-    from metabench import listings
-
-    click.echo(listings.classes(name, DataOptions(data_root, split)))
-
-
-@data.command()
-@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the datasets' files.")
-def status(data_root: Path | None) -> None:
-    """Where each dataset's files are, or what is missing; how large the cache is."""
-    from episodes import DataOptions
-    from metabench import listings
-
-    click.echo(listings.status(DataOptions(data_root)))
-
-
-@data.command()
-@click.argument("name")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Folder to download to.")
-def download(name: str, data_root: Path | None) -> None:
-    """Fetch a dataset's files where their source allows it; else say which to put where."""
-    from episodes import DataOptions
-    from episodes.datasets import find
-
-    found = find(name, DataOptions(data_root))
-    click.echo(f"{name}: in '{found}'" if found else f"{name}: built in, nothing to download")
-
-
-@data.command()
-def clear() -> None:
-    """Remove what was made of the datasets' files, such as decoded pictures; the files themselves stay."""
-    from episodes import DataOptions
-    from episodes.cache import clear_cache, made_folder
-    from metabench.listings import how_much
-
-    click.echo(f"removed {how_much(clear_cache())} from '{made_folder()}'; downloads stay in '{DataOptions().folder}'")
-
-
-@cli.command()
-@click.option(
-    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="The folder."
-)
-@click.option("--csv", type=click.Path(path_type=Path), help="Write the table, a row a line.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
-@click.option("--dataset", multiple=True, help="Only this one; repeatable.")
-@click.option("--ways", type=int, multiple=True, help="Only tasks of so many classes; repeatable.")
-@click.option("--shots", type=int, multiple=True, help="Only tasks of so many labelled images a class; repeatable.")
-@click.option("--transductive/--no-transductive", default=None, help="Only learners that look at several queries.")
-@click.option("--outside-data/--no-outside-data", default=None, help="Only learners trained on other data.")
-def leaderboard(results: Path, csv: Path | None, markdown: Path | None, html: Path | None, **filters: Any) -> None:
-    """Rank all records, print the table, and write it to files.
-
-    Without --csv, --markdown and --html all records go to leaderboard.csv in --results. A record that cannot be used
-    is named; the others are ranked all the same, and the exit code is 1.
-    """
-    from episodes.cache import write_atomically
-    from metabench import leaderboard as board
-    from metabench import tables
-    from metabench.escape import plain
-    from metabench.filter import Filter
-    from metabench.report import page
-
-    runs, problems = board.read_runs(results)
-    wanted = _given(filters)
-    targets = {tables.csv: csv, tables.markdown: markdown, page: html}
-    if not any(targets.values()) and not wanted:
-        targets[tables.csv] = results / "leaderboard.csv"
-    if runs:
-        rows = board.entries(Filter(**wanted).keep(runs))
-        click.echo(board.printable(board.frame(rows)))
-        for make, target in targets.items():
-            if target:
-                content = make(rows).encode()
-                write_atomically(target, partial(_write, content))
-                click.echo(f"wrote {target}")
-    for problem in problems:
-        click.echo(f"metabench: {plain(problem)}; it is left out", err=True)
-    if problems:
-        sys.exit(RUN_ERROR)
-
-
-@cli.command()
-@click.argument("records", metavar="A B [C ...]", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--diagram", type=click.Path(path_type=Path), help="Draw critical differences: .png, .pdf or .svg.")
-def compare(records: tuple[Path, ...], diagram: Path | None) -> None:
-    """Say which learner is better, and whether the difference is real.
-
-    A, B and so on are run folders or their record.json, of the same test tasks. Runs that differ in
-    the training seed alone are one learner. Several datasets or tasks make a ranking over them.
-    """
-    from metabench import contest
-
-    found = contest.contests(records)
-    ranking = contest.ranking(found) if diagram else None
-    for each in found:
-        describe = contest.describe_pair if len(each.scores) == 2 else contest.describe_table
-        click.echo(describe(each) + ("\n" if len(found) > 1 else ""))
-    if len(found) > 1:
-        click.echo(contest.describe_ranking(found))
-    if diagram and ranking:
-        from metabench.diagram import draw_critical_differences
-
-        draw_critical_differences(ranking, diagram)
-        click.echo(f"wrote {diagram}")
+cli.add_command(data)
+for command in cli_records.COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command("list")
@@ -348,23 +152,6 @@ def list_(what: str) -> None:
     if what not in kinds:
         raise click.UsageError(f"there is no list of '{what}'{nearest(what, kinds)}; there are {', '.join(kinds)}")
     click.echo(kinds[what]())
-
-
-def _write(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)
-
-
-def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value is not None and value != ()}
-
-
-def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() for word in words):
-        raise click.UsageError(f"--{name} {text} is not a list of numbers, e.g. --{name} 1,2,5")
-    return tuple(dict.fromkeys(int(word) for word in words))
 
 
 def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from metabench.errors import UsageError
 from metabench.leaderboard import settings
 from metabench.measure import Measure
 from metabench.ranking import Ranking, outcomes, rank, rank_intervals, tied_ranks, win_tie_loss
-from metabench.records import RECORD_FILE, RunRecord, read_record
+from metabench.records import RunRecord, read_record, record_file
 from metabench.stats import mean_interval, seed_interval
 
 
@@ -58,7 +58,7 @@ def contests(paths: Sequence[Path]) -> list[Contest]:
         UsageError: a record cannot be read, only one learner is given, no two are of the same tasks, or a run is
             there twice.
     """
-    records = [(path, *read_record(path / RECORD_FILE if path.is_dir() else path)) for path in paths]
+    records = [(path, *read_record(record_file(path))) for path in paths]
     names = [_name(record) for _, record, _ in records]
     if len(records) == 2 and names[0] == names[1]:
         names = [str(path) for path in paths]

@@ -13,19 +13,15 @@ from episodes.datasets.sinusoid import AnyDataset
 from episodes.errors import DataError
 from episodes.sampler import EpisodeSource
 from metabench.charts import draw_curve
-from metabench.config import RunConfig, describe_task, learner_options, make_config
+from metabench.config import RunConfig, describe_task, make_config
 from metabench.environment import choose_device
 from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes
-from metabench.experiment import build
-from metabench.floors import floor_learners
 from metabench.learner import Learner
 from metabench.measure import ACCURACY, SQUARED_ERROR
-from metabench.records import RECORD_FILE, RunRecord, read_record
-from metabench.registry import get_learner
-from metabench.runs import load_run, restore
 from metabench.scoring import estimate, estimate_floors
-from metabench.tasks import load_data, scored_tasks
+from metabench.tasks import scored_tasks
+from metabench.trained import load_trained
 
 CURVE_FILE, CURVE_PICTURE = "curve.csv", "curve.png"
 SHOTS = (1, 2, 5, 10, 20)
@@ -53,31 +49,24 @@ def run_curve(
     Raises:
         UsageError, episodes.DataError: a request that cannot be met, or other data than the run's.
     """
-    record, _ = read_record(folder / RECORD_FILE)
-    _, weights = load_run(folder)
-    config = make_config(**{**record.config.model_dump(mode="json"), **settings})
-    dataset = load_data(config)
-    _check(folder, record, config, dataset)
-    learner_class = get_learner(config.learner)
-    options = learner_options(learner_class, config.learner, "", config.options)
-    learner = build(config, dataset, options)
-    restore(learner, weights, folder)
+    run = load_trained(folder, device, same_tasks=False, **settings)
+    config, dataset, learner, on = run.config, run.dataset, run.learner, choose_device(device)
+    if config.task == "variable":
+        raise UsageError(f"the tasks of '{folder}' have shots and ways of all kinds; run with --task fixed for a curve")
     if learner.fixed_ways and not config.regression and set(ways) - {config.ways}:
         raise UsageError(
             f"learner '{config.learner}' classifies tasks of {config.ways} ways and no others; leave --ways out"
         )
-    floors = floor_learners(learner.problem, options.backbone, config.seed)
     if config.disjoint and "episodes" not in settings:
         config = config.model_copy(update={"episodes": None})  # of other shots there are not as many
     asked = [("shots", number) for number in shots] + [("ways", number) for number in ways]
     plan = [_changed(config, dataset, *point) for point in asked] or _possible(config, dataset)
-    on, rows = choose_device(device), []
-    floors = {name: floor.to(on) for name, floor in floors.items()}
+    rows = []
     for kind, changed in plan:
-        rows += _rows(kind, *scored_tasks(changed, dataset, None, on), learner.to(on), floors)
+        rows += _rows(kind, *scored_tasks(changed, dataset, None, on), learner, run.floors)
     table = pd.DataFrame(rows)
     write_atomically(folder / CURVE_FILE, lambda file: file.write(table.to_csv(index=False).encode()))
-    title = f"{config.learner} on {record.dataset.name}, trained for {describe_task(config)}"
+    title = f"{config.learner} on {run.record.dataset.name}, trained for {describe_task(config)}"
     draw_curve(table, learner.problem.measure, folder / CURVE_PICTURE, title)
     return table
 
@@ -92,16 +81,6 @@ def printable(table: pd.DataFrame) -> str:
         wide = part.pivot(index=against, columns="learner", values="figure")[list(part["learner"].unique())]
         parts.append(wide.rename_axis(columns=None).reset_index().to_string(index=False))
     return f"{measure.name}{', %' if measure.percent else ''}\n" + "\n\n".join(parts)
-
-
-def _check(folder: Path, record: RunRecord, config: RunConfig, dataset: AnyDataset) -> None:
-    if config.task == "variable":
-        raise UsageError(f"the tasks of '{folder}' have shots and ways of all kinds; run with --task fixed for a curve")
-    if dataset.test.fingerprint != record.dataset.fingerprints.test:
-        raise UsageError(
-            f"the test images of '{record.dataset.name}' have fingerprint {dataset.test.fingerprint[:8]}, and those of "
-            f"'{folder}' had {record.dataset.fingerprints.test[:8]}; give the --data-root that it had"
-        )
 
 
 def _changed(config: RunConfig, dataset: AnyDataset, kind: str, number: int) -> tuple[str, RunConfig]:

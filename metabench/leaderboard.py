@@ -20,6 +20,7 @@ from metabench.config import NUMBERS, RunConfig
 from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
+from metabench.origin import Origin, origin_of
 from metabench.ranking import tied_ranks
 from metabench.records import RECORD_FILE, RunRecord, read_record
 from metabench.stats import mean_interval
@@ -43,6 +44,7 @@ COLUMNS = {
     "worst_tasks": "mean of the worst 5% of tasks, in the same unit; mean over seeds",
     "worst_class": "accuracy of the class of the lowest, in percent, mean over seeds; empty in regression",
     "calibration_error": "expected calibration error in percent, mean over seeds; empty in regression",
+    "origin": "own, or added from elsewhere: verified (scored again, the same figures) or unverified (and not ranked)",
     "seeds": "training seeds pooled",
     "seed_deviation": "standard deviation of either between training seeds, in the same unit; empty for one seed",
     "episodes": "distinct test tasks",
@@ -63,11 +65,12 @@ OfTasks = Mapping[int, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Run:
-    """A record, its measure on each test task, and its folder, where it was read from one."""
+    """A record, its measure on each test task, its folder where it was read from one, and where it comes from."""
 
     record: RunRecord
     of_tasks: NDArray[np.float64]
     folder: Path | None = None
+    origin: Origin = "own"
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Entry:
         of_tasks: by test seed, the measure on each task, mean over training seeds.
         values: its columns (see `COLUMNS`).
         mean, half_width: of the measure, as in records.
-        rank: among the entries of the same board, see `metabench.ranking.tied_ranks`.
+        rank: among the entries of the same board, see `metabench.ranking.tied_ranks`; None for unverified ones.
     """
 
     runs: tuple[Run, ...]
@@ -87,7 +90,7 @@ class Entry:
     values: dict[str, Any]
     mean: float
     half_width: float
-    rank: int = 0
+    rank: int | None = None
 
     @property
     def record(self) -> RunRecord:
@@ -96,6 +99,11 @@ class Entry:
     @property
     def measure(self) -> Measure:
         return self.record.score.measure
+
+    @property
+    def unverified(self) -> bool:
+        """Whether it was added from elsewhere and not scored again."""
+        return self.runs[-1].origin == "unverified"
 
     @property
     def board(self) -> tuple[Any, ...]:
@@ -124,7 +132,7 @@ def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
     good, bad = [], []
     for path in paths:
         try:
-            good.append(Run(*read_record(path), path.parent))
+            good.append(Run(*read_record(path), path.parent, origin_of(path.parent)))
         except UsageError as error:
             bad.append(str(error))
     return good, bad
@@ -138,7 +146,7 @@ def leaderboard(records: Iterable[Scored]) -> pd.DataFrame:
 def frame(rows: Iterable[Entry]) -> pd.DataFrame:
     """Entries as a table of `COLUMNS`."""
     table = pd.DataFrame([entry.values for entry in rows], columns=list(COLUMNS))
-    return table.astype(dict.fromkeys(NUMBERS, "Int64"))
+    return table.astype(dict.fromkeys((*NUMBERS, "rank"), "Int64"))
 
 
 def entries(runs: Iterable[Run]) -> list[Entry]:
@@ -146,23 +154,28 @@ def entries(runs: Iterable[Run]) -> list[Entry]:
 
     Seeds are pooled task by task: their accuracies on the same task are averaged first, and the interval is over
     tasks, so that more seeds on the same tasks do not pass for more tasks. A run that was repeated with the same
-    seed counts once, the newest.
+    seed counts once, the newest. Unverified runs have rows of their own, and no part in ranks.
     """
     groups: dict[tuple[object, ...], dict[tuple[int, int], Run]] = {}
     for run in sorted(runs, key=lambda run: (run.record.created, run.record.id)):
         config = run.record.config
-        groups.setdefault(_row_key(run.record), {})[(config.seed, config.test_seed)] = run
+        key = (*row_key(run.record), run.origin == "unverified")
+        groups.setdefault(key, {})[(config.seed, config.test_seed)] = run
     ranked: list[Entry] = []
     rows = sorted((_entry(list(group.values())) for group in groups.values()), key=_order)
     for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
         on_board = list(board)
-        for entry, rank in zip(on_board, _ranks(on_board), strict=True):
+        ranks = iter(_ranks([entry for entry in on_board if not entry.unverified]))
+        for entry in on_board:
+            rank = None if entry.unverified else next(ranks)
             ranked.append(replace(entry, rank=rank, values={**entry.values, "rank": rank}))
     return ranked
 
 
 def _ranks(board: Sequence[Entry]) -> list[int]:
     """By `metabench.ranking.tied_ranks`, over the tasks of every test seed; what fewer than two have is of no use."""
+    if not board:
+        return []
     blocks = []
     for seed in sorted({seed for entry in board for seed in entry.of_tasks}):
         scores = [entry.of_tasks.get(seed, np.zeros(0)) for entry in board]
@@ -178,7 +191,9 @@ def printable(table: pd.DataFrame) -> str:
     """The leaderboard for a terminal: the columns that people compare."""
     names = ["dataset", "split", "ways", "shots", "queries", "task", "rank", "learner", "settings"]
     names += ["seeds", "episodes", "transductive"]
-    shown = table[names].astype(dict.fromkeys(NUMBERS, "string")).fillna(dict.fromkeys(NUMBERS, ""))
+    names += ["origin"] if (table["origin"] != "own").any() else []
+    numbers = (*NUMBERS, "rank")
+    shown = table[names].astype(dict.fromkeys(numbers, "string")).fillna(dict.fromkeys(numbers, ""))
     shown = shown.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
     for place, (title, measure) in enumerate(
         [("accuracy %", ACCURACY), ("squared error", SQUARED_ERROR)], names.index("learner") + 1
@@ -213,7 +228,8 @@ def settings(record: RunRecord) -> str:
     return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
 
 
-def _row_key(record: RunRecord) -> tuple[object, ...]:
+def row_key(record: RunRecord) -> tuple[object, ...]:
+    """What makes runs one row: they differ in seeds, places and times alone."""
     config = record.config
     return (
         *(record.dataset.name, record.dataset.split, record.dataset.fingerprints, record.dataset.image_shape),
@@ -253,6 +269,7 @@ def _entry(runs: list[Run]) -> Entry:
         "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, measure) for run in runs), digits),
         "worst_class": round(scale * _mean(each.score.worst_class for each in records), digits),
         "calibration_error": round(scale * _mean(each.score.calibration_error for each in records), digits),
+        "origin": " + ".join(sorted({run.origin for run in runs})),
         "seeds": len(by_seed),
         "seed_deviation": round(scale * deviation, digits),
         "episodes": estimate.count,

@@ -181,6 +181,11 @@ class RunRecord(_Part):
         return values
 
 
+def record_file(path: Path) -> Path:
+    """The record that is meant by a run's folder, or by the file itself."""
+    return path / RECORD_FILE if path.is_dir() else path
+
+
 def now() -> str:
     """The time, UTC, to the second, in ISO 8601."""
     return datetime.now(UTC).replace(microsecond=0).isoformat()

@@ -103,6 +103,8 @@ def average_ranks(rows: Iterable[Entry]) -> AverageRanks | None:
     """
     scores: dict[str, dict[Any, float]] = defaultdict(dict)
     for entry in rows:
+        if entry.unverified:
+            continue
         name = f"{entry.values['learner']} {entry.values['settings']}".strip()
         scores[name][entry.board] = entry.mean if entry.measure.more_is_better else -entry.mean
     names = sorted(scores, key=lambda name: (-len(scores[name]), name))[:MOST_RANKED]
@@ -144,7 +146,7 @@ def _board(entry: Entry) -> dict[str, Any]:
 
 def _row(entry: Entry, board: int) -> dict[str, Any]:
     values = entry.values
-    numbers = ("rank", "seeds", "episodes", "transductive", "outside_data", "parameters", "task_milliseconds")
+    numbers = ("rank", "origin", "seeds", "episodes", "transductive", "outside_data", "parameters", "task_milliseconds")
     return {
         "board": board,
         "learner": plain(values["learner"], 80),
@@ -232,7 +234,7 @@ def _beyond_the_mean(record: RunRecord) -> dict[str, str]:
 def _pictures(rows: Sequence[Entry]) -> dict[int, str]:
     """The hardest tasks of rows as data URIs: of the best ranks first, while they fit."""
     left, found = PICTURES_BYTES, {}
-    for number, entry in sorted(enumerate(rows), key=lambda numbered: numbered[1].rank):
+    for number, entry in sorted(enumerate(rows), key=lambda numbered: numbered[1].rank or math.inf):
         picture = next(filter(None, map(_picture, reversed(entry.runs))), None)
         if picture and len(picture) <= left:
             left -= len(picture)

@@ -153,7 +153,7 @@ def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> N
     """
     try:
         learner.load_state_dict(weights)
-    except RuntimeError:
+    except (RuntimeError, TypeError, AttributeError, KeyError):  # the file may be anybody's
         raise UsageError(
             f"the learner of '{folder}' does not fit these images or ways; leave --dataset, --image-size and --ways out"
         ) from None

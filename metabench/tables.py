@@ -60,8 +60,9 @@ def _cells(entry: Entry) -> list[str]:
     values, digits = entry.values, entry.measure.digits
     notes = [name for name, holds in (("transductive", entry.record.transductive),) if holds]
     notes += ["outside data"] if entry.record.outside_data else []
+    notes += [] if values["origin"] == "own" else [values["origin"]]
     return [
-        str(entry.rank),
+        "" if entry.rank is None else str(entry.rank),
         *(markdown_cell(values["learner"]), markdown_cell(values["settings"])),
         f"{values[entry.measure.field]:.{digits}f} ± {values['half_width']:.{digits}f}",
         "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",

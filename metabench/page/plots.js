@@ -79,7 +79,7 @@ function logarithmic(low, high, from, to) {
 
 const tipOf = (row) => {
   const board = boards[row.board];
-  return `${nameOf(row)}\n${figure(board, row.mean)} ± ${figure(board, row.half)}${board.percent ? " %" : ""}, rank ${row.rank}\n${board.dataset}, ${taskOf(board)}`;
+  return `${nameOf(row)}\n${figure(board, row.mean)} ± ${figure(board, row.half)}${board.percent ? " %" : ""}, ${row.rank === null ? row.origin : `rank ${row.rank}`}\n${board.dataset}, ${taskOf(board)}`;
 };
 
 function panel(title, note, drawing, legend = null) {
@@ -138,7 +138,7 @@ function intervalPanel(board, members, width) {
   parts.push(svg("text", {x: width / 2, y: height - 3, "text-anchor": "middle", class: "title"}, unit(board) + (board.moreIsBetter ? "" : ": less is better")));
   shown.forEach((row, place) => {
     const y = place * line + 25, [from, to] = [x.scale(row.mean - row.half), x.scale(row.mean + row.half)];
-    const text = `${row.rank}  ${shorten(nameOf(row), Math.floor(width / 8) - 14)}`;
+    const text = `${row.rank ?? "–"}  ${shorten(nameOf(row), Math.floor(width / 8) - 14)}`;
     parts.push(svg("text", {x: 0, y: y - 9, class: "label halo"}, text));
     parts.push(svg("text", {x: width, y: y - 9, class: "value halo", "text-anchor": "end"}, `${figure(board, row.mean)} ± ${figure(board, row.half)}`));
     parts.push(whisker(from, to, y, y, row), whisker(from, from, y - 4, y + 4, row), whisker(to, to, y - 4, y + 4, row));
@@ -160,6 +160,8 @@ function shotFamilies(list) {
   return [...families.values()].filter((members) => unique(members.map((row) => boards[row.board].shots)).length > 1);
 }
 
+const bestRank = (line) => Math.min(...line.map((row) => row.rank ?? Infinity));
+
 function shotsPanel(members, width) {
   const height = 290, box = {left: 44, right: width - 14, top: 24, bottom: height - 44};
   const lines = new Map();
@@ -167,7 +169,7 @@ function shotsPanel(members, width) {
     if (!lines.has(nameOf(row))) lines.set(nameOf(row), []);
     lines.get(nameOf(row)).push(row);
   }
-  const ordered = [...lines.values()].sort((one, other) => other.length - one.length || Math.min(...one.map((row) => row.rank)) - Math.min(...other.map((row) => row.rank)));
+  const ordered = [...lines.values()].sort((one, other) => other.length - one.length || bestRank(one) - bestRank(other));
   const shown = ordered.slice(0, MOST.lines).map((line) => line.sort((one, other) => boards[one.board].shots - boards[other.board].shots));
   const all = shown.flat(), board = boards[all[0].board];
   const shots = unique(all.map((row) => boards[row.board].shots)).sort((one, other) => one - other);

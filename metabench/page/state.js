@@ -9,7 +9,7 @@ const state = {dataset: "", search: "", ways: "", shots: "", transductive: "", o
 const byId = (id) => document.getElementById(id);
 const several = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 const unique = (values) => [...new Set(values)];
-const nameOf = (row) => row.settings ? `${row.learner} ${row.settings}` : row.learner;
+const nameOf = (row) => [row.learner, row.settings, row.origin === "unverified" ? "(unverified)" : ""].filter(Boolean).join(" ");
 const shorten = (text, most) => text.length > most ? text.slice(0, most - 1) + "…" : text;
 
 function element(name, attributes = {}, ...children) {

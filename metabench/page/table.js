@@ -49,12 +49,12 @@ function makeRow(row, first) {
   const board = boards[row.board], isOpen = open.has(row.number);
   const button = element("button", {type: "button", class: "opener", "aria-expanded": String(isOpen), "aria-controls": `details-${row.number}`},
     element("span", {class: "chevron", "aria-hidden": "true"}), element("span", {class: "name"}, row.learner));
-  const given = [row.transductive ? "transductive" : null, row.outside_data ? "outside data" : null].filter(Boolean);
+  const given = [row.transductive ? "transductive" : null, row.outside_data ? "outside data" : null, row.origin === "own" ? null : row.origin].filter(Boolean);
   const learner = element("th", {scope: "row", class: "learner"}, button, row.settings ? element("span", {class: "settings"}, row.settings) : null,
     element("span", {class: "settings where"}, `${board.dataset}, ${taskOf(board)}`), // in place of its own column on a phone
     given.length ? element("span", {class: "given"}, ...given.map((word) => element("span", {class: "tag"}, word))) : null);
   const made = element("tr", {class: first ? "row first" : "row", id: `row-${row.number}`},
-    element("td", {class: "number rank"}, String(row.rank)), learner,
+    element("td", {class: "number rank"}, row.rank === null ? "–" : String(row.rank)), learner,
     element("td", {class: "task"}, board.dataset, element("span", {class: "settings"}, taskOf(board))),
     element("td", {class: "number score"}, figure(board, row.mean), element("span", {class: "half"}, ` ± ${figure(board, row.half)}`)),
     element("td", {class: "bar"}, bar(row)),

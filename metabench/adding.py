@@ -1,0 +1,99 @@
+"""`metabench leaderboard --add`: records that were made elsewhere, copied beside one's own."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metabench.answers import ANSWERS_FILE, read_answers
+from metabench.errors import RunError, UsageError
+from metabench.hardest import HARDEST_FILE
+from metabench.origin import ADDED_FILE, FIGURES, figures_digest, mark
+from metabench.records import RECORD_FILE, now, read_record
+from metabench.runs import WEIGHTS_FILE
+
+ADDED_FOLDER = "added"
+
+
+@dataclass
+class Added:
+    """What came of it.
+
+    Attributes:
+        folders: of the records that were added, in the results.
+        known: how many were there before.
+        problems: a line on each that is not valid.
+    """
+
+    folders: list[Path] = field(default_factory=list)
+    known: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def add_records(theirs: Path, results: Path) -> Added:
+    """Copy every valid run below a folder to `added/` in the results, marked as added.
+
+    Of a run's folder only the files that runs have are taken: figures, weights, the picture of the hardest tasks. A
+    record that is in the results already, to the byte, is not added again.
+
+    Args:
+        theirs: a folder with runs.
+        results: the folder with one's own; made if it is not there.
+
+    Raises:
+        UsageError: `theirs` is missing, has no record, or lies within the results or about them.
+        RunError: the copies cannot be written.
+    """
+    source, target = theirs.resolve(), results.resolve()
+    if not source.is_dir():
+        raise UsageError(f"--add: there is no folder '{theirs}'; name one with runs, each a folder with {RECORD_FILE}")
+    if source.is_relative_to(target) or target.is_relative_to(source):
+        raise UsageError(f"--add: '{theirs}' and --results '{results}' lie within each other; keep theirs elsewhere")
+    paths = sorted(source.rglob(RECORD_FILE))
+    if not paths:
+        raise UsageError(f"--add: there is no record ({RECORD_FILE}) below '{theirs}'; ask for whole run folders")
+    known = {figures_digest(path.parent) for path in target.rglob(RECORD_FILE) if path.is_file()}
+    done = Added()
+    for path in paths:
+        try:
+            _, of_tasks = read_record(path)
+            if path.with_name(ANSWERS_FILE).exists():
+                read_answers(path.with_name(ANSWERS_FILE), of_tasks)
+        except UsageError as error:
+            done.problems.append(str(error))
+            continue
+        digest = figures_digest(path.parent)
+        if digest in known:
+            done.known += 1
+            continue
+        known.add(digest)
+        done.folders.append(_copy(path.parent, results / ADDED_FOLDER / source.name, str(theirs)))
+    return done
+
+
+def _copy(folder: Path, to: Path, theirs: str) -> Path:
+    """The folder's copy, which is there as a whole or not at all."""
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=to, prefix=".") as place:
+            made = Path(place, "run")
+            made.mkdir()
+            for name in (*FIGURES, WEIGHTS_FILE, HARDEST_FILE):
+                file = folder / name
+                if file.is_file() and not file.is_symlink():
+                    shutil.copyfile(file, made / name)
+            mark(made, ADDED_FILE, added=now(), source=theirs)
+            target = next(name for name in _names(to / folder.name) if not name.exists())
+            return made.rename(target)
+    except OSError as error:
+        raise RunError(f"cannot copy '{folder}' to '{to}': {error.strerror or error}; nothing of it is kept") from None
+
+
+def _names(path: Path) -> Iterator[Path]:
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.name}-{number}")

@@ -1,0 +1,58 @@
+"""What the commands share: groups that name the nearest command, and the options that choose data and tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Group(click.Group):
+    """A group that names the nearest command for an unknown one."""
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        from episodes.errors import nearest
+
+        if args and self.get_command(context, args[0]) is None:
+            commands = self.list_commands(context)
+            raise click.UsageError(
+                f"there is no command '{args[0]}'{nearest(args[0], commands)}; there are {', '.join(commands)}"
+            )
+        return super().resolve_command(context, args)
+
+
+def data_settings(command: Any) -> Any:
+    """The options that choose data and task, shared by the commands that draw episodes."""
+    options = [
+        click.option("--dataset", help="See `metabench list datasets`.  [default: glyphs]"),
+        click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files."),
+        click.option("--split", help="Class split: a name the dataset knows, or a JSON file of class names."),
+        click.option("--test-dataset", help="Test on the test classes of another dataset; trained on --dataset."),
+        click.option("--test-split", help="Class split of --test-dataset."),
+        click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024."),
+        click.option("--channels", type=int, help="1 for grey, 3 for colour."),
+        click.option("--ways", type=int, help="Classes a task.  [default: 5]"),
+        click.option("--shots", type=int, help="Labelled (support) images a class.  [default: 1]"),
+        click.option("--queries", type=int, help="Images to classify a class.  [default: 15]"),
+        click.option("--task", help="fixed, or variable: Meta-Dataset's ways, shots and imbalance.  [default: fixed]"),
+        click.option("--groups", help="Classes of any group, all within one, or each across.  [default: any]"),
+        click.option("--imbalance", help="Of the support: none, step or dirichlet; --shots is then the mean."),
+        click.option("--label-noise", type=float, help="Fraction of the support's labels that are wrong, up to 0.5."),
+        click.option("--unlabelled", type=int, help="Images a class in a pool without labels."),
+        click.option("--distractors", type=int, help="Further classes that only that pool has."),
+        click.option(
+            "--disjoint", is_flag=True, default=None, help="Test tasks that share no image, as many as can be."
+        ),
+        click.option("--train-task", multiple=True, help="Train on tasks of these classes, A,B,C; repeatable."),
+        click.option("--test-task", multiple=True, help="Test on tasks of these classes, A,B,C; repeatable."),
+        click.option("--test-seed", type=int, help="Which test tasks; the same for every learner.  [default: 0]"),
+    ]
+    for each in reversed(options):
+        command = each(command)
+    return command
+
+
+def given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those settings that the user gave."""
+    return {name: value for name, value in settings.items() if value is not None and value != ()}

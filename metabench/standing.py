@@ -1,0 +1,53 @@
+"""A new run's place among the records at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metabench.errors import UsageError
+from metabench.escape import plain
+from metabench.leaderboard import Entry, entries, read_runs, row_key, task
+from metabench.records import RunRecord
+
+MOST_NAMED = 3
+
+
+def standing(record: RunRecord, results: Path) -> str | None:
+    """Its rank on its dataset and task, in one line, by `metabench.leaderboard.entries`; pooled with its other seeds.
+
+    Args:
+        record: of a run in the results.
+        results: the folder.
+
+    Returns:
+        None where it is the only learner there, or the folder cannot be read.
+    """
+    try:
+        runs, _ = read_runs(results)
+    except UsageError:
+        return None
+    same_tasks = [run for run in runs if _tasks(run.record) == _tasks(record)]
+    ranked = [entry for entry in entries(same_tasks) if entry.rank is not None]
+    own = next((entry for entry in ranked if row_key(entry.record) == row_key(record)), None)
+    if own is None or len(ranked) < 2:
+        return None
+    seeds = f", over {own.values['seeds']} seeds" if own.values["seeds"] > 1 else ""
+    line = f"rank {own.rank} of {len(ranked)} on these tasks, of the records below {results}{seeds}"
+    better = [_name(entry) for entry in ranked if entry.values["rank"] < own.values["rank"]]
+    equal = [_name(entry) for entry in ranked if entry.rank == own.rank and entry is not own]
+    line += f"; after {_listed(better)}" if better else ""
+    return line + (f"; the rank of {_listed(equal)} too" if equal else "")
+
+
+def _tasks(record: RunRecord) -> tuple[object, ...]:
+    config, data = record.config, record.dataset
+    return (data.name, data.split, data.fingerprints.test, task(record), *config.numbers.values())
+
+
+def _name(entry: Entry) -> str:
+    changed = entry.values["settings"]
+    return plain(f"{entry.values['learner']} ({changed})" if changed else entry.values["learner"], 60)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
