@@ -17,6 +17,7 @@ from metabench.errors import UsageError
 from metabench.evaluator import Evaluation
 
 ANSWERS_FILE = "answers.parquet"
+MOST_QUERIES = 20_000  # a task; more than a file of tasks that anybody draws
 CONFIDENCE_DIGITS = 3  # more would tell no calibration apart, and double the file
 
 NAMES = pa.dictionary(pa.int32(), pa.string())
@@ -89,7 +90,7 @@ def read_answers(path: Path, accuracies: NDArray[np.float64]) -> pd.DataFrame:
     """
     try:
         with path.open("rb") as file:
-            table = pq.read_table(file, use_threads=False)
+            table = _table(pq.ParquetFile(file), MOST_QUERIES * len(accuracies))
     except FileNotFoundError:
         raise UsageError(
             f"there is no '{path}', where a run of classification keeps its answers (since records of version 2); "
@@ -97,17 +98,24 @@ def read_answers(path: Path, accuracies: NDArray[np.float64]) -> pd.DataFrame:
         ) from None
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"cannot read the answers '{path}': {' '.join(str(error).split())}") from None
-    problem = _problem(table, accuracies)
-    if problem:
+    problem = table if isinstance(table, str) else _problem(table, accuracies)
+    if isinstance(table, str) or problem:
         raise UsageError(f"'{path}' does not fit its record: {problem}; restore one of the two")
     answers = _categories_alike(table.to_pandas())
     # As they were before they became float32, so that none lies beside the edge of a bin that it was on.
     return answers.assign(confidence=answers["confidence"].astype(np.float64).round(CONFIDENCE_DIGITS))
 
 
+def _table(file: pq.ParquetFile, most: int) -> pa.Table | str:
+    """What is in the file, or what is wrong with it before so much is read, for a small file may hold endless rows."""
+    if not file.schema_arrow.equals(SCHEMA):
+        return f"its columns are {', '.join(f'{item.name} {item.type}' for item in file.schema_arrow)}"
+    if file.metadata.num_rows > most:
+        return f"it has {file.metadata.num_rows} answers, more than {MOST_QUERIES} a task"
+    return file.read(use_threads=False)
+
+
 def _problem(table: pa.Table, accuracies: NDArray[np.float64]) -> str:
-    if not table.schema.equals(SCHEMA):
-        return f"its columns are {', '.join(f'{item.name} {item.type}' for item in table.schema)}"
     if any(column.null_count for column in table.columns):
         return "values are missing"
     tasks, confidences = table["task"].to_numpy(), table["confidence"].to_numpy()

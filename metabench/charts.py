@@ -77,14 +77,15 @@ def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "
     first = figure.axes[0]
     first.set_ylabel(f"{measure.name}{', %' if measure.percent else ''}")
     first.set_ylim(0, 101 if measure.percent else None)
-    first.legend(fontsize=8)
+    for text in first.legend(fontsize=8).get_texts():
+        text.set_parse_math(False)
     save_figure(figure, path)
 
 
 def _figure(size: tuple[float, float], title: str) -> Figure:
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=9, ha="left", x=0.01)
+    figure.suptitle(title, fontsize=9, ha="left", x=0.01, parse_math=False)
     return figure
 
 
@@ -106,7 +107,7 @@ def _reliability(axes: Axes, answers: pd.DataFrame) -> None:
 def _bars(axes: Axes, names: list[str], values: pd.Series[float], title: str) -> None:
     places = range(len(names))
     axes.barh(places, 100 * values, color=BLUE)
-    axes.set_yticks(places, labels=names, fontsize=6)
+    axes.set_yticks(places, labels=names, fontsize=6, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_title(title, fontsize=9, loc="left")

@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"metabench: {' '.join(message.split())}", err=True)
+    # An error may quote a record, which may be anybody's, with characters in it that give a terminal orders.
+    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(message.split()))
+    click.echo(f"metabench: {shown}", err=True)
     sys.exit(code)
 
 

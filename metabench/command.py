@@ -36,6 +36,8 @@ def _words(config: RunConfig) -> Iterator[str]:
         field, value = RunConfig.model_fields[name], getattr(config, name)
         if field.exclude or (name not in FIRST and value == field.default) or (name == "ways" and config.regression):
             continue
+        if name == "episodes" and config.until_interval:  # as many as it took, which would be the most that it may
+            continue
         option = "--" + name.replace("_", "-")
         if isinstance(value, bool):
             yield option  # all flags are off by default
@@ -43,8 +45,7 @@ def _words(config: RunConfig) -> Iterator[str]:
             for each in value if isinstance(value, tuple) else (value,):
                 yield from _option(option, ",".join(each) if isinstance(each, tuple) else str(each))
     for key, value in config.options.items():
-        if value is not None:
-            yield from _option("--set", f"{key}={_text(value)}")
+        yield from _option("--set", f"{key}={_text(value)}")
 
 
 def _option(name: str, value: str) -> tuple[str, ...]:
@@ -52,4 +53,4 @@ def _option(name: str, value: str) -> tuple[str, ...]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -262,7 +262,9 @@ def learner_options(learner: type[Learner], name: str, dataset: str, given: dict
             raise UsageError(
                 f"learner '{name}' has no option '{key}'{nearest(key, known)}; it has {', '.join(sorted(known))}"
             )
-    values = {**preset(learner, dataset), **given}
+    types = get_type_hints(learner.Options)
+    no_value = {name for name, value in given.items() if value == "none" and type(None) in get_args(types[name])}
+    values = {**preset(learner, dataset), **given, **dict.fromkeys(no_value)}
     try:
         options: TrainingOptions = TypeAdapter(learner.Options).validate_python(values)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from metabench.comparison import compare, tasks_to_tell, verdict
 from metabench.config import describe_task
 from metabench.errors import UsageError
+from metabench.escape import plain
 from metabench.leaderboard import settings
 from metabench.measure import Measure
 from metabench.ranking import Ranking, outcomes, rank, rank_intervals, tied_ranks, win_tie_loss
@@ -103,7 +104,7 @@ def _name(record: RunRecord) -> str:
     changes += (
         ["trained on " + " and ".join(",".join(names) for names in config.train_task)] if config.train_task else []
     )
-    return config.learner + (f" ({'; '.join(changes)})" if changes else "")
+    return plain(config.learner + (f" ({'; '.join(changes)})" if changes else ""))
 
 
 def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.float64]]]) -> Contest:
@@ -113,7 +114,7 @@ def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.floa
     for (name, _), (_, _, scores) in sorted(group.items(), key=lambda item: item[0][1]):
         by_name.setdefault(name, []).append(scores[: min(counts)])
     config = record.config.model_copy(update={"train_task": ()})
-    title = f"{config.test_dataset or record.dataset.name}, {describe_task(config)}"
+    title = plain(f"{config.test_dataset or record.dataset.name}, {describe_task(config)}")
     in_order = {name: np.stack(by_name[name]) for name in dict.fromkeys(name for name, _ in group)}
     return Contest(title, record.score.measure, in_order, max(counts))
 

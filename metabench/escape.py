@@ -9,9 +9,7 @@ import re
 import unicodedata
 
 LONGEST = 500  # characters of a record's text that a table shows
-_FORMULA = tuple(
-    "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
-)
+_FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 _MARKDOWN = {character: "\\" + character for character in "#`*_~[]!$"}
 _MARKDOWN |= {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;", "@": "&#64;"}
 
@@ -34,9 +32,11 @@ def is_plain(text: str) -> bool:
 
 
 def csv_cell(text: str) -> str:
-    """Plain, and with an apostrophe before what a spreadsheet would take for a formula and compute."""
-    shown = plain(text)
-    return "'" + shown if shown.lstrip().startswith(_FORMULA) else shown
+    """Plain, and with an apostrophe before what a spreadsheet would take for a formula and compute.
+
+    Also behind a semicolon, where in many countries' settings it begins a new cell.
+    """
+    return re.sub(rf"(^|;)(?=\s*[{re.escape(_FORMULA)}])", r"\1'", plain(text))
 
 
 def markdown_cell(text: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from episodes.datasets.sinusoid import AnyDataset, sampler
 from episodes.manifest import Manifest
+from episodes.sampler import EpisodeSource
 from metabench.answers import digest
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device, describe_environment
@@ -98,9 +102,16 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
             environment=describe_environment(device),
         )
         save_run(folder, record, scored.accuracies, scored.answers, learner)
-        # After the record, which no trouble with a picture may cost.
-        draw_hardest(folder, test, scored.accuracies["learner"], learner, config.learner)
+        _draw(folder, test, scored.accuracies["learner"], learner, config.learner)
     return record
+
+
+def _draw(folder: Path, test: EpisodeSource, of_tasks: NDArray[np.float64], learner: Learner, name: str) -> None:
+    """The picture of the hardest tasks. No trouble with it may cost a run that is done: it is warned of."""
+    try:
+        draw_hardest(folder, test, of_tasks, learner, name)
+    except Exception as error:
+        warnings.warn(f"there is no picture of the hardest tasks: {error}", RuntimeWarning, stacklevel=2)
 
 
 def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **settings: Any) -> None:

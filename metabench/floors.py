@@ -59,8 +59,8 @@ def floor_learners(problem: Problem, backbone: str, seed: int) -> dict[str, Lear
         return {ZERO: Zero(problem, TrainingOptions()), SUPPORT_MEAN: SupportMean(problem, TrainingOptions())}
     nearest, protonet = get_learner("nearest"), get_learner("protonet")
     floors = {PIXELS: nearest(problem, nearest.Options())}
-    torch.manual_seed(seed)
-    with suppress(UsageError):
+    with torch.random.fork_rng(devices=[]), suppress(UsageError):  # training is the same whatever floors there are
+        torch.manual_seed(seed)
         floors[RANDOM_NETWORK] = protonet(problem, replace(protonet.Options(), backbone=backbone))
     return floors
 

@@ -10,6 +10,7 @@ from metabench.analysis import BINS, by_class, by_group, confusions, reliability
 from metabench.answers import ANSWERS_FILE, read_answers
 from metabench.charts import draw_answers
 from metabench.errors import UsageError
+from metabench.escape import plain
 from metabench.records import RECORD_FILE, read_record
 from metabench.summary import headline, tails
 
@@ -60,7 +61,7 @@ def _calibration(bins: pd.DataFrame) -> str:
 
 def _figures(table: pd.DataFrame, rows: int = MOST) -> str:
     """The first rows: fractions in percent, names to the left."""
-    shown = table.head(rows).copy()
+    shown = table.head(rows).map(lambda value: plain(value) if isinstance(value, str) else value)
     for name in table.columns.astype(str):
         if shown[name].dtype.kind == "f":
             shown[name] = [f"{100 * value:.2f}" for value in shown[name]]

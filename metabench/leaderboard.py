@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +26,7 @@ from metabench.ranking import tied_ranks
 from metabench.records import RECORD_FILE, RunRecord, read_record
 from metabench.stats import mean_interval
 
+FEWEST_SHARED = 10  # tasks, for a comparison that says anything
 SCHEMA_VERSION = 1  # of the columns below; it rises with any change of their names or meaning
 COLUMNS = {
     "schema_version": "of these columns: 1",
@@ -34,19 +36,21 @@ COLUMNS = {
     "shots": "support images a class; in regression known points; empty where tasks vary",
     "queries": "query images a class; in regression points to predict; empty where tasks vary",
     "task": "what makes the tasks other than plain N-way K-shot; empty for plain",
-    "rank": "1 and one more for each learner that is significantly better on the same tasks (paired t, Holm, 5%)",
+    "rank": "1 and one more for each learner that is significantly better (paired t, Holm, 5%); empty if incomparable",
     "learner": "learner as given to --learner",
     "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
     "accuracy": "mean accuracy on test tasks, in percent; empty in regression",
     "squared_error": "mean squared error on test tasks, for regression; less is better",
-    "half_width": "half of the 95% interval of either (Student's t over tasks), in percentage points or as the error",
+    "half_width": "of the 95% interval of either over tasks, in percentage points or as the error; the longer arm",
+    "low": "where that interval begins (Student's t; near 0 and 100% a BCa bootstrap)",
+    "high": "where it ends",
     "floor": "the best of what the same tasks give without training, in the same unit; mean over seeds",
     "worst_tasks": "mean of the worst 5% of tasks, in the same unit; mean over seeds",
     "worst_class": "accuracy of the class of the lowest, in percent, mean over seeds; empty in regression",
     "calibration_error": "expected calibration error in percent, mean over seeds; empty in regression",
     "origin": "own, or added from elsewhere: verified (scored again, the same figures) or unverified (and not ranked)",
     "seeds": "training seeds pooled",
-    "seed_deviation": "standard deviation of either between training seeds, in the same unit; empty for one seed",
+    "seed_deviation": "standard deviation of either between training seeds, on the tasks of all; empty for one seed",
     "episodes": "distinct test tasks",
     "transductive": "whether an answer may depend on the task's other queries",
     "outside_data": "whether weights were trained on other data",
@@ -81,15 +85,15 @@ class Entry:
         runs: what is pooled in it, the newest last.
         of_tasks: by test seed, the measure on each task, mean over training seeds.
         values: its columns (see `COLUMNS`).
-        mean, half_width: of the measure, as in records.
-        rank: among the entries of the same board, see `metabench.ranking.tied_ranks`; None for unverified ones.
+        mean: of the measure, as in records.
+        rank: among the entries of the same board, see `metabench.ranking.tied_ranks`; None for unverified ones, and
+            for those that share fewer than `FEWEST_SHARED` tasks with most others.
     """
 
     runs: tuple[Run, ...]
     of_tasks: OfTasks
     values: dict[str, Any]
     mean: float
-    half_width: float
     rank: int | None = None
 
     @property
@@ -157,7 +161,7 @@ def entries(runs: Iterable[Run]) -> list[Entry]:
     seed counts once, the newest. Unverified runs have rows of their own, and no part in ranks.
     """
     groups: dict[tuple[object, ...], dict[tuple[int, int], Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.record.created, run.record.id)):
+    for run in sorted(runs, key=lambda run: (datetime.fromisoformat(run.record.created), run.record.id)):
         config = run.record.config
         key = (*row_key(run.record), run.origin == "unverified")
         groups.setdefault(key, {})[(config.seed, config.test_seed)] = run
@@ -172,11 +176,27 @@ def entries(runs: Iterable[Run]) -> list[Entry]:
     return ranked
 
 
-def _ranks(board: Sequence[Entry]) -> list[int]:
+def _comparable(board: Sequence[Entry]) -> list[bool]:
+    """Which entries share enough tasks with half as many others as the one that shares them with the most."""
+    if len(board) == 1:
+        return [True]
+    seeds = sorted({seed for entry in board for seed in entry.of_tasks})
+    tasks = np.array([[len(entry.of_tasks.get(seed, ())) for seed in seeds] for entry in board])
+    kinds, which, counts = np.unique(tasks, axis=0, return_inverse=True, return_counts=True)
+    partners = np.array([(np.minimum(kind, kinds).sum(1) >= FEWEST_SHARED) @ counts for kind in kinds])
+    partners -= kinds.sum(1) >= FEWEST_SHARED  # itself
+    enough = 2 * partners >= max(1, partners.max())
+    return [bool(entry) for entry in enough[which.ravel()]]
+
+
+def _ranks(entries: Sequence[Entry]) -> list[int | None]:
     """By `metabench.ranking.tied_ranks`, over the tasks of every test seed; what fewer than two have is of no use."""
-    if not board:
+    if not entries:
         return []
-    blocks = []
+    comparable, blocks = _comparable(entries), []
+    board = list(itertools.compress(entries, comparable))
+    if not board:
+        return [None] * len(entries)
     for seed in sorted({seed for entry in board for seed in entry.of_tasks}):
         scores = [entry.of_tasks.get(seed, np.zeros(0)) for entry in board]
         shared = sorted(map(len, scores))[-2:][0]
@@ -184,7 +204,8 @@ def _ranks(board: Sequence[Entry]) -> list[int]:
         for row, measures in zip(block, scores, strict=True):
             row[: len(measures)] = measures[:shared]
         blocks.append(block)
-    return tied_ranks(np.hstack(blocks), board[0].measure.more_is_better)
+    ranks = iter(tied_ranks(np.hstack(blocks), board[0].measure.more_is_better))
+    return [next(ranks) if is_ranked else None for is_ranked in comparable]
 
 
 def printable(table: pd.DataFrame) -> str:
@@ -202,7 +223,9 @@ def printable(table: pd.DataFrame) -> str:
         if means.notna().any():
             interval = means.map(f"{{:.{digits}f}} ± ".format) + table["half_width"].map(f"{{:.{digits}f}}".format)
             shown.insert(place, title, interval.where(means.notna(), ""))
-    floors = table["floor"].map("{:.2f}".format).where(table["floor"].notna(), "")
+    of_errors = table[SQUARED_ERROR.field].notna()
+    floors = table["floor"].map("{:.2f}".format).where(~of_errors, table["floor"].map("{:.4f}".format))
+    floors = floors.where(table["floor"].notna(), "")
     shown.insert(list(shown).index("settings"), "floor", floors)
     shown["training s"] = table["training_seconds"].map("{:.0f}".format)
     shown["ms/task"] = table["task_milliseconds"].map("{:.1f}".format)
@@ -233,7 +256,7 @@ def row_key(record: RunRecord) -> tuple[object, ...]:
     config = record.config
     return (
         *(record.dataset.name, record.dataset.split, record.dataset.fingerprints, record.dataset.image_shape),
-        *(*config.numbers.values(), task(record), config.learner, settings(record)),
+        *(*config.numbers.values(), task(record), record.score.measure.field, config.learner, settings(record)),
     )
 
 
@@ -250,11 +273,9 @@ def _entry(runs: list[Run]) -> Entry:
     for run in runs:
         by_tasks.setdefault(run.record.config.test_seed, []).append(run.of_tasks)
     of_tasks = {test_seed: _mean_by_task(measures) for test_seed, measures in by_tasks.items()}
-    estimate = mean_interval(np.concatenate(list(of_tasks.values())))
-    by_seed = {each.config.seed: each.score.mean for each in records}
     measure = record.score.measure
+    estimate = mean_interval(np.concatenate(list(of_tasks.values())), bounded=measure.percent)
     scale, digits = measure.scale, measure.digits
-    deviation = np.std(list(by_seed.values()), ddof=1) if len(by_seed) > 1 else float("nan")
     values = {
         "schema_version": SCHEMA_VERSION,
         "dataset": record.dataset.name,
@@ -264,14 +285,14 @@ def _entry(runs: list[Run]) -> Entry:
         "learner": record.config.learner,
         "settings": settings(record),
         measure.field: round(scale * estimate.mean, digits),
-        "half_width": round(scale * estimate.half_width, digits),
+        **{name: round(scale * getattr(estimate, name), digits) for name in ("half_width", "low", "high")},
         "floor": round(scale * _mean(_floor(each) for each in records), digits),
         "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, measure) for run in runs), digits),
         "worst_class": round(scale * _mean(each.score.worst_class for each in records), digits),
         "calibration_error": round(scale * _mean(each.score.calibration_error for each in records), digits),
         "origin": " + ".join(sorted({run.origin for run in runs})),
-        "seeds": len(by_seed),
-        "seed_deviation": round(scale * deviation, digits),
+        "seeds": len({each.config.seed for each in records}),
+        "seed_deviation": round(scale * _seed_deviation(runs), digits),
         "episodes": estimate.count,
         "transductive": record.transductive,
         "outside_data": record.outside_data,
@@ -283,7 +304,20 @@ def _entry(runs: list[Run]) -> Entry:
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
         "test_fingerprint": record.dataset.fingerprints.test[:8],
     }
-    return Entry(tuple(runs), of_tasks, values, estimate.mean, estimate.half_width)
+    return Entry(tuple(runs), of_tasks, values, estimate.mean)
+
+
+def _seed_deviation(runs: Iterable[Run]) -> float:
+    """Between the means of training seeds, over the tasks that all of them have; nan for one seed, or no such tasks."""
+    by_seed: dict[int, dict[int, NDArray[np.float64]]] = {}
+    for run in runs:
+        by_seed.setdefault(run.record.config.seed, {})[run.record.config.test_seed] = run.of_tasks
+    shared = set.intersection(*(set(tasks) for tasks in by_seed.values()))
+    if len(by_seed) < 2 or not shared:
+        return float("nan")
+    most = {test_seed: min(len(tasks[test_seed]) for tasks in by_seed.values()) for test_seed in shared}
+    means = [np.concatenate([tasks[one][:count] for one, count in most.items()]).mean() for tasks in by_seed.values()]
+    return float(np.std(means, ddof=1))
 
 
 def _floor(record: RunRecord) -> float | None:

@@ -15,6 +15,7 @@ from metabench.comparison import signed_rank
 
 LEVEL = 0.05
 RESAMPLES = 2000
+FEWEST_ALIKE = 10
 
 
 def outcomes(scores: ArrayLike, more_is_better: bool = True, level: float = LEVEL) -> NDArray[np.int64]:
@@ -183,15 +184,14 @@ def win_tie_loss(tables: Iterable[NDArray[np.int64]], names: Sequence[str]) -> p
 def _paired_t(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The paired t statistic of each two rows on the tasks that both have, `[learners, learners]`, and its freedom.
 
-    Of differences that are all alike, by which the test cannot divide, it is infinite, or 0 if they are 0; so it is of
-    fewer than two tasks. It is computed from sums over tasks, for all pairs at once, as products of matrices, and pair
-    by pair where these cancel.
+    Of differences that are all alike, by which the test cannot divide, it is infinite, or 0 if they are 0 or fewer than
+    `FEWEST_ALIKE`, which chance makes alike often enough; so it is of fewer than two tasks. It is computed from sums
+    over tasks, for all pairs at once, as products of matrices, and pair by pair where these cancel.
     """
     has = np.isfinite(table)
     known = np.where(has, table, 0.0)
-    present = (
-        np.ones((1, table.shape[1])) if has.all() else has.astype(np.float64)
-    )  # one row for all where all are alike
+    # One row for all where all are alike.
+    present = np.ones((1, table.shape[1])) if has.all() else has.astype(np.float64)
     count = present @ present.T
     totals, squares = known @ present.T, np.square(known) @ present.T
     mean = (totals - totals.T) / np.maximum(count, 1)
@@ -205,7 +205,8 @@ def _paired_t(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
         deviations = differences - mean[pair][:, None]
         alike = ~(np.abs(deviations) >= 1e-9).any(1)
         spread[pair] = np.where(alike, 0, np.nansum(np.square(deviations), axis=1))
-        mean[pair] = np.where(alike & (np.abs(mean[pair]) < 1e-9), 0, mean[pair])
+        few = np.isfinite(differences).sum(1) < FEWEST_ALIKE
+        mean[pair] = np.where(alike & (few | (np.abs(mean[pair]) < 1e-9)), 0, mean[pair])
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.triu(np.where((count > 1) & (mean != 0), mean / np.sqrt(spread / (count * (count - 1))), 0), 1)
     return t - t.T, np.maximum(count - 1, 1).astype(np.int64)

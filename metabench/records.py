@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from episodes.cache import write_atomically
 from episodes.errors import DataError
@@ -37,6 +37,7 @@ class _Part(BaseModel):
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Amount = Annotated[float, Field(ge=0, le=1e15)]
 MOST_ERROR = 1e100  # its square is still a number
+MOST_HALF_WIDTH = 10  # of accuracies: Student's t of two tasks goes far beyond 1, and version 1 did not cut it
 
 
 class Score(_Part):
@@ -75,6 +76,8 @@ class Score(_Part):
     def _one_measure(self) -> Score:
         if (self.accuracy is None) == (self.squared_error is None):
             raise ValueError("a score has either an accuracy or a squared_error")
+        if self.accuracy is not None and max(self.half_width / MOST_HALF_WIDTH, self.worst_tasks or 0) > 1:
+            raise ValueError("half_width or worst_tasks is no accuracy")
         return self
 
     @property
@@ -179,6 +182,26 @@ class RunRecord(_Part):
                 "install the one that wrote it"
             )
         return values
+
+    @model_validator(mode="after")
+    def _figures_of_one_kind(self) -> RunRecord:
+        scores = (self.score, *self.companions.values())
+        if any((each.squared_error is None) == self.config.regression for each in scores):
+            raise ValueError("a score is not of what its configuration asks for: accuracy, or in regression an error")
+        if not self.config.regression and any(floor.mean > 1 for floor in self.floors.values()):
+            raise ValueError("a floor is no accuracy")
+        return self
+
+    @field_validator("created")
+    @classmethod
+    def _a_time(cls, text: str) -> str:
+        try:
+            past = datetime.fromisoformat(text) < datetime.now(UTC) + timedelta(days=1)
+        except (ValueError, TypeError):  # no time, or one without a zone
+            raise ValueError("no time with its zone in ISO 8601, as 2026-01-31T12:00:00+00:00") from None
+        if not past:
+            raise ValueError("a time that is still to come")
+        return text
 
 
 def record_file(path: Path) -> Path:

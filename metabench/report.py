@@ -106,7 +106,8 @@ def average_ranks(rows: Iterable[Entry]) -> AverageRanks | None:
         if entry.unverified:
             continue
         name = f"{entry.values['learner']} {entry.values['settings']}".strip()
-        scores[name][entry.board] = entry.mean if entry.measure.more_is_better else -entry.mean
+        # Of a learner's several rows on a board, as for other training images, the best, which comes first.
+        scores[name].setdefault(entry.board, entry.mean if entry.measure.more_is_better else -entry.mean)
     names = sorted(scores, key=lambda name: (-len(scores[name]), name))[:MOST_RANKED]
     best: tuple[int, list[str], list[Any]] = (0, [], [])
     shared = set(scores[names[0]]) if names else set()
@@ -152,7 +153,8 @@ def _row(entry: Entry, board: int) -> dict[str, Any]:
         "learner": plain(values["learner"], 80),
         "settings": plain(values["settings"], 200),
         "mean": entry.measure.scale * entry.mean,
-        "half": entry.measure.scale * entry.half_width,
+        "half": values["half_width"],
+        **{name: values[name] for name in ("low", "high")},
         **{name: values[name] for name in (*numbers, "training_seconds", "images")},
     }
 

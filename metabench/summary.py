@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metabench.config import describe_task
+from metabench.escape import plain
 from metabench.measure import Measure
 from metabench.records import RunRecord, Score
 
@@ -12,8 +13,9 @@ BAR = 40  # characters of the longest bar
 def headline(record: RunRecord) -> str:
     """What was run, and its figure, in one line."""
     score, config = record.score, record.config
+    name = plain(f"{config.learner} on {record.dataset.name}, {describe_task(config)}")
     return (
-        f"{config.learner} on {record.dataset.name}, {describe_task(config)}: "
+        f"{name}: "
         f"{score.measure.name} {score.measure.interval(score.mean, score.half_width)} "
         f"(95% interval{_ends(score)} over {config.episodes} test tasks)"
     )
@@ -58,7 +60,7 @@ def _not_met(record: RunRecord) -> list[str]:
 
 def _bars(record: RunRecord) -> list[str]:
     measure = record.score.measure
-    figures = {record.config.learner: (record.score.mean, record.score.half_width)}
+    figures = {plain(record.config.learner): (record.score.mean, record.score.half_width)}
     figures |= {f"its {name}": (each.mean, each.half_width) for name, each in record.companions.items()}
     floors = sorted(record.floors.items(), key=lambda floor: floor[1].mean, reverse=measure.more_is_better)
     figures |= {name: (floor.mean, floor.half_width) for name, floor in floors}

@@ -33,6 +33,17 @@ def answered(kind: type[Learner], source: BankSource, episodes: int) -> tuple[pd
     return tabulate(source, made), made.scores
 
 
+def test_a_small_file_of_endless_rows_is_refused_unread(
+    kept: tuple[Path, pd.DataFrame, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, table, scores = kept
+    (tmp_path / "x.parquet").write_bytes(encode(pd.concat([table[:1]] * 700_000)))
+    assert (tmp_path / "x.parquet").stat().st_size < 100_000
+    monkeypatch.delattr(pq.ParquetFile, "read")
+    with pytest.raises(UsageError, match="it has 700000 answers, more than 20000 a task"):
+        read_answers(tmp_path / "x.parquet", scores)
+
+
 @pytest.mark.parametrize("kind", [Nearest, ProtoNet])
 @pytest.mark.parametrize("task", [TASK, VariableTask()])
 def test_the_table_is_what_classifying_task_by_task_gives(kind: type[Learner], task: object, glyphs: Dataset) -> None:

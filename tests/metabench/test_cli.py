@@ -1,5 +1,7 @@
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from episodes.datasets import SOURCES, load
+from metabench.answers import digest, encode
 from metabench.cli import main
 from metabench.leaderboard import COLUMNS
 from metabench.records import read_record
@@ -233,6 +236,41 @@ def test_a_run_is_inspected_in_text_and_picture(
     assert int(first_pair[2]) == most
     with Image.open(tmp_path / "answers.png") as picture:
         assert picture.width > 1000
+
+
+def test_orders_for_the_terminal_are_not_printed_and_dollars_are_no_formulas(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of learners and classes of a record that may be anybody's."""
+    for number, folder in enumerate((tmp_path / "one", tmp_path / "other")):
+        shutil.copytree(finished, folder)
+        answers = pd.read_parquet(folder / "answers.parquet")
+        names = {answers["class"].iloc[0]: "$\\nope$ \x1b]0;owned\x07"}
+        answers = answers.assign(**{name: answers[name].cat.rename_categories(names) for name in ("class", "answer")})
+        (folder / "answers.parquet").write_bytes(encode(answers))
+        record = json.loads((folder / "record.json").read_text())
+        record["answers"] = digest((folder / "answers.parquet").read_bytes())
+        record["config"]["learner"] = f"$\\nope$\x1b[31m{number}"
+        (folder / "record.json").write_text(json.dumps(record))
+    assert call("inspect", tmp_path / "one", "-o", tmp_path / "answers.png") == 0
+    assert call("compare", tmp_path / "one", tmp_path / "other") == 0
+    assert call("inspect", tmp_path / "no\x1b[2J") == 2
+    printed = "".join(capsys.readouterr())
+    assert "$\\nope$" in printed
+    assert not set(printed) & {"\x1b", "\x07"}
+
+
+def test_trouble_with_a_picture_costs_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metabench.hardest.GREYS", 0)  # which no picture has
+    with pytest.warns(RuntimeWarning, match="there is no picture of the hardest tasks: "):
+        assert call("run", "--learner", "nearest", *QUICK, "--output", tmp_path) == 0
+    (folder,) = tmp_path.iterdir()
+    assert {path.name for path in folder.iterdir()} == {
+        "record.json",
+        "accuracies.csv",
+        "answers.parquet",
+        "learner.pt",
+    }
 
 
 def test_runs_that_cannot_be_inspected_say_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

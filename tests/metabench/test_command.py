@@ -65,7 +65,7 @@ def test_every_setting_comes_back(settings: dict[str, Any], monkeypatch: pytest.
     assert line
     config = parsed(line, monkeypatch)
     assert config.model_dump(exclude={"options"}) == record.config.model_dump(exclude={"options"})
-    text = {"text": "=a b", "number": "1e-05", "flag": "true", "list": "[1, 2]"}
+    text = {"text": "=a b", "number": "1e-05", "flag": "true", "list": "[1, 2]", "none": "none"}
     assert config.options == (text if "options" in settings else {})
 
 
@@ -90,6 +90,22 @@ def test_the_command_repeats_a_run_to_the_last_digit(tmp_path: Path) -> None:
     assert first.config == second.config
     assert np.array_equal(one, other)
     assert re.sub(r"-\d+$", "", second.id) == first.id
+
+
+def test_an_option_without_a_value_stays_without_where_the_dataset_sets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = get_learner("protonet")
+    assert learner_options(learner, "protonet", "omniglot", {}).train_ways == 60  # type: ignore[attr-defined]
+    line = command(make_record(ACCURACIES, dataset="omniglot", learner="protonet", options={"train_ways": None}))
+    assert line
+    config = parsed(line, monkeypatch)
+    assert learner_options(learner, "protonet", "omniglot", config.options).train_ways is None  # type: ignore[attr-defined]
+
+
+def test_tasks_until_an_interval_are_not_limited_to_as_many_as_it_took() -> None:
+    line = command(make_record(ACCURACIES, until_interval=0.5))
+    assert line
+    assert "--until-interval 0.5" in line
+    assert "--episodes" not in line
 
 
 def test_places_on_the_machine_are_left_to_the_reader() -> None:

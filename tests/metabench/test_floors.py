@@ -26,6 +26,15 @@ def test_floors_of_images(glyphs: Dataset) -> None:
     assert 0.5 < scores["pixels"].mean() < 0.95
 
 
+def test_training_is_the_same_whatever_floors_there_are(glyphs: Dataset) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    floors = floor_learners(Problem((1, 28, 28), 9, TASK), "conv4:8", seed=0)
+    assert "random network" in floors
+    assert torch.equal(torch.rand(2), expected)
+
+
 def test_chance_follows_the_ways_of_each_task(glyphs: Dataset) -> None:
     source = EpisodeSampler(glyphs.test, VariableTask(), 0)
     learners = floor_learners(Problem((1, 28, 28), 690, TASK), "conv4:8", seed=0)

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from scipy import stats
 
 from metabench.errors import UsageError
@@ -11,6 +12,8 @@ from metabench.leaderboard import COLUMNS, Run, entries, leaderboard, printable,
 from metabench.ranking import tied_ranks
 from metabench.records import Floor, Score
 from tests.made_records import make_record
+
+DIGITS = np.arange(10) / 1000
 
 
 def table(*records: object) -> pd.DataFrame:
@@ -101,7 +104,9 @@ def test_errors_have_a_column_of_their_own_and_the_lowest_comes_first() -> None:
     assert rows["half_width"][2] == pytest.approx(stats.sem([2, 4]) * stats.t.ppf(0.975, 1), abs=1e-4)
     printed = printable(rows)
     assert "3.0000 ± 12.7062" in printed
-    assert "55.00 ± 63.53" in printed
+    assert "55.00 ± 55.00" in printed  # Student's t is 63.53 wide, and is cut at 0 and 100%
+    assert (rows["low"][0], rows["high"][0]) == (0, 100)
+    assert (rows["low"][2], rows["high"][2]) == pytest.approx((3 - 12.7062, 3 + 12.7062), abs=1e-4)
     assert "squared error" not in printable(table(classification))
     assert "accuracy" not in printable(table(good))
 
@@ -146,7 +151,7 @@ def test_the_floor_of_a_regression_is_the_lowest_error_and_its_worst_tasks_the_h
 def test_settings_say_what_was_changed() -> None:
     row = table(scored([0.5, 0.6], changed_options={"steps": 7, "backbone": "resnet12"}, precision="bfloat16")).iloc[0]
     assert row["settings"] == "backbone=resnet12 precision=bfloat16 steps=7"
-    assert "55.00 ± 63.53" in printable(table(scored([0.5, 0.6])))
+    assert "50.00 ± 12.71" in printable(table(scored([0.49, 0.51])))
 
 
 def test_folders_without_records_are_refused(tmp_path: Path) -> None:
@@ -190,24 +195,52 @@ def test_pairing_tells_apart_what_intervals_do_not() -> None:
 
 
 def test_only_common_tasks_are_compared() -> None:
-    tasks = np.linspace(0.2, 0.9, 9)
+    tasks, less = np.linspace(0.2, 0.9, 18), np.linspace(0.1, 0.15, 18)
 
-    def ranks(first: dict[int, np.ndarray], second: dict[int, np.ndarray]) -> dict[str, int]:
+    def ranks(first: dict[int, np.ndarray], second: dict[int, np.ndarray]) -> dict[str, int | None]:
         named = (("first", first), ("second", second))
         runs = [scored(each, learner=name, test_seed=seed) for name, of in named for seed, each in of.items()]
         rows = table(*runs)
-        return dict(zip(rows["learner"], rows["rank"], strict=True))
+        return dict(zip(rows["learner"], rows["rank"].astype(object).replace({pd.NA: None}), strict=True))
 
-    assert ranks({0: tasks}, {1: tasks - 0.1}) == {"first": 1, "second": 1}  # other tasks: nothing to compare
-    assert ranks({0: tasks, 1: tasks}, {1: tasks[:5] - 0.125}) == {"first": 1, "second": 2}
-    # On the first five the second is ahead, though its mean over all of its own is lower.
-    assert ranks({0: tasks}, {0: tasks[:5] + 0.05}) == {"first": 2, "second": 1}
+    assert ranks({0: tasks}, {1: tasks - less}) == {"first": None, "second": None}  # other tasks: nothing to compare
+    assert ranks({0: tasks}, {0: tasks[:9] - less[:9]}) == {"first": None, "second": None}  # too few
+    assert ranks({0: tasks, 1: tasks}, {1: tasks[:10] - less[:10]}) == {"first": 1, "second": 2}
+    # On the first ten the second is ahead, though its mean over all of its own is lower.
+    assert ranks({0: tasks}, {0: tasks[:10] + less[:10] / 2}) == {"first": 2, "second": 1}
     assert ranks({0: tasks, 1: tasks[::-1]}, {1: tasks[::-1]}) == {"first": 1, "second": 1}
+
+
+def test_who_shares_too_few_tasks_with_most_has_no_rank_and_costs_no_other_one() -> None:
+    tasks = np.linspace(0.2, 0.9, 20)
+    noise = np.linspace(-0.01, 0.01, 20)
+    rows = table(
+        scored(tasks, learner="best"),
+        scored(tasks - 0.1 + noise, learner="second"),
+        scored(tasks + 0.1, learner="elsewhere", test_seed=9),
+        scored(tasks[:2] + 0.1, learner="two tasks"),
+    )
+    ranks = dict(zip(rows["learner"], rows["rank"].astype(object).replace({pd.NA: None}), strict=True))
+    assert ranks == {"best": 1, "second": 2, "elsewhere": None, "two tasks": None}
+
+
+def test_seeds_differ_on_the_tasks_that_all_of_them_have() -> None:
+    easy, hard = np.full(10, 0.95), np.full(10, 0.55)
+    row = table(scored(hard), scored(easy, test_seed=1), scored(hard, seed=1)).iloc[0]
+    assert (row["seeds"], row["seed_deviation"]) == (2, 0)
+    row = table(scored(np.concatenate([hard, easy])), scored(hard + 0.02, seed=1)).iloc[0]
+    assert row["seed_deviation"] == pytest.approx(100 * np.std([0.55, 0.57], ddof=1), abs=0.01)
+    assert np.isnan(table(scored(hard), scored(hard, seed=1, test_seed=1)).iloc[0]["seed_deviation"])
+
+
+def test_an_error_is_no_seed_of_an_accuracy() -> None:
+    with pytest.raises(ValidationError, match="a score is not of what its configuration asks for"):
+        make_record(np.array([0.5, 0.6]), score=Score(squared_error=5, half_width=1, parameters=1, task_milliseconds=1))
 
 
 def test_tasks_that_vary_have_a_board_of_their_own() -> None:
     rows = table(
-        scored([0.5, 0.6], task="variable"), scored([0.2, 0.3], task="variable", learner="maml"), scored([0.1, 0.9])
+        scored(DIGITS + 0.5, task="variable"), scored(DIGITS + 0.2, task="variable", learner="maml"), scored(DIGITS)
     )
     assert rows["ways"].isna().tolist() == [False, True, True]
     assert rows["rank"].tolist() == [1, 1, 2]
@@ -215,11 +248,11 @@ def test_tasks_that_vary_have_a_board_of_their_own() -> None:
 
 def test_ranks_are_within_a_board() -> None:
     rows = table(
-        scored([0.9, 0.91, 0.92], learner="maml"),
-        scored([0.1, 0.11, 0.12]),
-        scored([0.5, 0.51, 0.52], shots=5),
-        scored([2.0, 2.01, 2.02], dataset="sinusoid"),
-        scored([1.0, 1.01, 1.02], dataset="sinusoid", learner="maml"),
+        scored(0.9 + DIGITS, learner="maml"),
+        scored(0.1 + DIGITS),
+        scored(0.5 + DIGITS, shots=5),
+        scored(2.0 + DIGITS, dataset="sinusoid"),
+        scored(1.0 + DIGITS, dataset="sinusoid", learner="maml"),
     )
     assert rows["rank"].tolist() == [1, 2, 1, 1, 2]
     assert rows["learner"].tolist() == ["maml", "protonet", "protonet", "maml", "protonet"]

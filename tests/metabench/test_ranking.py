@@ -146,10 +146,21 @@ def test_pairs_are_those_of_scipys_paired_t_test_by_holm(missing: int) -> None:
     assert len(said) > 5
 
 
+def test_few_differences_that_are_alike_say_nothing() -> None:
+    """Two equal learners of few queries a task meet with the same difference twice in about one draw of eight."""
+    generator = np.random.default_rng(0)
+    for tasks in (2, 3, 5):
+        tables = generator.binomial(5, 0.5, (2000, 2, tasks)) / 5
+        assert np.mean([outcomes(table).any() for table in tables]) < 0.06
+    assert outcomes(np.stack([np.full(9, 0.6), np.full(9, 0.5)])).tolist() == [[0, 0], [0, 0]]
+    assert outcomes(np.stack([np.full(10, 0.6), np.full(10, 0.5)])).tolist() == [[0, 1], [-1, 0]]
+
+
 def test_learners_without_common_tasks_are_not_told_apart() -> None:
     """Nor by one; a third, on all tasks, is told apart from each."""
     tasks = np.linspace(0.1, 0.9, 9)
     early, late = np.where(np.arange(9) < 5, tasks, np.nan), np.where(np.arange(9) > 3, tasks - 0.05, np.nan)
-    assert outcomes(np.stack([early, late, tasks - 0.125])).tolist() == [[0, 0, 1], [0, 0, 1], [-1, -1, 0]]
+    behind = tasks - 0.125 + np.arange(9) / 1000
+    assert outcomes(np.stack([early, late, behind])).tolist() == [[0, 0, 1], [0, 0, 1], [-1, -1, 0]]
     late[4] = np.nan
     assert outcomes(np.stack([early, late])).tolist() == [[0, 0], [0, 0]]

@@ -1,5 +1,7 @@
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,9 +9,9 @@ import pytest
 from metabench.answers import digest
 from metabench.errors import UsageError
 from metabench.records import read_record
-from tests.conftest import PROJECT
 from tests.made_records import make_record, write_run
 
+NEW = ("worst_tasks", "worst_class", "calibration_error", "task_megabytes")
 ACCURACIES = np.array([1 / 3, 2 / 3, 1.0])
 
 
@@ -27,13 +29,47 @@ def test_a_record_of_errors_comes_back_too(tmp_path: Path) -> None:
     assert record.score.squared_error == record.score.mean == pytest.approx(errors.mean())
 
 
-def test_records_of_version_1_are_read_too() -> None:
-    paths = sorted((PROJECT / "results" / "reference").rglob("record.json"))
-    records = [read_record(path)[0] for path in paths]
-    assert all(json.loads(path.read_text())["schema_version"] == 1 for path in paths)
-    assert len(records) > 10
-    assert {record.schema_version for record in records} == {1}
-    assert all(not record.floors and record.score.calibration_error is None for record in records)
+def test_records_of_version_1_are_read_too(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", ACCURACIES)
+    content = json.loads(path.read_text())
+    for part, name in ((content, "floors"), (content, "answers"), *((content["score"], name) for name in NEW)):
+        del part[name]
+    path.write_text(json.dumps({**content, "schema_version": 1}))
+    record, accuracies = read_record(path)
+    assert record.schema_version == 1
+    assert record.floors == {}
+    assert [getattr(record.score, name) for name in NEW] == [None] * len(NEW)
+    assert np.allclose(accuracies, ACCURACIES, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"created": "9"}, "created: no time with its zone"),
+        ({"created": "2026-01-01T00:00:00"}, "created: no time with its zone"),
+        ({"created": "9026-01-01T00:00:00+00:00"}, "created: a time that is still to come"),
+        ({"score": {"squared_error": 55.0}}, "a score is not of what its configuration asks for"),
+        ({"companions": {"teacher": {"squared_error": 0.5}}}, "a score is not of what its configuration asks for"),
+        ({"floors": {"sky": {"mean": 1e99, "half_width": 0, "episodes": 3}}}, "a floor is no accuracy"),
+        ({"score": {"accuracy": 0.5, "worst_tasks": 2}}, "half_width or worst_tasks is no accuracy"),
+        ({"score": {"accuracy": 0.5, "half_width": 11}}, "half_width or worst_tasks is no accuracy"),
+    ],
+)
+def test_figures_of_another_kind_and_times_that_are_none_are_refused(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = write_run(tmp_path / "run", ACCURACIES)
+    content = json.loads(path.read_text())
+    score = {"half_width": 0.1, "parameters": 1, "task_milliseconds": 1}
+    for name, value in changes.items():
+        if name == "score":
+            value = {**score, **value}
+        if name == "companions":
+            value = {each: {**score, **its} for each, its in value.items()}
+        content[name] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=re.escape(message)):
+        read_record(path)
 
 
 def test_answers_are_those_that_the_record_knows(tmp_path: Path) -> None:

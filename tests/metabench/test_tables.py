@@ -38,13 +38,16 @@ def test_text_of_records_computes_nothing_in_a_spreadsheet() -> None:
         assert not cell.startswith(("=", "+", "-", "@"))
 
 
+TASKS = np.tile([0.0, 0.1, 0.2], 4)
+
+
 def test_markdown_has_a_table_a_board_with_ranks_and_what_was_given() -> None:
-    floors = {name: Floor(mean=mean, half_width=0, episodes=3) for name, mean in (("chance", 0.2), ("pixels", 0.31))}
+    floors = {name: Floor(mean=mean, half_width=0, episodes=12) for name, mean in (("chance", 0.2), ("pixels", 0.31))}
     text = markdown(
         entries(
             [
-                run([0.5, 0.6, 0.7], learner="good", transductive=True, floors=floors),
-                run([0.1, 0.2, 0.3], learner="bad", outside_data=True),
+                run(0.5 + TASKS, learner="good", transductive=True, floors=floors),
+                run(0.1 + TASKS, learner="bad", outside_data=True),
                 run([0.5, 0.25], dataset="sinusoid", shots=10),
             ]
         )
@@ -52,8 +55,9 @@ def test_markdown_has_a_table_a_board_with_ranks_and_what_was_given() -> None:
     assert text.count("\n## ") + text.startswith("## ") == 2
     assert "## glyphs, 5-way 1-shot (split scripts, test images abababab)" in text
     assert "## sinusoid, 10-shot" in text
-    assert "| 1 | good |  | 60.00 ± 24.84 | 31.00 | 1 | 3 | 10 | 3 | 2.0 | transductive |" in text
-    assert "| 2 | bad |  | 20.00 ± 24.84 |  | 1 | 3 | 10 | 3 | 2.0 | outside data |" in text
+    # Student's t of twelve: 2.201 x 8.528 / sqrt(12) = 5.42.
+    assert "| 1 | good |  | 60.00 ± 5.42 | 31.00 | 1 | 12 | 10 | 3 | 2.0 | transductive |" in text
+    assert "| 2 | bad |  | 20.00 ± 5.42 |  | 1 | 12 | 10 | 3 | 2.0 | outside data |" in text
     assert "| Accuracy, % |" in text
     assert "| Mean squared error |" in text
     assert "0.3750 ± 1.5883" in text
