@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -48,6 +49,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
             patch.delenv(name, raising=False)
+        mlflow.search_experiments()  # makes it, of which MLflow tells on standard error
         yield folder
 
 
@@ -277,7 +279,8 @@ def test_what_could_not_be_logged_is_caught_up_with(
     (tmp_path / "tensorboard").unlink()
     away.rename(tmp_path / "tensorboard")
     database.write_bytes(content)
-    loggers.rows(curve)
+    for _ in range(2):
+        loggers.rows(curve)
     loggers.stop("FAILED")
 
     (run,) = runs(experiment)
@@ -289,3 +292,21 @@ def test_what_could_not_be_logged_is_caught_up_with(
     assert run.data.params["split"].startswith("\N{REPLACEMENT CHARACTER}[31mlonglong")
     assert len(run.data.params["split"]) <= 501
     assert capsys.readouterr().err == ""
+
+
+def test_a_full_disk_leaves_no_half_event(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loggers = Loggers(tmp_path, make_config(tensorboard=True))
+    loggers.start()
+    curve = [{"stage": "train", "step": step, "loss": step / 8} for step in range(1, 4)]
+    loggers.rows(curve[:1])
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    size, limits = events.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))  # the next event is longer
+    try:
+        loggers.rows(curve[:2])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert capsys.readouterr().err == "metabench: --tensorboard could not log: File too large; the run goes on\n"
+    assert events.stat().st_size == size
+    loggers.rows(curve)
+    assert in_tensorboard(tmp_path)["train/loss"] == [(1, 0.125), (2, 0.25), (3, 0.375)]
