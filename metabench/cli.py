@@ -74,6 +74,8 @@ def cli() -> None:
 @click.option("--precision", help="Of training: auto, float32 or bfloat16 (mixed).  [default: auto]")
 @click.option("--threads", type=int, help="CPU threads.  [default: all cores]")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.  [default: results]")
+@click.option("--tensorboard", is_flag=True, default=None, help="Log to TensorBoard files in the run's folder too.")
+@click.option("--mlflow", is_flag=True, default=None, help="Log to MLflow too, where MLFLOW_TRACKING_URI says.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of these settings; the command line wins.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same, interrupted run.")
 def run(

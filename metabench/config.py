@@ -73,6 +73,7 @@ class RunConfig(BaseModel):
         threads: CPU threads; None for torch's choice.
         output: the folder that gets the run's folder. Like data_root and tasks it is no part of the record: they are
             places on one machine, and fingerprints say which data and tasks it was.
+        tensorboard, mlflow: log the run there too (see `metabench.loggers`); no part of the record either.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -108,6 +109,8 @@ class RunConfig(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(None, ge=1, le=1024)
     output: Path = Field(Path("results"), exclude=True)
+    tensorboard: bool = Field(False, exclude=True)
+    mlflow: bool = Field(False, exclude=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -5,6 +5,7 @@ ValueError
     UsageError              the request cannot be met             exit code 2
 RuntimeError
     RunError                a run that had begun has failed       exit code 1
+        InterruptionError   the user stopped it                   exit code 1
 """
 
 
@@ -14,3 +15,7 @@ class UsageError(ValueError):
 
 class RunError(RuntimeError):
     """A run that failed; the message says what happened, what is kept, what to do."""
+
+
+class InterruptionError(RunError):
+    """A run that the user stopped; the message is as of a RunError."""

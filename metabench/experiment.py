@@ -21,6 +21,7 @@ from metabench.errors import UsageError
 from metabench.floors import floor_learners
 from metabench.hardest import draw_answered, draw_hardest
 from metabench.learner import Learner, Problem, TrainingOptions
+from metabench.loggers import check_packages, logged
 from metabench.records import Banks, DatasetInfo, RunRecord, Training, now
 from metabench.registry import get_learner
 from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, restore, save_run
@@ -47,6 +48,7 @@ def run(*, resume: bool = False, **settings: Any) -> RunRecord:
 
 def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     """As `run`, for a RunConfig."""
+    check_packages(config)
     config, manifest = with_frozen(config)
     device = choose_device(config.device)
     if config.threads:
@@ -70,7 +72,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     about = _dataset_info(dataset, manifest)
     identity = {"config": config.model_dump(mode="json"), "data": about.model_dump()}
     folder, state = find_checkpoint(config, identity) if resume else (claim_folder(config), None)
-    with in_folder(folder):
+    with in_folder(folder), logged(folder, config) as loggers:
         learner.to(device)
         plan = TrainingPlan(
             seed=config.seed,
@@ -80,6 +82,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
             validation_episodes=config.validation_episodes,
             checkpoint=folder / CHECKPOINT_FILE,
             identity=identity,
+            watch=loggers.rows,
         )
         log = train(learner, dataset, plan, state)
         scored = score_learner(learner, {name: each.to(device) for name, each in floors.items()}, test, config)
@@ -103,6 +106,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
         )
         save_run(folder, record, scored.accuracies, scored.answers, learner)
         _draw(folder, test, scored.accuracies["learner"], learner, config.learner)
+        loggers.finish(record)
     return record
 
 

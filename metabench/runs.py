@@ -20,7 +20,7 @@ from episodes.cache import write_atomically
 from episodes.errors import DataError
 from metabench.answers import ANSWERS_FILE
 from metabench.config import RunConfig
-from metabench.errors import RunError, UsageError
+from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.learner import Learner
 from metabench.records import RECORD_FILE, RunRecord, write_accuracies
 
@@ -65,7 +65,8 @@ def in_folder(folder: Path) -> Iterator[None]:
 
     Raises:
         UsageError: another process is at work in the folder.
-        RunError: an interruption (SIGINT), a file that cannot be written, or a GPU whose memory is too small.
+        RunError: a file that cannot be written, or a GPU whose memory is too small.
+        InterruptionError: an interruption (SIGINT).
     """
     checkpoint, lock = folder / CHECKPOINT_FILE, FileLock(folder / LOCK_FILE)
     try:
@@ -76,7 +77,7 @@ def in_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise RunError(f"interrupted; {kept(checkpoint)}") from None
+        raise InterruptionError(f"interrupted; {kept(checkpoint)}") from None
     except DataError as error:
         raise RunError(f"{error}; {kept(checkpoint)}") from None
     except torch.OutOfMemoryError:

@@ -22,7 +22,7 @@ from episodes.datasets.sinusoid import AnyDataset, RegressionTask, Sinusoids, sa
 from episodes.errors import DataError
 from episodes.named_task import NamedTask
 from episodes.sampler import EpisodeSource
-from metabench.errors import RunError, UsageError
+from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage, TrainingOptions
 from metabench.runs import kept, save_tensors
@@ -60,6 +60,7 @@ class TrainingPlan:
         checkpoint: the file to keep the state in.
         identity: what makes it this run, kept in the checkpoint so that only the same run is resumed from it.
         named_tasks: the only tasks that training episodes may be, by the names of their classes; none for any.
+        watch: called with the training curve whenever it has a new row, when the checkpoint has it too.
     """
 
     seed: int
@@ -69,6 +70,7 @@ class TrainingPlan:
     checkpoint: Path
     identity: dict[str, Any]
     named_tasks: Sequence[tuple[str, ...]] = ()
+    watch: Callable[[Sequence[dict[str, Any]]], None] | None = None
 
 
 def check_stages(learner: Learner, dataset: AnyDataset, named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
@@ -106,7 +108,8 @@ def train(
             without the interruption (on CPU, with the same number of threads).
 
     Raises:
-        RunError: a loss that is not finite, or an interruption (SIGINT); the checkpoint is kept.
+        RunError: a loss that is not finite; the checkpoint is kept.
+        InterruptionError: an interruption (SIGINT); likewise.
         DataError: the checkpoint cannot be written.
     """
     log = TrainingLog(**state["log"]) if state else TrainingLog()
@@ -157,14 +160,22 @@ class _StageRun:
                     row = self.log.curve[-1]
                     bar.set_postfix(loss=f"{row['loss']:.3f}", validation=self.measure.text(row[self.score]))
                     self._save()
+                    started += self._watched()
                 if interrupted.is_set():
                     self._save()
-                    raise RunError(
+                    raise InterruptionError(
                         f"interrupted at step {self.step} of {steps} of stage '{self.stage.name}'; "
                         f"{kept(self.plan.checkpoint)}"
                     )
         if self.best_weights is not None:
             self.learner.load_state_dict(self.best_weights)
+
+    def _watched(self) -> float:
+        """The seconds that it took to let the curve be watched: they are none of training's."""
+        began = time.perf_counter()
+        if self.plan.watch:
+            self.plan.watch(self.log.curve)
+        return time.perf_counter() - began
 
     def _one_step(self) -> None:
         total = 0.0

@@ -1,5 +1,6 @@
 import copy
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,3 +288,19 @@ def test_a_stage_that_asks_for_more_than_there_is_is_refused(toy: Dataset, tmp_p
 
     with pytest.raises(DataError, match="a batch of 161 images is not possible: 'toy/train' has 160"):
         train(build("finetune", toy, batch_size=161), toy, plan(toy, tmp_path))
+
+
+def test_the_curve_is_watched_row_by_row_in_time_that_is_none_of_trainings(toy: Dataset, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def watch(curve: Sequence[dict[str, Any]]) -> None:
+        state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+        assert state["log"]["curve"] == curve
+        seen.append((len(curve), curve[-1]["step"]))
+        time.sleep(0.3)
+
+    began = time.perf_counter()
+    log = train(build("protonet", toy), toy, plan(toy, tmp_path, watch=watch))
+    assert seen == [(number, row["step"]) for number, row in enumerate(log.curve, 1)]
+    assert len(seen) == 10
+    assert log.seconds < time.perf_counter() - began - 10 * 0.3
