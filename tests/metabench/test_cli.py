@@ -129,6 +129,13 @@ BAD: list[tuple[str, str]] = [
     ("run --output FILE/results", "cannot write to --output"),
     ("run --resume --output none", "--resume finds no unfinished run"),
     ("runn", "there is no command 'runn'; did you mean 'run'?"),
+    (
+        "freeze -o x.parquet",
+        "there is no command 'freeze'; did you mean 'metabench episodes freeze'?; there are compare,",
+    ),
+    ("status", "there is no command 'status'; did you mean 'metabench data status'?"),
+    ("data freeze", "there is no command 'freeze'; did you mean 'metabench episodes freeze'?; there are classes,"),
+    ("episodes run", "there is no command 'run'; did you mean 'metabench run'?; there are freeze, show"),
     ("list learner", "there is no list of 'learner'; did you mean 'learners'?"),
     ("leaderboard --results none", "there is no folder 'none'"),
     ("show -o picture.xyz", "cannot write the picture 'picture.xyz'"),
