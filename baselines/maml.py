@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
@@ -150,6 +151,11 @@ class MAML(Learner):
 
     def predict(self, adapted: list[tuple[Weights, Tensor]], query: Tensor) -> Tensor:
         return torch.stack([self._predict_task(task, inputs) for task, inputs in zip(adapted, query, strict=True)])
+
+    def after_steps(self, steps: int) -> MAML:
+        other = copy.copy(self)
+        other.options = replace(self.options, test_inner_steps=steps)
+        return other
 
     def _task_loss(self, support: Tensor, labels: Tensor, query: Tensor, query_labels: Tensor) -> Tensor:
         weights = self._adapt_task(support, labels, self.options.inner_steps)

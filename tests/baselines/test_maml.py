@@ -145,6 +145,15 @@ def test_number_of_inner_steps_differs_between_training_and_test() -> None:
     assert not torch.equal(weights[0][name], weights[1][name])
 
 
+def test_after_other_steps_it_answers_as_one_that_was_built_for_them() -> None:
+    learner, episodes = double_regression()
+    answers = learner.classify(episodes)
+    torch.testing.assert_close(learner.after_steps(0).classify(episodes)[2], learner.network(episodes.query[2]))
+    built, _ = double_regression(test_inner_steps=4)
+    assert torch.equal(learner.after_steps(4).classify(episodes), built.classify(episodes))
+    assert torch.equal(learner.classify(episodes), answers)
+
+
 def test_task_batch_norm_is_torchs_with_batch_statistics() -> None:
     images = torch.rand(5, 3, 4, 4, dtype=torch.float64)
     ours, reference = TaskBatchNorm2d(3).double(), nn.BatchNorm2d(3, track_running_stats=False).double()
