@@ -85,6 +85,15 @@ def test_adapted_predictions_on_sinusoids_equal_learn2learns(learn2learn: Any) -
     torch.testing.assert_close(learner.classify(episodes)[2], clone(episodes.query[2]).detach())
 
 
+def test_functions_are_answered_alike_one_at_a_time_and_all_at_once() -> None:
+    learner, episodes = double_regression()
+    alone = [
+        learner.predict(learner.adapt(episodes.support[one], episodes.support_labels[one], 1), episodes.query[one])
+        for one in (slice(number, number + 1) for number in range(len(episodes)))
+    ]
+    torch.testing.assert_close(learner.classify(episodes), torch.cat(alone), rtol=1e-10, atol=1e-12)
+
+
 def test_training_shots_are_the_test_tasks_unless_given() -> None:
     assert build(MAML).stages()[0].data.task.shots == TASK.shots  # type: ignore[union-attr]
     assert build(MAML, train_shots=7).stages()[0].data.task.shots == 7  # type: ignore[union-attr]
