@@ -142,6 +142,7 @@ BAD: list[tuple[str, str]] = [
     ("show -o none/picture.png", "cannot write the picture 'none/picture.png': No such file or directory; choose"),
     ("show --run none -o picture.png", "there is no trained learner in 'none'"),
     ("curve none --shots 1;2", "--shots 1;2 is not a list of numbers, e.g. --shots 1,2,5"),
+    ("curve none --gradient-steps -1", "--gradient-steps -1 is not a list of numbers, e.g. --gradient-steps 1,2,5"),
     ("curve none", "cannot read record"),
     ("inspect none", "cannot read record"),
     ("show", "Missing option '-o'"),
