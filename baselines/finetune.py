@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -110,6 +111,13 @@ class FineTune(EmbeddingLearner):
             return super().classify(episodes)
         tasks = zip(episodes.support, episodes.support_labels, episodes.query, strict=True)
         return torch.stack([self._tune(support, labels, query, episodes.ways) for support, labels, query in tasks])
+
+    def after_steps(self, steps: int) -> FineTune | None:
+        if self.frozen_embedding:
+            return None
+        other = copy.copy(self)
+        other.options = replace(self.options, tuning_steps=steps)
+        return other
 
     def _tune(self, support: Tensor, labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """Logits `[Q, N]` of one task after fine-tuning everything on its support."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, ClassVar
 
 import torch
@@ -30,6 +32,7 @@ from metabench.learner import (
 )
 
 Weights = dict[str, Tensor]
+Adapted = tuple[Weights, Tensor]  # of one task: its weights and its support
 
 # The network, inner steps and inner rate of the paper's 5-way Omniglot experiment (section 5.2, appendix A.1).
 OMNIGLOT = {"backbone": "conv4-strided", "inner_steps": 1, "test_inner_steps": 3, "inner_learning_rate": 0.4}
@@ -139,17 +142,26 @@ class MAML(Learner):
             return torch.vmap(self._task_loss)(*tasks).mean()
         return (self._task_loss(*task) / len(episodes) for task in zip(*tasks, strict=True))
 
-    def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> list[tuple[Weights, Tensor]]:
-        """Each task's weights, with its support for the statistics of batch normalisation."""
-        steps = self.options.test_inner_steps
-        with torch.no_grad():  # of what is outside the inner steps: their result is no function of the weights
-            return [
-                (self._adapt_task(inputs, labels, steps), inputs)
-                for inputs, labels in zip(support, support_labels, strict=True)
-            ]
+    def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> list[Adapted] | Adapted:
+        """Each task's weights, with its support for the statistics of batch normalisation.
 
-    def predict(self, adapted: list[tuple[Weights, Tensor]], query: Tensor) -> Tensor:
+        Images are taken task by task, as in training; in regression all tasks are one call, and one stack of weights.
+        """
+        adapt = partial(self._adapt_task, steps=self.options.test_inner_steps)
+        with torch.no_grad():  # of what is outside the inner steps: their result is no function of the weights
+            if self.problem.regression:
+                return torch.vmap(adapt)(support, support_labels), support
+            return [(adapt(*task), task[0]) for task in zip(support, support_labels, strict=True)]
+
+    def predict(self, adapted: list[Adapted] | Adapted, query: Tensor) -> Tensor:
+        if isinstance(adapted, tuple):
+            return torch.vmap(self._predict_task)(adapted, query)
         return torch.stack([self._predict_task(task, inputs) for task, inputs in zip(adapted, query, strict=True)])
+
+    def after_steps(self, steps: int) -> MAML:
+        other = copy.copy(self)
+        other.options = replace(self.options, test_inner_steps=steps)
+        return other
 
     def _task_loss(self, support: Tensor, labels: Tensor, query: Tensor, query_labels: Tensor) -> Tensor:
         weights = self._adapt_task(support, labels, self.options.inner_steps)
@@ -175,7 +187,7 @@ class MAML(Learner):
             weights = {name: weight - rate * gradients[name] for name, weight in weights.items()}
         return weights
 
-    def _predict_task(self, adapted: tuple[Weights, Tensor], query: Tensor) -> Tensor:
+    def _predict_task(self, adapted: Adapted, query: Tensor) -> Tensor:
         weights, support = adapted
         if self.options.transductive:
             logits: Tensor = functional_call(self.network, weights, query)

@@ -8,16 +8,20 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import platformdirs
+from filelock import FileLock
 
 from episodes.errors import DataError
 
 Arrays = dict[str, np.ndarray[Any, Any]]
+
+_UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)  # not there yet, or damaged
 
 
 def cache_folder() -> Path:
@@ -80,6 +84,27 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+@contextmanager
+def made_by_one(path: Path) -> Iterator[None]:
+    """Within it no other process makes the file: one that comes meanwhile waits, and then finds it there.
+
+    The lock is the system's, which falls with the process that holds it, however that ends. Where there can be none,
+    as in a folder that cannot be written, each process makes the file by itself.
+    """
+    # No soft lock where the system has none: it would outlive a process that is killed.
+    lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()  # before the release, after which it may be another's
+            lock.release()
+
+
 def content_key(files: Iterable[Path], *more: object) -> str:
     """16 hexadecimal digits, others for other files, without reading them; and for others of what else is given.
 
@@ -102,17 +127,23 @@ def content_key(files: Iterable[Path], *more: object) -> str:
 def cached_arrays(name: str, make: Callable[[], Arrays]) -> Arrays:
     """The arrays that `make` gives, kept in the cache folder under `name` for the next time.
 
-    A file there that cannot be read is made anew; where the folder cannot be written, a warning is all.
+    A file there that cannot be read is made anew, by one process of several; where the folder cannot be written, a
+    warning is all.
     """
     path = made_folder() / f"{name}.npz"
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        pass  # not there yet, or damaged
-    arrays = make()
-    try:
-        write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
-    except DataError as error:
-        warnings.warn(f"{error} by METABENCH_CACHE; until then it is made anew each time", stacklevel=2)
+    with suppress(*_UNREADABLE):
+        return _read_arrays(path)
+    with made_by_one(path):
+        with suppress(*_UNREADABLE):  # another process made it meanwhile
+            return _read_arrays(path)
+        arrays = make()
+        try:
+            write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+        except DataError as error:
+            warnings.warn(f"{error} by METABENCH_CACHE; until then it is made anew each time", stacklevel=2)
     return arrays
+
+
+def _read_arrays(path: Path) -> Arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return dict(stored)

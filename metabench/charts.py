@@ -1,7 +1,8 @@
-"""Pictures of figures: what a run's answers say, and its accuracy against shots and ways."""
+"""Pictures of figures: what a run's answers say, and its measure against shots, ways and gradient steps."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,13 @@ from metabench.measure import Measure
 from metabench.plots import save_figure, short
 
 BLUE, GREY, RED = "#1f5fa8", "#9a9a9a", "#c4290a"
+LINES: tuple[dict[str, str], ...] = (  # of learners, told apart without colour too
+    {"fmt": "o-", "color": BLUE},
+    {"fmt": "v--", "color": RED},
+    {"fmt": "P-.", "color": "#7b3fa0"},
+    {"fmt": "X-", "color": "#b8860b"},
+)
+STEPS = "gradient_steps"
 BARS = 12  # classes and pairs that are drawn
 NAME = 44  # characters of a name
 
@@ -47,7 +55,7 @@ def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
 
 
 def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "") -> None:
-    """The measure against shots, against ways, or both, with 95% intervals; the floors in grey.
+    """The measure against shots, ways or gradient steps, side by side, with 95% intervals; the floors in grey.
 
     Args:
         table: as of `metabench.curve.run_curve`.
@@ -58,28 +66,45 @@ def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "
     Raises:
         UsageError: the file cannot be written, or its ending is unknown or missing.
     """
-    kinds = list(dict.fromkeys(table["against"]))
-    figure = _figure((0.8 + 4.2 * len(kinds), 3.8), title)
-    for axes, kind in zip(np.atleast_1d(figure.subplots(1, len(kinds), sharey=True)), kinds, strict=True):
-        part = table[table["against"] == kind]
-        styles = iter(("s:", "^:", "D:"))
+    parts = panels(table)
+    figure = _figure((0.8 + 4.2 * len(parts), 3.8), title)
+    for axes, (kind, part) in zip(np.atleast_1d(figure.subplots(1, len(parts), sharey=True)), parts, strict=True):
+        styles, learners = iter(("s:", "^:", "D:")), itertools.cycle(LINES)
         for (floor, name), rows in part.groupby(["floor", "learner"], sort=False):
-            style = {"fmt": next(styles), "color": GREY, "ms": 4} if floor else {"fmt": "o-", "color": BLUE, "ms": 5}
-            axes.errorbar(rows[kind], rows[measure.field], rows["half_width"], label=name, capsize=2, **style)
-        axes.set_xscale("log")
+            style = {"fmt": next(styles), "color": GREY, "ms": 4} if floor else {**next(learners), "ms": 5}
+            places = rows[kind].to_numpy(dtype=float)
+            axes.errorbar(places, rows[measure.field], rows["half_width"], label=name, capsize=2, **style)
+        axes.set_xscale("linear" if kind == STEPS else "log")
         axes.set_xticks(sorted(part[kind].unique()), labels=map(str, sorted(part[kind].unique())))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
-        other = "ways" if kind == "shots" else "shots"
-        axes.set_xlabel(f"{kind} (log scale)" + ("" if not measure.percent else f", {part[other].iloc[0]} {other}"))
+        axes.set_xlabel(_axis(kind, part, measure))
         axes.grid(axis="y", color="#e6e6e6")
         axes.set_axisbelow(True)
     first = figure.axes[0]
     first.set_ylabel(f"{measure.name}{', %' if measure.percent else ''}")
     first.set_ylim(0, 101 if measure.percent else None)
-    for text in first.legend(fontsize=8).get_texts():
+    handles, labels = first.get_legend_handles_labels()
+    legend = figure.legend(handles, labels, fontsize=8, ncols=len(labels), loc="outside lower center")
+    for text in legend.get_texts():
         text.set_parse_math(False)
     save_figure(figure, path)
+
+
+def panels(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The parts of such a table with an axis of their own, and against what: for gradient steps one for each shots."""
+    found = []
+    for kind, part in table.groupby("against", sort=False):
+        each = [rows for _, rows in part.groupby("shots", sort=False)] if kind == STEPS else [part]
+        found += [(str(kind), rows) for rows in each]
+    return found
+
+
+def _axis(kind: str, part: pd.DataFrame, measure: Measure) -> str:
+    if kind == STEPS:
+        return f"gradient steps on the support, {part['shots'].iloc[0]} shots"
+    other = "ways" if kind == "shots" else "shots"
+    return f"{kind} (log scale)" + (f", {part[other].iloc[0]} {other}" if measure.percent else "")
 
 
 def _figure(size: tuple[float, float], title: str) -> Figure:

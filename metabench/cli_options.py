@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,24 @@ import click
 
 
 class Group(click.Group):
-    """A group that names the nearest command for an unknown one."""
+    """A group that for an unknown command names the one of another group, or the nearest of its own."""
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
         from episodes.errors import nearest
 
         if args and self.get_command(context, args[0]) is None:
-            commands = self.list_commands(context)
-            raise click.UsageError(
-                f"there is no command '{args[0]}'{nearest(args[0], commands)}; there are {', '.join(commands)}"
-            )
+            commands, top = self.list_commands(context), context.find_root().command
+            elsewhere = [path for path in _paths(top) if path.split()[-1] == args[0]]
+            meant = f"; did you mean '{elsewhere[0]}'?" if elsewhere else nearest(args[0], commands)
+            raise click.UsageError(f"there is no command '{args[0]}'{meant}; there are {', '.join(commands)}")
         return super().resolve_command(context, args)
+
+
+def _paths(group: click.Command, above: str = "metabench") -> Iterator[str]:
+    """`metabench episodes freeze`, and so on for every command in a group."""
+    for name, command in group.commands.items() if isinstance(group, click.Group) else ():
+        yield f"{above} {name}"
+        yield from _paths(command, f"{above} {name}")
 
 
 def data_settings(command: Any) -> Any:

@@ -152,23 +152,39 @@ def inspect(run_folder: Path, output: Path | None) -> None:
 
 
 @click.command()
-@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.argument("run_folders", metavar="RUN_FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--shots", help="Support images a class, e.g. 1,2,5.  [default: those of 1,2,5,10,20 that there are]")
 @click.option("--ways", help="Classes a task, e.g. 2,5,10, with the run's shots.  [default: none]")
+@click.option("--gradient-steps", help="Steps on a task's support, e.g. 0,1,5, at each of --shots.  [default: none]")
 @click.option("--episodes", type=click.IntRange(2), help="Test tasks of each.  [default: those of the run]")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
-def curve(run_folder: Path, shots: str | None, ways: str | None, **settings: Any) -> None:
-    """Score a run's learner, as trained, on tasks of other shots and ways, beside the floors.
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Draw all runs to this picture: .png, .pdf, .svg."
+)
+def curve(
+    run_folders: tuple[Path, ...],
+    shots: str | None,
+    ways: str | None,
+    gradient_steps: str | None,
+    output: Path | None,
+    **settings: Any,
+) -> None:
+    """Score a run's learner, as trained, on tasks of other shots and ways, or after other gradient steps.
 
-    Writes curve.csv and curve.png to the run's folder.
+    Beside the floors. Writes curve.csv and curve.png to the run's folder.
     """
-    from metabench.curve import CURVE_FILE, CURVE_PICTURE, printable, run_curve
+    from metabench.curve import CURVE_FILE, CURVE_PICTURE, printable, run_curves
+    from metabench.records import record_file
 
-    lists = given({"shots": _numbers("shots", shots), "ways": _numbers("ways", ways)})
-    table = run_curve(run_folder, **lists, **given(settings))
-    click.echo(printable(table))
-    click.echo(f"wrote {run_folder / CURVE_FILE} and {run_folder / CURVE_PICTURE}")
+    folders = [record_file(path).parent for path in run_folders]
+    texts = {"shots": shots, "ways": ways, "gradient_steps": gradient_steps}
+    lists = given({name: _numbers(name.replace("_", "-"), text) for name, text in texts.items()})
+    for folder, table in zip(folders, run_curves(folders, output, **lists, **given(settings)), strict=True):
+        click.echo(printable(table))
+        click.echo(f"wrote {folder / CURVE_FILE} and {folder / CURVE_PICTURE}")
+    if output:
+        click.echo(f"wrote {output}")
 
 
 def _write(content: bytes, file: IO[bytes]) -> None:

@@ -1,8 +1,8 @@
-"""`metabench curve`: a trained learner on tasks of other shots and ways than it was tested on."""
+"""`metabench curve`: a trained learner with other shots, ways and gradient steps than it was tested with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,17 @@ from episodes.cache import write_atomically
 from episodes.datasets.sinusoid import AnyDataset
 from episodes.errors import DataError
 from episodes.sampler import EpisodeSource
-from metabench.charts import draw_curve
+from metabench.charts import STEPS, draw_curve, panels
 from metabench.config import RunConfig, describe_task, make_config
 from metabench.environment import choose_device
 from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes
+from metabench.leaderboard import settings
 from metabench.learner import Learner
-from metabench.measure import ACCURACY, SQUARED_ERROR
+from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
+from metabench.records import read_record, record_file
 from metabench.scoring import estimate, estimate_floors
+from metabench.stats import Estimate
 from metabench.tasks import scored_tasks
 from metabench.trained import load_trained
 
@@ -27,29 +30,65 @@ CURVE_FILE, CURVE_PICTURE = "curve.csv", "curve.png"
 SHOTS = (1, 2, 5, 10, 20)
 
 
+def run_curves(folders: Sequence[Path], picture: Path | None = None, **asked: Any) -> list[pd.DataFrame]:
+    """As `run_curve`, of several runs, and all of them in one picture.
+
+    Args:
+        folders: of the runs.
+        picture: a file to draw them to; its ending chooses the format.
+        asked: the other arguments of `run_curve`.
+
+    Raises:
+        UsageError, episodes.DataError: as `run_curve`; or the runs for a picture have different test data.
+    """
+    records = [read_record(record_file(folder))[0] for folder in folders]
+    data = {record.dataset.fingerprints.test: record.dataset.name for record in records}
+    if picture and len(data) > 1:
+        raise UsageError(
+            "one picture is of the same test data, and these runs have others each, of "
+            f"{', '.join(data.values())}; leave -o out"
+        )
+    tables = [run_curve(folder, **asked) for folder in folders]
+    if picture:
+        labels = [f"{record.config.learner} {settings(record)}".strip() for record in records]
+        if len(set(labels)) < len(labels):
+            labels = [folder.name for folder in folders]
+        named = [table[~table["floor"]].assign(learner=label) for table, label in zip(tables, labels, strict=True)]
+        together = pd.concat([*named, tables[0][tables[0]["floor"]]], ignore_index=True)
+        draw_curve(together, records[0].score.measure, picture, records[0].dataset.name)
+    return tables
+
+
 def run_curve(
-    folder: Path, shots: tuple[int, ...] = (), ways: tuple[int, ...] = (), device: str = "auto", **settings: Any
+    folder: Path,
+    shots: tuple[int, ...] = (),
+    ways: tuple[int, ...] = (),
+    gradient_steps: tuple[int, ...] = (),
+    device: str = "auto",
+    **others: Any,
 ) -> pd.DataFrame:
-    """Score a run's learner, as it was trained, against shots and against ways, and its floors on the same tasks.
+    """Score a run's learner, as it was trained, against shots, ways or gradient steps, and its floors on those tasks.
 
     Writes the table to `curve.csv` and draws it to `curve.png`, both in the run's folder.
 
     Args:
         folder: of a finished run, with its weights.
-        shots: with the run's ways; if neither is given, those of `SHOTS` that the data suffice for.
+        shots: with the run's ways; if nothing is given, those of `SHOTS` that the data suffice for.
         ways: with the run's shots.
+        gradient_steps: on a test task's support, at each of these shots, or at the run's.
         device: `auto`, `cpu` or `cuda`.
-        settings: `episodes` (test tasks of each, by default as many as the run had) and `data_root`.
+        others: `episodes` (test tasks of each, by default as many as the run had) and `data_root`.
 
     Returns:
-        One row a learner or floor and kind of task: `against` (`shots` or `ways`: which of them changes), `ways`,
-        `shots`, `queries`, `learner` (its name, or the floor's), `floor`, its measure (`accuracy` in percent, or
-        `squared_error`), `half_width` of its 95% interval (over tasks, as of a record), `episodes`.
+        One row a learner or floor and kind of task: `against` (`shots`, `ways` or `gradient_steps`: which of them
+        changes), `ways`, `shots`, `queries`, where they were given `gradient_steps`, `learner` (its name, or the
+        floor's), `floor`, its measure (`accuracy` in percent, or `squared_error`), `half_width` of its 95% interval
+        (over tasks, as of a record), `episodes`.
 
     Raises:
         UsageError, episodes.DataError: a request that cannot be met, or other data than the run's.
     """
-    run = load_trained(folder, device, same_tasks=False, **settings)
+    run = load_trained(folder, device, same_tasks=False, **others)
     config, dataset, learner, on = run.config, run.dataset, run.learner, choose_device(device)
     if config.task == "variable":
         raise UsageError(f"the tasks of '{folder}' have shots and ways of all kinds; run with --task fixed for a curve")
@@ -57,14 +96,24 @@ def run_curve(
         raise UsageError(
             f"learner '{config.learner}' classifies tasks of {config.ways} ways and no others; leave --ways out"
         )
-    if config.disjoint and "episodes" not in settings:
+    after = {steps: learner.after_steps(steps) for steps in gradient_steps}
+    if None in after.values():
+        raise UsageError(
+            f"learner '{config.learner}' as it was run takes no gradient steps on a task; leave --gradient-steps out"
+        )
+    if config.disjoint and "episodes" not in others:
         config = config.model_copy(update={"episodes": None})  # of other shots there are not as many
-    asked = [("shots", number) for number in shots] + [("ways", number) for number in ways]
+    asked = [("shots", number) for number in (shots or (config.shots,) * bool(after))]
+    asked += [("ways", number) for number in ways]
     plan = [_changed(config, dataset, *point) for point in asked] or _possible(config, dataset)
     rows = []
     for kind, changed in plan:
-        rows += _rows(kind, *scored_tasks(changed, dataset, None, on), learner, run.floors)
-    table = pd.DataFrame(rows)
+        of_steps: dict[int | None, Learner] = {
+            steps: other for steps, other in after.items() if other and kind == "shots"
+        }
+        against = STEPS if of_steps else kind
+        rows += _rows(against, *scored_tasks(changed, dataset, None, on), of_steps or {None: learner}, run.floors)
+    table = pd.DataFrame(rows).astype({STEPS: "Int64"}).dropna(axis="columns", how="all")
     write_atomically(folder / CURVE_FILE, lambda file: file.write(table.to_csv(index=False).encode()))
     title = f"{config.learner} on {run.record.dataset.name}, trained for {describe_task(config)}"
     draw_curve(table, learner.problem.measure, folder / CURVE_PICTURE, title)
@@ -77,9 +126,10 @@ def printable(table: pd.DataFrame) -> str:
     means, halves = (table[name].map(f"{{:.{measure.digits}f}}".format) for name in (measure.field, "half_width"))
     shown = table.assign(figure=means + (" ± " + halves).where(table["half_width"] > 0, ""))
     parts = []
-    for against, part in shown.groupby("against", sort=False):
+    for against, part in panels(shown):
         wide = part.pivot(index=against, columns="learner", values="figure")[list(part["learner"].unique())]
-        parts.append(wide.rename_axis(columns=None).reset_index().to_string(index=False))
+        text = wide.rename_axis(columns=None).reset_index().to_string(index=False)
+        parts.append(f"{part['shots'].iloc[0]} shots\n{text}" if against == STEPS else text)
     return f"{measure.name}{', %' if measure.percent else ''}\n" + "\n\n".join(parts)
 
 
@@ -104,16 +154,32 @@ def _possible(config: RunConfig, dataset: AnyDataset) -> list[tuple[str, RunConf
 
 
 def _rows(
-    kind: str, config: RunConfig, source: EpisodeSource, learner: Learner, floors: Mapping[str, Learner]
+    kind: str,
+    config: RunConfig,
+    source: EpisodeSource,
+    learners: Mapping[int | None, Learner],
+    floors: Mapping[str, Learner],
 ) -> list[dict[str, Any]]:
+    """Of the learners by their gradient steps; None for those of the run."""
     assert config.episodes is not None
-    measure = learner.problem.measure
-    made = answer_episodes(learner, source, config.episodes, f"{config.ways}-way {config.shots}-shot")
-    found = {config.learner: estimate(made.scores, config), **estimate_floors(floors, source, made.ways, config)}
+    rows: list[dict[str, Any]] = []
+    of_floors: dict[str, Estimate] = {}
+    for steps, learner in learners.items():
+        made = answer_episodes(learner, source, config.episodes, f"{config.ways}-way {config.shots}-shot")
+        of_floors = of_floors or estimate_floors(floors, source, made.ways, config)
+        found = {config.learner: estimate(made.scores, config), **of_floors}
+        rows += _rows_of(kind, config, steps, found, learner.problem.measure)
+    return rows
+
+
+def _rows_of(
+    kind: str, config: RunConfig, steps: int | None, found: Mapping[str, Estimate], measure: Measure
+) -> list[dict[str, Any]]:
     return [
         {
             "against": kind,
             **config.model_dump(include={"ways", "shots", "queries"}),
+            STEPS: steps,
             "learner": name,
             "floor": place > 0,
             measure.field: round(measure.scale * figure.mean, measure.digits),

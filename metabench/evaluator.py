@@ -19,6 +19,7 @@ from metabench.learner import EmbeddingLearner, Learner
 from metabench.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
+FUNCTIONS_AT_ONCE = 64  # in regression, whose episodes are a few numbers each
 IMAGES_AT_ONCE = 512
 
 
@@ -77,7 +78,8 @@ def answer_episodes(
     parts, ways, queries, measure = [], [], [], learner.problem.measure
     hidden = None if progress else True
     with torch.no_grad(), tqdm(total=len(asked), desc=progress, unit="task", disable=hidden) as bar:
-        for numbers in _chunks(asked, EPISODES_AT_ONCE if sampler.one_shape else 1):
+        at_once = FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
+        for numbers in _chunks(asked, at_once if sampler.one_shape else 1):
             logits, labels = logits_of(numbers)
             if not torch.isfinite(logits).all():
                 raise RunError(

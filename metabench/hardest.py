@@ -38,10 +38,12 @@ def draw_answered(
     """
     draw = source.evenly if isinstance(source, SinusoidSampler) else source.batch
     batch = draw([number]).to_float()
-    answers, title = None, f"{title or source.name}, task {number}"
+    answers, before, title = None, None, f"{title or source.name}, task {number}"
     if learner:
+        unadapted = learner.after_steps(0)
         with torch.no_grad():
             answers = learner.eval().classify(batch).cpu()
+            before = unadapted.eval().classify(batch).cpu() if unadapted else None
         measure = learner.problem.measure
         score = float(measure.of_tasks(answers, batch.query_labels.cpu()))
         title += f", {name}: {measure.name} {measure.text(score)}"
@@ -49,7 +51,7 @@ def draw_answered(
         predictions = None if answers is None else answers.argmax(2)[0].numpy()
         draw_episode(source.bank, source.indices([number]), path, predictions, title)
     else:
-        draw_function(batch, path, answers, title)
+        draw_function(batch, path, answers, title, before)
 
 
 def hardest(of_tasks: NDArray[np.float64], more_is_better: bool) -> list[int]:

@@ -183,6 +183,13 @@ class Learner(nn.Module):
         """
         return self.predict(self.adapt(episodes.support, episodes.support_labels, episodes.ways), episodes.query)
 
+    def after_steps(self, steps: int) -> Learner | None:
+        """This learner, with the same weights, as it answers after so many gradient steps on a task's support.
+
+        0 is before any. None, the default, where a task is not learnt by gradient steps.
+        """
+        return None
+
     def companions(self) -> Mapping[str, Learner]:
         """Other learners in this one that the record shows beside it, by name (a student's teacher)."""
         return {}

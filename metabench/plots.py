@@ -60,7 +60,9 @@ def draw_episode(
     sheet.save(path, title)
 
 
-def draw_function(episode: EpisodeBatch, path: Path, answers: Tensor | None = None, title: str = "") -> None:
+def draw_function(
+    episode: EpisodeBatch, path: Path, answers: Tensor | None = None, title: str = "", before: Tensor | None = None
+) -> None:
     """Draw one task of regression: the function through its queries, its support as points, and the predictions.
 
     Args:
@@ -68,6 +70,7 @@ def draw_function(episode: EpisodeBatch, path: Path, answers: Tensor | None = No
         path: the picture's file; its ending chooses the format (png, pdf, svg).
         answers: what a learner predicts for each query, `[1, Q, 1]`.
         title: a line above.
+        before: what it would predict without the support's gradient steps, likewise (Finn et al. 2017, figure 2).
 
     Raises:
         UsageError: the file cannot be written, or its ending is unknown or missing.
@@ -78,6 +81,8 @@ def draw_function(episode: EpisodeBatch, path: Path, answers: Tensor | None = No
     query, support = episode.query[0, :, 0].cpu(), episode.support[0, :, 0].cpu()
     axes.plot(query, episode.query_labels[0].cpu(), color="#888888", label="function")
     axes.plot(support, episode.support_labels[0].cpu(), "^", color="black", label="support")
+    if before is not None:
+        axes.plot(query, before[0, :, 0], "--", color=WRONG, alpha=0.5, label="before any gradient step")
     if answers is not None:
         axes.plot(query, answers[0, :, 0], color=WRONG, label="prediction")
     axes.legend(fontsize=8)

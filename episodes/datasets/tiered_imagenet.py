@@ -4,7 +4,8 @@ Ren et al. 2018, section 4.1: whole superclasses (20 / 6 / 8) in each split (`sp
 photographs are ImageNet's, for research. From one of these in --data-root, or in a folder `tiered-imagenet` of it:
 
 - the files that its authors made, `train_images_png.pkl` (or train_images.npz, which has blue first) with
-  `train_labels.pkl`, and likewise for `val` and `test`; see https://github.com/renmengye/few-shot-ssl-public;
+  `train_labels.pkl`, and likewise for `val` and `test`; see https://github.com/renmengye/few-shot-ssl-public; copies
+  whose labels are numbers without names are refused, since the order of the classes was not published;
 - train, val, test: folders of a folder of pictures a class, named by WordNet number.
 
 Classes have readable names, `brambling`; a class's group is its superclass, `passerine`.
@@ -107,6 +108,7 @@ def _bank(folder: Path, part: str, size: int, channels: int) -> ImageBank:
 
 def _from_labels(images_file: Path, labels_file: Path, part: str, size: int, channels: int) -> ImageBank:
     content = read_pickle(labels_file)
+    _refuse_numbers(labels_file, content)
     try:
         labels = np.asarray(content["label_specific"], dtype=np.int64)
         names = [class_name(words) for words in content["label_specific_str"]]
@@ -131,6 +133,33 @@ def _from_labels(images_file: Path, labels_file: Path, part: str, size: int, cha
         f"tiered-imagenet/{part}", images, labels.tolist(), names, [groups[each] for each in names]
     )
     return convert(bank, channels, (size, size))
+
+
+def _refuse_numbers(labels_file: Path, content: Any) -> None:
+    """DataError for labels without the names of their classes.
+
+    The authors' code numbers classes as the system happened to list their folders, an order that was not published.
+    """
+    names = ("label_specific_str", "label_general_str")
+    if isinstance(content, dict):
+        lacking = [name for name in names if name not in content]
+        numbers, found = bool({"label_specific", "labels"} & content.keys()), ", ".join(map(str, content))
+    else:
+        lacking, numbers, found = list(names), _is_numbers(content), type(content).__name__
+    if not (lacking and numbers):
+        return
+    raise DataError(
+        f"'{labels_file}' has no names of classes ({' and '.join(lacking)}; found {found}), and numbers alone do not "
+        f"say which class is which; put its authors' {labels_file.name}, which has both, in its place, or train, val "
+        "and test as folders of class folders named by WordNet number"
+    )
+
+
+def _is_numbers(content: Any) -> bool:
+    try:
+        return np.issubdtype(np.asarray(content).dtype, np.integer)
+    except ValueError:  # lists of several lengths
+        return False
 
 
 def _check_classes(place: Path, part: str, names: list[str]) -> dict[str, str]:

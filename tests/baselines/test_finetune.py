@@ -58,6 +58,16 @@ def test_scope_all_changes_the_networks_weights_by_gradient_descent() -> None:
     torch.testing.assert_close(answers[0], expected.detach(), rtol=1e-3, atol=1e-3)
 
 
+def test_after_no_steps_the_answers_are_the_heads_before_tuning() -> None:
+    episodes = random_episodes(2)
+    tuned, frozen = build(FineTune, scope="all", tuning_rate=0.5), build(FineTune)
+    before = tuned.after_steps(0)
+    assert before
+    torch.testing.assert_close(before.classify(episodes), 10 * frozen.classify(episodes), rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(tuned.classify(episodes), before.classify(episodes), rtol=0.1)
+    assert frozen.after_steps(1) is None
+
+
 def test_pretraining_loss_is_cross_entropy_over_training_classes() -> None:
     learner = build(FineTune)
     assert isinstance(learner, FineTune)

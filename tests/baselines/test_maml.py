@@ -85,6 +85,15 @@ def test_adapted_predictions_on_sinusoids_equal_learn2learns(learn2learn: Any) -
     torch.testing.assert_close(learner.classify(episodes)[2], clone(episodes.query[2]).detach())
 
 
+def test_functions_are_answered_alike_one_at_a_time_and_all_at_once() -> None:
+    learner, episodes = double_regression()
+    alone = [
+        learner.predict(learner.adapt(episodes.support[one], episodes.support_labels[one], 1), episodes.query[one])
+        for one in (slice(number, number + 1) for number in range(len(episodes)))
+    ]
+    torch.testing.assert_close(learner.classify(episodes), torch.cat(alone), rtol=1e-10, atol=1e-12)
+
+
 def test_training_shots_are_the_test_tasks_unless_given() -> None:
     assert build(MAML).stages()[0].data.task.shots == TASK.shots  # type: ignore[union-attr]
     assert build(MAML, train_shots=7).stages()[0].data.task.shots == 7  # type: ignore[union-attr]
@@ -143,6 +152,15 @@ def test_number_of_inner_steps_differs_between_training_and_test() -> None:
     name = next(iter(weights[0]))
     assert torch.equal(weights[0][name], weights[2][name])
     assert not torch.equal(weights[0][name], weights[1][name])
+
+
+def test_after_other_steps_it_answers_as_one_that_was_built_for_them() -> None:
+    learner, episodes = double_regression()
+    answers = learner.classify(episodes)
+    torch.testing.assert_close(learner.after_steps(0).classify(episodes)[2], learner.network(episodes.query[2]))
+    built, _ = double_regression(test_inner_steps=4)
+    assert torch.equal(learner.after_steps(4).classify(episodes), built.classify(episodes))
+    assert torch.equal(learner.classify(episodes), answers)
 
 
 def test_task_batch_norm_is_torchs_with_batch_statistics() -> None:

@@ -95,34 +95,6 @@ def test_a_copy_is_compared_once_and_used(own_cache: Path, toy: Dataset) -> None
     assert file.stat().st_mtime_ns == written
 
 
-TOGETHER = """
-import sys, time
-from pathlib import Path
-import torch
-from episodes import Dataset, ImageBank
-from episodes.bank_cache import cached_dataset
-
-def make():
-    Path(sys.argv[1]).touch()
-    while not Path(sys.argv[2]).exists():  # both find nothing, so both write
-        time.sleep(0.001)
-    images = torch.arange(200, dtype=torch.uint8).view(-1, 1, 1, 1).repeat(1, 3, 64, 64)
-    bank = ImageBank("x", images, ("a", "b"), (50, 150), ("g", "g"))
-    return Dataset("x", "fixed", bank, bank, bank)
-
-assert cached_dataset("both", "fixed", "k", make).train.images[199, 2, 63, 63] == 199
-"""
-
-
-def test_two_processes_may_start_at_once(own_cache: Path, tmp_path: Path) -> None:
-    marks = [str(tmp_path / "first"), str(tmp_path / "second")]
-    commands = [[sys.executable, "-c", TOGETHER, *order] for order in (marks, marks[::-1])]
-    processes = [subprocess.Popen(command) for command in commands]
-    assert [process.wait(120) for process in processes] == [0, 0]
-    assert [path.name for path in own_cache.iterdir()] == ["both-k.safetensors"]
-    assert cached_dataset("both", "fixed", "k", must_not_be_made).train.images[199, 0, 0, 0] == 199
-
-
 FULL = """
 import resource
 from pathlib import Path

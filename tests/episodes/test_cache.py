@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,31 +39,6 @@ def test_a_damaged_file_is_made_anew(own_cache: Path, damage: str) -> None:
     )
     assert np.array_equal(cached_arrays("thing", make)["numbers"], np.arange(50_000))
     assert np.array_equal(cached_arrays("thing", must_not_be_made)["numbers"], np.arange(50_000))
-
-
-FILL = """
-import sys, time
-from pathlib import Path
-import numpy as np
-from episodes.cache import cached_arrays
-
-def make():
-    Path(sys.argv[1]).touch()
-    while not Path(sys.argv[2]).exists():  # both find nothing, so both write
-        time.sleep(0.001)
-    return {"numbers": np.arange(50_000)}
-
-assert cached_arrays("thing", make)["numbers"][-1] == 49_999
-"""
-
-
-def test_two_processes_may_start_at_once(own_cache: Path, tmp_path: Path) -> None:
-    marks = [str(tmp_path / "first"), str(tmp_path / "second")]
-    commands = [[sys.executable, "-c", FILL, *order] for order in (marks, marks[::-1])]
-    processes = [subprocess.Popen(command) for command in commands]
-    assert [process.wait(120) for process in processes] == [0, 0]
-    assert [path.name for path in own_cache.rglob("*")] == ["banks", "thing.npz"]
-    cached_arrays("thing", must_not_be_made)
 
 
 def test_a_folder_that_cannot_be_made_only_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

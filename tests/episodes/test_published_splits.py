@@ -221,8 +221,18 @@ FIRST = [TIERED["names"][wnid] for wnid in wnids("val")]
         ),
         ("val", labels_of("val", VAL + 1), "does not label: 97 labels from 1 to 97; fetch them anew"),
         ("val", labels_of("val", VAL[:-1]), "val_images.npz' has 97 images, .*: 96 labels from 0 to 95; fetch them"),
-        ("val", {"labels": VAL}, r"val_labels.pkl' does not hold the labels as expected \('label_specific'\); fetch"),
-        ("val", [1, 2], "val_labels.pkl' does not hold the labels as expected"),
+        (
+            "val",
+            {"labels": VAL},
+            r"val_labels.pkl' has no names of classes \(label_specific_str and label_general_str; found labels\), and "
+            "numbers alone do not say which class is which; put its authors' val_labels.pkl, which has both, in its "
+            "place, or train, val and test as folders of class folders named by WordNet number",
+        ),
+        ("val", {"label_specific": VAL, "label_general": VAL}, "has no names .* found label_specific, label_general"),
+        ("val", VAL, r"has no names of classes \(.*; found ndarray\), and numbers alone"),
+        ("val", [1, 2], r"has no names of classes \(.*; found list\), and numbers alone"),
+        ("val", ["a", [1]], "val_labels.pkl' does not hold the labels as expected"),
+        ("val", {"x": VAL}, r"val_labels.pkl' does not hold the labels as expected \('label_specific'\); fetch"),
     ],
 )
 def test_other_files_than_tiered_imagenets_are_named(tmp_path: Path, part: str, content: Any, message: str) -> None:

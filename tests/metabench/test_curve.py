@@ -1,16 +1,18 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 import metabench
 from episodes.errors import DataError
-from metabench.curve import printable, run_curve
+from metabench.curve import printable, run_curve, run_curves
 from metabench.errors import UsageError
 from metabench.records import RunRecord
 
+RED = (0xC4, 0x29, 0x0A)
 QUICK: dict[str, Any] = {"ways": 3, "shots": 2, "queries": 5, "episodes": 30, "validation_episodes": 4, "threads": 1}
 
 
@@ -86,6 +88,44 @@ def test_errors_of_a_regression_against_its_points(tmp_path: Path) -> None:
     assert printable(table).startswith("mean squared error\n shots")
     with pytest.raises(UsageError, match="--ways does not go with --dataset sinusoid"):
         run_curve(folder, ways=(2,))
+
+
+def test_errors_of_a_regression_after_gradient_steps(tmp_path: Path) -> None:
+    """At the run's own shots and steps they are the record's."""
+    settings = {"dataset": "sinusoid", "learner": "maml", "shots": 5, "episodes": 10, "validation_episodes": 2}
+    folders, records = [], []
+    for inner_steps in (1, 0):
+        options = {"steps": 5, "inner_steps": inner_steps, "test_inner_steps": 3}
+        records.append(metabench.run(**settings, options=options, output=tmp_path))
+        folders.append(tmp_path / records[-1].id)
+    tables = run_curves(folders, tmp_path / "both.png", gradient_steps=(0, 3), shots=(5, 10))
+    for table, record, folder in zip(tables, records, folders, strict=True):
+        learner = table[~table["floor"]].set_index(["shots", "gradient_steps"])["squared_error"]
+        assert list(learner.index) == [(5, 0), (5, 3), (10, 0), (10, 3)]
+        assert learner[5, 3] == round(record.score.mean, 4)
+        assert learner[5, 3] != learner[5, 0]
+        assert set(table["against"]) == {"gradient_steps"}
+        pd.testing.assert_frame_equal(pd.read_csv(folder / "curve.csv", dtype={"gradient_steps": "Int64"}), table)
+    assert printable(tables[0]).startswith("mean squared error\n5 shots\n gradient_steps")
+    assert run_curve(folders[0], gradient_steps=(3,))["shots"].tolist() == [5, 5, 5]
+    with Image.open(tmp_path / "both.png") as both, Image.open(folders[0] / "curve.png") as one:
+        assert both.width > 1000
+        assert near(both, RED) > 100 > near(one, RED)  # the second learner's line
+
+
+def near(picture: Image.Image, colour: tuple[int, int, int]) -> int:
+    return int((np.abs(np.asarray(picture.convert("RGB")).astype(int) - colour).max(2) < 10).sum())
+
+
+def test_learners_without_gradient_steps_and_runs_on_several_datasets_say_so(
+    tmp_path: Path, finished: tuple[Path, RunRecord]
+) -> None:
+    folder, _ = finished
+    with pytest.raises(UsageError, match=r"'protonet' as it was run takes no gradient steps .* leave --gradient-steps"):
+        run_curve(folder, gradient_steps=(1,))
+    other, _ = quick(tmp_path, dataset="glyphs", image_size=32, learner="nearest", episodes=4)
+    with pytest.raises(UsageError, match=r"is of the same test data, .* of glyphs, glyphs; leave -o"):
+        run_curves([folder, other], tmp_path / "both.png")
 
 
 def test_what_has_no_curve_says_so(tmp_path: Path, finished: tuple[Path, RunRecord]) -> None:

@@ -9,7 +9,7 @@ from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank
 from episodes.datasets.sinusoid import RegressionTask, SinusoidDataset, sampler
 from metabench.config import learner_options
 from metabench.evaluator import evaluate
-from metabench.hardest import draw_hardest, hardest
+from metabench.hardest import draw_answered, draw_hardest, hardest
 from metabench.learner import Learner, Problem
 from metabench.plots import draw_episode
 from metabench.registry import get_learner
@@ -66,6 +66,9 @@ def test_a_regression_has_a_picture_too(tmp_path: Path) -> None:
     task = RegressionTask(5, 15)
     source = sampler(SinusoidDataset().test, task, 0, "cpu")
     learner = made("maml", (1,), task, backbone="mlp:8")
+    draw_answered(source, 0, tmp_path / "task.png", learner)
+    with Image.open(tmp_path / "task.png") as picture:
+        assert near(picture, (RED + 255) // 2) > near(picture, RED) // 4 > 0  # the answers before any step, dashed
     draw_hardest(tmp_path, source, np.array([1.0, 3.0, 2.0, 0.5]), learner, "maml")
     with Image.open(tmp_path / "hardest.png") as picture:
         assert picture.size == (900, 3 * 525)
