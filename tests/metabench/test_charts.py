@@ -1,0 +1,63 @@
+"""What the pictures of a run's answers and curves show, read back from what was drawn."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from metabench import charts
+from metabench.analysis import by_class, confusions, reliability
+from metabench.measure import ACCURACY
+from tests.metabench.test_analysis import random_answers
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    figures: list[Figure] = []
+    monkeypatch.setattr(charts, "save_figure", lambda figure, path: figures.append(figure))
+    return figures
+
+
+def test_a_curve_has_the_tables_means_and_intervals(drawn: list[Figure]) -> None:
+    table = pd.DataFrame(
+        {
+            "against": "shots",
+            "ways": 5,
+            "shots": [1, 5, 20, 1, 5, 20],
+            "learner": ["maml"] * 3 + ["chance"] * 3,
+            "floor": [False] * 3 + [True] * 3,
+            "accuracy": [50.0, 70.0, 80.0, 20.0, 20.0, 20.0],
+            "half_width": [1.0, 0.8, 0.5, 0.0, 0.0, 0.0],
+        }
+    )
+    charts.draw_curve(table, ACCURACY, Path("x.png"))
+    (axes,) = drawn[0].axes
+    learner, floor = axes.containers
+    assert learner.get_label() == "maml"
+    assert learner[0].get_xydata().tolist() == [[1, 50], [5, 70], [20, 80]]
+    assert floor[0].get_xydata().tolist() == [[1, 20], [5, 20], [20, 20]]
+    (bars,) = learner[2]
+    assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[49, 51], [69.2, 70.8], [79.5, 80.5]]
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["maml", "chance"]
+
+
+def test_answers_are_drawn_as_they_are_tabulated(drawn: list[Figure]) -> None:
+    answers = random_answers()
+    charts.draw_answers(answers, Path("x.png"))
+    diagram, classes, pairs = drawn[0].axes
+    bins = reliability(answers)
+    bins = bins[bins["queries"] > 0]
+    assert [bar.get_height() for bar in diagram.patches] == pytest.approx(bins["accuracy"].tolist())
+    assert [bar.get_x() for bar in diagram.patches] == pytest.approx(bins["low"].tolist())
+    mean_confidence = next(line for line in diagram.lines if "mean confidence" in str(line.get_label()))
+    assert np.asarray(mean_confidence.get_xdata()) == pytest.approx(bins["confidence"].to_numpy())
+    assert np.asarray(mean_confidence.get_ydata()) == pytest.approx(bins["accuracy"].to_numpy())
+    assert [bar.get_width() for bar in classes.patches] == pytest.approx(
+        (100 * by_class(answers)["accuracy"]).head(charts.BARS).tolist()
+    )
+    assert [bar.get_width() for bar in pairs.patches] == pytest.approx(
+        (100 * confusions(answers)["share"]).head(charts.BARS).tolist()
+    )
