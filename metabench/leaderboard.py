@@ -265,6 +265,8 @@ def _entry(runs: list[Run]) -> Entry:
         "settings": settings(record),
         measure.field: round(scale * estimate.mean, digits),
         "half_width": round(scale * estimate.half_width, digits),
+        "low": round(scale * estimate.low, digits),
+        "high": round(scale * estimate.high, digits),
         "floor": round(scale * _mean(_floor(each) for each in records), digits),
         "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, measure) for run in runs), digits),
         "worst_class": round(scale * _mean(each.score.worst_class for each in records), digits),
