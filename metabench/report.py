@@ -13,7 +13,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -96,7 +96,7 @@ def page(rows: Sequence[Entry]) -> str:
     )
 
 
-def average_ranks(rows: Iterable[Entry]) -> AverageRanks | None:
+def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
     """Average ranks over boards, of the learners that meet on most of them, at most `MOST_RANKED`.
 
     Not every learner is on every board. Of the learners by the number of their boards, the most frequent first, as
@@ -106,10 +106,10 @@ def average_ranks(rows: Iterable[Entry]) -> AverageRanks | None:
         None where no two learners share boards of two datasets.
     """
     scores: dict[str, dict[Any, float]] = defaultdict(dict)
-    for entry in rows:
+    for entry, apart in zip(rows, _apart(rows), strict=True):
         if entry.values["rank"] is None:
             continue
-        name = f"{entry.values['learner']} {entry.values['settings']}".strip()
+        name = " ".join(filter(None, (entry.values["learner"], entry.values["settings"], apart)))
         scores[name][entry.board] = entry.mean if entry.measure.more_is_better else -entry.mean
     names = sorted(scores, key=lambda name: (-len(scores[name]), name))[:MOST_RANKED]
     best: tuple[int, list[str], list[Any]] = (0, [], [])
@@ -171,14 +171,11 @@ def _apart(rows: Sequence[Entry]) -> list[str]:
     for entry in rows:
         for part, value in _images(entry).items():
             values[*name(entry), part].add(value)
-    return [
-        plain(
-            ", ".join(
-                f"{part} {value}" for part, value in _images(entry).items() if len(values[*name(entry), part]) > 1
-            )
-        )
+    told = [
+        [f"{part} {value}" for part, value in _images(entry).items() if len(values[*name(entry), part]) > 1]
         for entry in rows
     ]
+    return [plain(", ".join(parts)) for parts in told]
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -199,7 +196,7 @@ def _row(entry: Entry) -> dict[str, Any]:
 def _pictures(rows: Sequence[Entry]) -> dict[int, str]:
     """The hardest tasks of rows as data URIs: of the best ranks first, while they fit."""
     left, found = PICTURES_BYTES, {}
-    for number, entry in sorted(enumerate(rows), key=lambda numbered: numbered[1].rank or math.inf):
+    for number, entry in sorted(enumerate(rows), key=lambda numbered: numbered[1].values["rank"] or math.inf):
         picture = next(filter(None, map(_picture, reversed(entry.runs))), None)
         if picture and len(picture) <= left:
             left -= len(picture)

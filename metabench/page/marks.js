@@ -63,7 +63,8 @@ function mark(row, x, y) {
 
 // The mark of a row beside its name; the name says what the mark is.
 function key(row) {
-  return svg("svg", {width: 26, height: 16, class: "key", "aria-hidden": "true"}, mark(row, 8, 8));
+  const {letter} = look(row), width = letter ? 18 + 6 * letter.length : 17;
+  return svg("svg", {width, height: 16, class: "key", "aria-hidden": "true"}, mark(row, 8, 8));
 }
 
 function legend(list) {

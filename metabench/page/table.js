@@ -76,6 +76,12 @@ function nameCell(row, board, button) {
     given.length ? element("span", {class: "given"}, ...given.map((word) => element("span", {class: "tag"}, word))) : null);
 }
 
+// The floor has its own column; on a phone that is out of sight, and it stands below the score.
+function scoreCell(row, board) {
+  return cell("number score", figure(board, row.mean), element("span", {class: "half"}, ` ${spread(board, row)}`),
+    row.floor === null ? null : element("span", {class: "below"}, `floor ${figure(board, row.floor)}`));
+}
+
 // Of a row: what stands before it in the part that is shown, and the scale of its board.
 function makeRow(row, before, scale) {
   const board = boards[row.board], isOpen = openRows.has(row.number), another = row.board !== before?.board;
@@ -86,7 +92,7 @@ function makeRow(row, before, scale) {
     cell("number rank", row.rank === null ? "–" : String(row.rank)),
     nameCell(row, board, button),
     cell("task", board.dataset, element("span", {class: "settings"}, taskOf(board))),
-    cell("number score", figure(board, row.mean), element("span", {class: "half"}, ` ${spread(board, row)}`)),
+    scoreCell(row, board),
     cell("bar", bar(row, scale, another)),
     cell("number", row.floor === null ? "" : figure(board, row.floor)),
     counted(row.seeds), counted(row.episodes), counted(row.parameters),
