@@ -38,6 +38,17 @@ def make_row(
     return replace(entry, values={**entry.values, **figures, **(values or {})})
 
 
+COSTS = ("training_seconds", "parameters", "task_milliseconds")
+
+
+def costly(*costs: tuple[str, float, float], **changes: Any) -> list[Entry]:
+    """Rows by learner, cost and mean."""
+    return [
+        make_row(name, mean, mean - 2, mean + 3, values=dict.fromkeys(COSTS, cost), **changes)
+        for name, cost, mean in costs
+    ]
+
+
 def curve(*points: tuple[int, float, float], stage: str = "train") -> Training:
     """Of a stage: steps with their loss and validation accuracy."""
     rows = [{"stage": stage, "step": step, "loss": loss, "validation_accuracy": value} for step, loss, value in points]

@@ -2,17 +2,22 @@
 
 import json
 import re
+import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser
 
 from metabench.leaderboard import Run, entries, read_runs
-from metabench.report import average_ranks, page
+from metabench.report import PICTURES_BYTES, average_ranks, page
+from metabench.tables import csv
 from tests.conftest import PROJECT
 from tests.made_records import make_record, write_run
+from tests.made_rows import make_row, shown_page
 
 
 def test_the_file_names_nothing_outside_itself(pages: Path) -> None:
@@ -79,3 +84,86 @@ def test_average_ranks_are_over_the_boards_that_learners_share() -> None:
     assert (ranks.boards, ranks.datasets) == (3, 3)
     # Nemenyi's quantile for two is the normal one: 1.960 * sqrt(2 * 3 / (6 * 3)).
     assert ranks.critical_difference == pytest.approx(1.96 / 3**0.5, abs=1e-4)
+
+
+def test_all_pictures_together_have_a_limit(tmp_path: Path) -> None:
+    """The best ranked rows keep theirs."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (880, 880), dtype=np.uint8))
+    noise.save(tmp_path / "noise.png")
+    size = len(f"data:image/png;base64,{'':{4 * -(-(tmp_path / 'noise.png').stat().st_size // 3)}}")
+    assert PICTURES_BYTES // 30 < size < PICTURES_BYTES // 20
+    rows = []
+    for number in range(30):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "hardest.png").hardlink_to(tmp_path / "noise.png")
+        row = make_row(f"learner{number}", 50, 49, 51, rank=30 - number)
+        rows.append(replace(row, runs=(replace(row.runs[0], folder=folder),)))
+    opened = [json.loads(line)["picture"] for line in embedded(page(rows), "details").split("\n")]
+    kept = [number for number, picture in enumerate(opened) if picture]
+    assert kept == [*range(30 - PICTURES_BYTES // size, 30)]
+
+
+def test_rows_that_differ_in_training_images_alone_have_names_and_lines_of_their_own() -> None:
+    def run(images: str, shots: int, dataset: str = "glyphs") -> Run:
+        of_tasks = np.array([0.5, 0.6])
+        changes = {"train_images": images * 16, "test_images": dataset.encode().hex()[:10], "dataset": dataset}
+        return Run(make_record(of_tasks, shots=shots, **changes), of_tasks)
+
+    runs = [run("0e", 1), run("0f", 1), run("0e", 5), run("0d", 1, "cub")]
+    rows = json.loads(embedded(page(entries(runs)), "summary"))["rows"]
+    one, other, elsewhere = "training images 0e0e0e0e", "training images 0f0f0f0f", ""
+    assert sorted(row["apart"] for row in rows) == [elsewhere, one, one, other]
+    assert len({row["line"] for row in rows}) == 3
+    assert len({row["line"] for row in rows if row["apart"] == one}) == 1
+
+
+def test_who_has_no_rank_has_no_average_rank() -> None:
+    rows = [
+        make_row(name, 50 + place, 40, 60, dataset=dataset, rank=None if name == "c" else place + 1)
+        for dataset in ("glyphs", "cub")
+        for place, name in enumerate("abc")
+    ]
+    ranks = average_ranks(rows)
+    assert ranks
+    assert ranks.names == ["b", "a"]
+
+
+@pytest.mark.slow
+def test_ten_thousand_records_take_ten_times_as_long_as_a_thousand_and_the_page_draws_fifty(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Reading, ranking and the CSV, measured side by side; a board has as many rows in either."""
+    generator = np.random.default_rng(0)
+    for number in range(10_000):
+        accuracies = generator.binomial(75, generator.uniform(0.5, 0.9), 600) / 75
+        folder = tmp_path / ("few" if number < 1000 else "more") / str(number)
+        write_run(
+            folder,
+            accuracies,
+            learner=f"learner{number % 20}",
+            shots=1 + number // 200,
+            changed_options={"steps": number % 200 // 20},
+        )
+    seconds, found = [], []
+    for folder in (tmp_path / "few", tmp_path):
+        started = time.process_time()
+        rows = entries(read_runs(folder)[0])
+        found.append(csv(rows).count("\n") - 1)
+        seconds.append(time.process_time() - started)
+    assert found == [1000, 10_000]
+    assert seconds[1] < 15 * seconds[0], seconds
+    (tmp_path / "page.html").write_text(page(rows))
+    with shown_page(browser, tmp_path / "page.html") as shown:
+        assert shown.locator("#count").inner_text() == "10,000 rows of 10,000"
+        sizes = []
+        for act in (
+            "() => {}",
+            "() => document.querySelector('[data-key=score] button').click()",
+            "() => { state.search = 'learner7'; showAll(); }",
+        ):
+            shown.evaluate(act)
+            assert shown.locator("#table tr.row").count() == 50
+            assert shown.locator("#intervals figure").count() == 12
+            sizes.append(shown.evaluate("document.querySelectorAll('*').length"))
+        assert max(sizes) < 20_000
