@@ -94,8 +94,12 @@ function factsOf(board, row, details) {
   const companions = details.runs.at(-1).companions.map(([name, score, parameters]) => (
     [`its ${name}`, `${score}, ${parameters.toLocaleString("en")} parameters`]
   ));
-  const ends = `${figure(board, row.low)} to ${figure(board, row.high)}`;
-  return [["95% interval", ends], ...companions, ["Images in training", row.images.toLocaleString("en")], ...details.facts];
+  const known = [
+    ["95% interval", `${figure(board, row.low)} to ${figure(board, row.high)}`],
+    ...companions,
+    ["Images in training", row.images.toLocaleString("en")],
+  ];
+  return [...known, ...details.facts];
 }
 
 function hardest(row, picture) {

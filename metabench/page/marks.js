@@ -79,10 +79,10 @@ function whisker(row, x1, x2, y1, y2, kind = "") {
   return svg("line", {x1, x2, y1, y2, class: `whisker ${look(row).series} ${kind}`.trim()});
 }
 
-// An interval along x, so drawn that the narrowest shows: a bar from end to end, and across it the mean as a thin tick.
+// An interval along x, so drawn that the narrowest shows: a bar from end to end, behind it the mean as a thin, taller tick.
 function interval(row, scale, y) {
   const mean = scale(row.mean);
-  return [whisker(row, scale(row.low), scale(row.high), y, y, "band"), whisker(row, mean, mean, y - 7, y + 7, "mean")];
+  return [whisker(row, mean, mean, y - 7, y + 7, "mean"), whisker(row, scale(row.low), scale(row.high), y, y, "band")];
 }
 
 const onScale = (row, {low, high}) => row.floor !== null && row.floor >= low && row.floor <= high;

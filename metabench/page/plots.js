@@ -24,8 +24,8 @@ const titleOf = (board) => `${board.dataset}, ${taskOf(board)}`;
 function intervalPanel(board, members, width) {
   const shown = members.slice(0, MOST.rows), line = 33, bottom = shown.length * line + 8;
   const count = Math.max(3, Math.floor(width / 90));
-  const ends = linear(...reach(shown), 0, 1, count, board.percent);
-  const [below, above] = [(row) => row.floor < ends.low, (row) => row.floor > ends.high]
+  const {low, high} = linear(...reach(shown), 0, 1, count, board.percent);
+  const [below, above] = [(row) => row.floor < low, (row) => row.floor > high]
     .map((beyond) => shown.some((row) => row.floor !== null && beyond(row)));
   const x = linear(...reach(shown), below ? 66 : 14, width - (above ? 66 : 14), count, board.percent);
   const title = unit(board) + (board.moreIsBetter ? "" : ": less is better");

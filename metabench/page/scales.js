@@ -59,9 +59,14 @@ function costScale(costs, box) {
   };
 }
 
-// Where the intervals of these rows lie; with their floors, unless those would squeeze the intervals.
+// Where the intervals of these rows lie.
+function ends(list) {
+  return [Math.min(...list.map((row) => row.low)), Math.max(...list.map((row) => row.high))];
+}
+
+// The same with their floors, unless those would squeeze the intervals.
 function reach(list) {
-  const low = Math.min(...list.map((row) => row.low)), high = Math.max(...list.map((row) => row.high));
+  const [low, high] = ends(list);
   const floors = list.map((row) => row.floor).filter((floor) => floor !== null);
   const wide = [Math.min(low, ...floors), Math.max(high, ...floors)];
   return wide[1] - wide[0] <= 3 * (high - low) ? wide : [low, high];

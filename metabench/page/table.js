@@ -38,11 +38,12 @@ function showOrder() {
   }
 }
 
-// One scale for all rows of a board that are shown, so that bars compare where rows do.
+// One scale for all rows of a board that are shown, so that bars compare where rows do. It is for the intervals alone, as
+// the floor has its column: its tick shows where the scale happens to reach it.
 function scalesOf(part) {
   const scales = new Map();
   for (const [board, members] of grouped(part, (row) => row.board)) {
-    scales.set(board, linear(...reach(members), BAR.left, BAR.right, 3, boards[board].percent));
+    scales.set(board, linear(...ends(members), BAR.left, BAR.right, 5, boards[board].percent));
   }
   return scales;
 }

@@ -78,6 +78,9 @@ def test_the_tables_bars_have_a_scale_for_each_board(browser: Browser, tmp_path:
             found = [float(np.interp(x, (6, 154), ends)) for x in (x1, at, x2)]
             assert found == pytest.approx([low, mean, high], abs=0.01 * (ends[1] - ends[0]))
             assert x2 - x1 >= 10  # pixels
+            assert bar.locator("line").last.get_attribute("class") == bar.locator(".band").get_attribute(
+                "class"
+            )  # on top
             width = bar.locator(".mean").evaluate("line => parseFloat(getComputedStyle(line).strokeWidth)")
             assert width <= 2
 
