@@ -13,7 +13,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -21,24 +21,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
 from metabench import ranking
-from metabench.command import command
-from metabench.config import RunConfig
 from metabench.escape import plain
 from metabench.hardest import HARDEST_FILE
 from metabench.leaderboard import Entry, Run
-from metabench.records import RunRecord
+from metabench.opened import details
 
-SCRIPTS = ("state.js", "plots.js", "details.js", "table.js")
-MOST_RUNS = 20  # of a row, that are shown one by one
-MOST_POINTS = 60  # of a learning curve
-MOST_FLOORS = 8
+SCRIPTS = tuple(
+    f"{name}.js"
+    for name in ("dom", "state", "scales", "marks", "plots", "ranks", "details", "table", "tips", "controls")
+)
 PICTURE_BYTES, PICTURES_BYTES = 2**20, 24 * 2**20  # one, and all: a page should open at once
 PICTURE_SIDE = 4000
 MOST_RANKED = 20  # of whom average ranks are drawn
@@ -67,13 +64,20 @@ def page(rows: Sequence[Entry]) -> str:
     """The page of these entries."""
     boards = {board: number for number, board in enumerate(dict.fromkeys(entry.board for entry in rows))}
     ranks = average_ranks(rows)
+    apart = _apart(rows)
+    lines: dict[tuple[object, ...], int] = {}
+    for entry, words in zip(rows, apart, strict=True):
+        lines.setdefault(_line(entry, words), len(lines))
     summary = {
         "boards": [_board(next(group)) for _, group in itertools.groupby(rows, key=lambda entry: entry.board)],
-        "rows": [_row(entry, boards[entry.board]) for entry in rows],
+        "rows": [
+            {"board": boards[entry.board], "line": lines[_line(entry, words)], "apart": words, **_row(entry)}
+            for entry, words in zip(rows, apart, strict=True)
+        ],
         "averageRanks": vars(ranks) if ranks else None,
     }
     pictures = _pictures(rows)
-    details = "\n".join(_embed(_details(entry, pictures.get(number))) for number, entry in enumerate(rows))
+    opened = "\n".join(_embed(details(entry, pictures.get(number))) for number, entry in enumerate(rows))
     style, script = _asset("page.css"), "\n".join(map(_asset, SCRIPTS))
     records = [run.record for entry in rows for run in entry.runs]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -83,7 +87,7 @@ def page(rows: Sequence[Entry]) -> str:
         style=Markup(style),
         script=Markup(script),
         summary=Markup(_embed(summary)),
-        details=Markup(details),
+        details=Markup(opened),
         runs=len(records),
         entries=len(rows),
         datasets=len({entry.values["dataset"] for entry in rows}),
@@ -92,7 +96,7 @@ def page(rows: Sequence[Entry]) -> str:
     )
 
 
-def average_ranks(rows: Iterable[Entry]) -> AverageRanks | None:
+def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
     """Average ranks over boards, of the learners that meet on most of them, at most `MOST_RANKED`.
 
     Not every learner is on every board. Of the learners by the number of their boards, the most frequent first, as
@@ -102,12 +106,11 @@ def average_ranks(rows: Iterable[Entry]) -> AverageRanks | None:
         None where no two learners share boards of two datasets.
     """
     scores: dict[str, dict[Any, float]] = defaultdict(dict)
-    for entry in rows:
-        if entry.unverified:
+    for entry, apart in zip(rows, _apart(rows), strict=True):
+        if entry.values["rank"] is None:
             continue
-        name = f"{entry.values['learner']} {entry.values['settings']}".strip()
-        # Of a learner's several rows on a board, as for other training images, the best, which comes first.
-        scores[name].setdefault(entry.board, entry.mean if entry.measure.more_is_better else -entry.mean)
+        name = " ".join(filter(None, (entry.values["learner"], entry.values["settings"], apart)))
+        scores[name][entry.board] = entry.mean if entry.measure.more_is_better else -entry.mean
     names = sorted(scores, key=lambda name: (-len(scores[name]), name))[:MOST_RANKED]
     best: tuple[int, list[str], list[Any]] = (0, [], [])
     shared = set(scores[names[0]]) if names else set()
@@ -145,98 +148,55 @@ def _board(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _row(entry: Entry, board: int) -> dict[str, Any]:
+def _line(entry: Entry, apart: str) -> tuple[object, ...]:
+    """What makes rows of several boards one line of a plot, of one look."""
+    return (entry.values["learner"], entry.values["settings"], entry.unverified, apart)
+
+
+def _images(entry: Entry) -> dict[str, str]:
+    """What rows of one learner and settings may differ in besides; tests on the same images are a board's."""
+    dataset = entry.record.dataset
+    prints = dataset.fingerprints
+    shape = "x".join(map(str, dataset.image_shape))
+    return {"training images": prints.train[:8], "validation images": prints.validation[:8], "image shape": shape}
+
+
+def _apart(rows: Sequence[Entry]) -> list[str]:
+    """Of each row what tells it from others of the same learner and settings on the same test images, in words."""
+
+    def name(entry: Entry) -> tuple[object, ...]:
+        return tuple(entry.values[part] for part in ("learner", "settings", "dataset", "split", "test_fingerprint"))
+
+    values: dict[tuple[object, ...], set[str]] = defaultdict(set)
+    for entry in rows:
+        for part, value in _images(entry).items():
+            values[*name(entry), part].add(value)
+    told = [
+        [f"{part} {value}" for part, value in _images(entry).items() if len(values[*name(entry), part]) > 1]
+        for entry in rows
+    ]
+    return [plain(", ".join(parts)) for parts in told]
+
+
+def _row(entry: Entry) -> dict[str, Any]:
     values = entry.values
     numbers = ("rank", "origin", "seeds", "episodes", "transductive", "outside_data", "parameters", "task_milliseconds")
     return {
-        "board": board,
         "learner": plain(values["learner"], 80),
         "settings": plain(values["settings"], 200),
         "mean": entry.measure.scale * entry.mean,
         "half": values["half_width"],
-        **{name: values[name] for name in ("low", "high")},
+        "low": values["low"],
+        "high": values["high"],
+        "floor": values["floor"] if math.isfinite(values["floor"]) else None,
         **{name: values[name] for name in (*numbers, "training_seconds", "images")},
     }
-
-
-def _details(entry: Entry, picture: str | None) -> dict[str, Any]:
-    record = entry.record
-    changed = {*record.changed_options}
-    settings = {name: getattr(record.config, name) for name in RunConfig.model_fields if name != "options"}
-    fields = RunConfig.model_fields
-    known = {name: value for name, value in settings.items() if value is not None and not fields[name].exclude}
-    return {
-        "runs": [_run(run.record) for run in entry.runs[-MOST_RUNS:]],
-        "hidden": max(0, len(entry.runs) - MOST_RUNS),
-        "settings": [[name, _text(value), value != fields[name].default] for name, value in known.items()],
-        "options": [[plain(name), _text(value), name in changed] for name, value in record.config.options.items()],
-        "facts": _facts(record),
-        "command": command(record),
-        "frozen": bool(record.dataset.tasks),
-        "picture": picture,
-    }
-
-
-def _run(record: RunRecord) -> dict[str, Any]:
-    curves: dict[str, list[list[float | None]]] = {}
-    for row in record.training.curve:
-        stage = plain(str(row.get("stage", "")), 40)
-        figures = [_number(row.get(name)) for name in ("step", "loss", f"validation_{record.score.measure.field}")]
-        if figures[0] is not None and (stage in curves or len(curves) < 8):
-            curves.setdefault(stage, []).append(figures)
-    scale = record.score.measure.scale
-    return {
-        "id": plain(record.id, 100),
-        "seed": record.config.seed,
-        "testSeed": record.config.test_seed,
-        "mean": scale * record.score.mean,
-        "half": scale * record.score.half_width,
-        "curves": {stage: _thinned(points) for stage, points in curves.items()},
-        "companions": [
-            [plain(name, 40), each.measure.interval(each.mean, each.half_width), each.parameters]
-            for name, each in itertools.islice(record.companions.items(), 8)
-        ],
-    }
-
-
-def _facts(record: RunRecord) -> list[list[str]]:
-    environment, packages = record.environment, record.environment.get("packages")
-    versions = packages if isinstance(packages, dict) else {}
-    peak = record.peak_memory_megabytes
-    facts = {
-        **_beyond_the_mean(record),
-        "Finished": record.created,
-        "Device": f"{environment.get('device', '?')}, {environment.get('threads', '?')} threads",
-        "Peak memory": None if peak is None else f"{peak:,.0f} MB",
-        "Evaluation": f"{record.evaluation_seconds:,.1f} s",
-        "Versions": ", ".join(
-            f"{name} {versions[name]}" for name in ("metabench", "torch", "numpy") if name in versions
-        ),
-        "Commit": environment.get("commit"),
-        "Test images": record.dataset.fingerprints.test,
-        "Training images": record.dataset.fingerprints.train,
-        "Frozen tasks": record.dataset.tasks,
-    }
-    return [[name, plain(str(value), 200)] for name, value in facts.items() if value]
-
-
-def _beyond_the_mean(record: RunRecord) -> dict[str, str]:
-    """Floors, the worst, and calibration, as far as the record has them."""
-    score, measure = record.score, record.score.measure
-    floors = itertools.islice(record.floors.items(), MOST_FLOORS)
-    figures: dict[str, float | None] = {f"Floor: {plain(name, 40)}": floor.mean for name, floor in floors}
-    figures |= {"Worst 5% of tasks": score.worst_tasks, "Worst class": score.worst_class}
-    figures["Calibration error"] = score.calibration_error
-    texts = {name: measure.text(value) for name, value in figures.items() if value is not None}
-    if score.task_megabytes is not None:
-        texts["Memory a task"] = f"{score.task_megabytes:,.1f} MiB"
-    return texts
 
 
 def _pictures(rows: Sequence[Entry]) -> dict[int, str]:
     """The hardest tasks of rows as data URIs: of the best ranks first, while they fit."""
     left, found = PICTURES_BYTES, {}
-    for number, entry in sorted(enumerate(rows), key=lambda numbered: numbered[1].rank or math.inf):
+    for number, entry in sorted(enumerate(rows), key=lambda numbered: numbered[1].values["rank"] or math.inf):
         picture = next(filter(None, map(_picture, reversed(entry.runs))), None)
         if picture and len(picture) <= left:
             left -= len(picture)
@@ -256,22 +216,6 @@ def _picture(run: Run) -> str | None:
         return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
-
-
-def _thinned(points: list[list[float | None]]) -> list[list[float | None]]:
-    if len(points) <= MOST_POINTS:
-        return points
-    return [points[place] for place in np.linspace(0, len(points) - 1, MOST_POINTS).round().astype(int)]
-
-
-def _number(value: object) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e100
-    return float(f"{value:.5g}") if usable and math.isfinite(value) else None  # type: ignore[arg-type]
-
-
-def _text(value: object) -> str:
-    shown = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return plain(shown, 300)
 
 
 def _embed(content: object) -> str:

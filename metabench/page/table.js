@@ -1,66 +1,104 @@
-// The table, the filters, and what happens when they are used.
+// The table: its head, its rows, their order and pages.
 
 const HEADS = [
-  ["rank", "Rank", "number"], ["learner", "Learner", ""], ["task", "Dataset and task", ""], ["score", "Score", "number"], [null, "95% interval", "bar"],
-  ["seeds", "Seeds", "number"], ["episodes", "Tasks", "number"], ["parameters", "Parameters", "number"], ["training_seconds", "Training, s", "number"],
+  ["rank", "Rank", "number"], ["learner", "Learner", ""], ["task", "Dataset and task", ""], ["score", "Score", "number"],
+  [null, "95% interval", "bar"], ["floor", "Floor", "number"], ["seeds", "Seeds", "number"], ["episodes", "Tasks", "number"],
+  ["parameters", "Parameters", "number"], ["training_seconds", "Training, s", "number"],
   ["task_milliseconds", "ms/task", "number"],
 ];
-const open = new Set();
-let shownRows = [], scales = new Map();
+const BAR = {width: 160, left: 6, right: 154};
+const openRows = new Set();
+let shownRows = [];
 
 function makeHead() {
-  const cells = HEADS.map(([key, title, kind]) => {
-    const cell = element("th", {scope: "col", class: kind, "data-key": key});
-    if (!key) return filled(cell, {}, [title]);
-    const button = element("button", {type: "button"}, title, element("span", {class: "arrow", "aria-hidden": "true"}));
-    button.addEventListener("click", () => {
-      state.down = state.sort === key ? !state.down : DOWN_FIRST.has(key);
-      state.sort = key;
-      state.page = 0;
-      showTable();
-    });
-    cell.append(button);
-    return cell;
+  const cells = HEADS.map(([name, title, kind]) => {
+    const cell = element("th", {scope: "col", class: kind, "data-key": name});
+    if (!name) return filled(cell, {}, [title, element("span", {class: "ends"}, "a scale for each task")]);
+    const arrow = element("span", {class: "arrow", "aria-hidden": "true"});
+    const button = element("button", {type: "button"}, title, arrow);
+    button.addEventListener("click", () => sortBy(name));
+    return filled(cell, {}, [button]);
   });
   document.querySelector("#table thead").replaceChildren(element("tr", {}, ...cells));
 }
 
-// One scale for all rows of a measure that are shown, so that bars compare across rows.
-function makeScales(list) {
-  scales = new Map();
-  for (const measure of unique(list.map((row) => boards[row.board].measure))) {
-    const members = list.filter((row) => boards[row.board].measure === measure), board = boards[members[0].board];
-    let low = Infinity, high = -Infinity;
-    for (const row of members) { low = Math.min(low, row.mean - row.half); high = Math.max(high, row.mean + row.half); }
-    scales.set(measure, linear(low, high, 6, 154, 3, board.percent));
+function sortBy(name) {
+  state.down = state.sort === name ? !state.down : DOWN_FIRST.has(name);
+  state.sort = name;
+  state.page = 0;
+  showTable();
+}
+
+// Figures of errors fall where goodness rises.
+function showOrder() {
+  const errors = shownRows.every((row) => !boards[row.board].moreIsBetter);
+  for (const cell of document.querySelectorAll("#table thead th[data-key]")) {
+    const down = MEASURED.has(cell.dataset.key) && errors ? !state.down : state.down;
+    cell.setAttribute("aria-sort", cell.dataset.key !== state.sort ? "none" : down ? "descending" : "ascending");
   }
-  const ends = [...scales.values()].map(({low, high}) => `${tickText(low)} to ${tickText(high)}`);
-  document.querySelector("th.bar").replaceChildren("95% interval", element("span", {class: "ends"}, ends.join("; ")));
 }
 
-function bar(row) {
-  const {scale, ticks} = scales.get(boards[row.board].measure), [from, to] = [scale(row.mean - row.half), scale(row.mean + row.half)];
-  return svg("svg", {width: 160, height: 22, viewBox: "0 0 160 22", "aria-hidden": "true"},
-    ...ticks.map((tick) => svg("line", {x1: scale(tick), x2: scale(tick), y1: 2, y2: 20, class: "grid"})),
-    whisker(from, to, 11, 11, row), whisker(from, from, 8, 14, row), whisker(to, to, 8, 14, row), mark(row, scale(row.mean), 11, tipOf(row), 4));
+// One scale for all rows of a board that are shown, so that bars compare where rows do. It is for the intervals alone, as
+// the floor has its column: its tick shows where the scale happens to reach it.
+function scalesOf(part) {
+  const scales = new Map();
+  for (const [board, members] of grouped(part, (row) => row.board)) {
+    scales.set(board, linear(...ends(members), BAR.left, BAR.right, 5, boards[board].percent));
+  }
+  return scales;
 }
 
-function makeRow(row, first) {
-  const board = boards[row.board], isOpen = open.has(row.number);
-  const button = element("button", {type: "button", class: "opener", "aria-expanded": String(isOpen), "aria-controls": `details-${row.number}`},
-    element("span", {class: "chevron", "aria-hidden": "true"}), element("span", {class: "name"}, row.learner));
-  const given = [row.transductive ? "transductive" : null, row.outside_data ? "outside data" : null, row.origin === "own" ? null : row.origin].filter(Boolean);
-  const learner = element("th", {scope: "row", class: "learner"}, button, row.settings ? element("span", {class: "settings"}, row.settings) : null,
-    element("span", {class: "settings where"}, `${board.dataset}, ${taskOf(board)}`), // in place of its own column on a phone
+// The first of a board's rows has the ends of the scale above.
+function bar(row, scale, withEnds) {
+  const y = withEnds ? 24 : 11, height = y + 11;
+  const floor = onScale(row, scale) ? scale.scale(row.floor) : null;
+  const end = (at, anchor, value) => svg("text", {x: at, y: 10, "text-anchor": anchor, class: "end"}, tickText(value));
+  const tick = (value) => svg("line", {x1: scale.scale(value), x2: scale.scale(value), y1: y - 9, y2: y + 9, class: "grid"});
+  return svg("svg", {width: BAR.width, height, viewBox: `0 0 ${BAR.width} ${height}`, "aria-hidden": "true"},
+    ...scale.ticks.map(tick),
+    ...(withEnds ? [end(BAR.left, "start", scale.low), end(BAR.right, "end", scale.high)] : []),
+    floor === null ? null : floorTick(floor, floor, y - 5, y + 5),
+    ...interval(row, scale.scale, y));
+}
+
+const inTable = (value) => value < 100 ? value.toFixed(1) : compact(value);
+const cell = (kind, ...content) => element("td", {class: kind}, ...content);
+const counted = (value) => cell("number", value.toLocaleString("en"));
+
+function nameCell(row, board, button) {
+  const given = [
+    row.transductive ? "transductive" : null, row.outside_data ? "outside data" : null,
+    row.origin === "own" ? null : row.origin,
+  ].filter(Boolean);
+  const settings = [row.settings, row.apart].filter(Boolean).join(" ");
+  return element("th", {scope: "row", class: "learner"}, button,
+    settings ? element("span", {class: "settings"}, settings) : null,
+    element("span", {class: "settings where"}, titleOf(board)), // in place of its own column on a phone
     given.length ? element("span", {class: "given"}, ...given.map((word) => element("span", {class: "tag"}, word))) : null);
-  const made = element("tr", {class: first ? "row first" : "row", id: `row-${row.number}`},
-    element("td", {class: "number rank"}, row.rank === null ? "–" : String(row.rank)), learner,
-    element("td", {class: "task"}, board.dataset, element("span", {class: "settings"}, taskOf(board))),
-    element("td", {class: "number score"}, figure(board, row.mean), element("span", {class: "half"}, ` ± ${figure(board, row.half)}`)),
-    element("td", {class: "bar"}, bar(row)),
-    element("td", {class: "number"}, String(row.seeds)), element("td", {class: "number"}, row.episodes.toLocaleString("en")),
-    element("td", {class: "number"}, row.parameters.toLocaleString("en")), element("td", {class: "number"}, inTable(row.training_seconds)),
-    element("td", {class: "number"}, inTable(row.task_milliseconds)));
+}
+
+// The floor has its own column; on a phone that is out of sight, and it stands below the score.
+function scoreCell(row, board) {
+  return cell("number score", figure(board, row.mean), element("span", {class: "half"}, ` ${spread(board, row)}`),
+    row.floor === null ? null : element("span", {class: "below"}, `floor ${figure(board, row.floor)}`));
+}
+
+// Of a row: what stands before it in the part that is shown, and the scale of its board.
+function makeRow(row, before, scale) {
+  const board = boards[row.board], isOpen = openRows.has(row.number), another = row.board !== before?.board;
+  const button = element("button", {
+    type: "button", class: "opener", "aria-expanded": String(isOpen), "aria-controls": `details-${row.number}`,
+  }, element("span", {class: "chevron", "aria-hidden": "true"}), element("span", {class: "name"}, row.learner), key(row));
+  const made = element("tr", {class: state.sort === "rank" && another ? "row first" : "row", id: `row-${row.number}`},
+    cell("number rank", row.rank === null ? "–" : String(row.rank)),
+    nameCell(row, board, button),
+    cell("task", board.dataset, element("span", {class: "settings"}, taskOf(board))),
+    scoreCell(row, board),
+    cell("bar", bar(row, scale, another)),
+    cell("number", row.floor === null ? "" : figure(board, row.floor)),
+    counted(row.seeds), counted(row.episodes), counted(row.parameters),
+    cell("number", inTable(row.training_seconds)),
+    cell("number", inTable(row.task_milliseconds)));
   made.addEventListener("click", (event) => {
     if (event.target.closest("button") === button || !event.target.closest("button, a")) toggle(row);
   });
@@ -75,123 +113,28 @@ function makeDetails(row) {
 }
 
 function toggle(row) {
-  if (getSelection().toString() && !open.has(row.number)) return; // the reader is marking text
+  if (getSelection().toString() && !openRows.has(row.number)) return; // the reader is marking text
   const button = document.querySelector(`#row-${row.number} .opener`), shown = byId(`details-${row.number}`);
   if (shown) shown.remove();
   else byId(`row-${row.number}`).after(makeDetails(row));
-  if (shown) open.delete(row.number); else open.add(row.number);
+  if (shown) openRows.delete(row.number);
+  else openRows.add(row.number);
   button.setAttribute("aria-expanded", String(!shown));
 }
 
 function showTable() {
   const list = sorted(shownRows), pages = Math.max(1, Math.ceil(list.length / PAGE_ROWS));
   state.page = Math.min(state.page, pages - 1);
-  const part = list.slice(state.page * PAGE_ROWS, (state.page + 1) * PAGE_ROWS);
-  for (const cell of document.querySelectorAll("#table thead th[data-key]")) {
-    const down = cell.dataset.key === "score" && shownRows.every((row) => !boards[row.board].moreIsBetter) ? !state.down : state.down;
-    cell.setAttribute("aria-sort", cell.dataset.key !== state.sort ? "none" : down ? "descending" : "ascending");
-  }
-  makeScales(part.length ? part : rows.slice(0, 1));
+  const first = state.page * PAGE_ROWS, part = list.slice(first, first + PAGE_ROWS), scales = scalesOf(part);
+  showOrder();
   byId("table").classList.toggle("one-board", unique(shownRows.map((row) => row.board)).length < 2);
-  document.querySelector("#table tbody").replaceChildren(...part.flatMap((row, place) => makeRow(row, state.sort === "rank" && row.board !== part[place - 1]?.board)));
-  byId("count").textContent = list.length ? `${several(list.length, "row")} of ${rows.length.toLocaleString("en")}` : "No row fits these filters; Reset shows all.";
+  document.querySelector("#table tbody").replaceChildren(
+    ...part.flatMap((row, place) => makeRow(row, part[place - 1], scales.get(row.board))));
+  byId("count").textContent = list.length ? `${several(list.length, "row")} of ${rows.length.toLocaleString("en")}`
+    : "No row fits these filters; Reset shows all.";
+  const [from, to, all] = [first + 1, first + part.length, list.length].map((number) => number.toLocaleString("en"));
   byId("pager").hidden = pages === 1;
-  byId("page").textContent = `${(state.page * PAGE_ROWS + 1).toLocaleString("en")} to ${(state.page * PAGE_ROWS + part.length).toLocaleString("en")} of ${list.length.toLocaleString("en")}`;
+  byId("page").textContent = `${from} to ${to} of ${all}`;
   byId("previous").disabled = state.page === 0;
   byId("next").disabled = state.page === pages - 1;
 }
-
-// The table follows each key; the plots wait until no more keys come.
-let typing = 0;
-function showSoon() {
-  showAll(false);
-  clearTimeout(typing);
-  typing = setTimeout(() => drawPlots(shownRows), 150);
-}
-
-function showAll(withPlots = true) {
-  shownRows = passing();
-  state.page = 0;
-  for (const name of FILTERS.slice(1)) byId(name).value = state[name];
-  for (const button of byId("datasets").children) button.setAttribute("aria-pressed", String(button.dataset.name === state.dataset));
-  const about = boards.find((board) => board.dataset === state.dataset);
-  byId("about").textContent = !about || about.regression ? "" : `${about.dataset}: classes ${about.classes.train} for training, ${about.classes.validation} for validation, ${about.classes.test} for test (split ${about.split}, test images ${about.test_fingerprint}).`;
-  showTable();
-  if (withPlots) drawPlots(shownRows);
-  writeAddress();
-}
-
-function choices(id, values) {
-  byId(id).append(element("option", {value: ""}, "any"), ...values.map((value) => element("option", {value}, String(value))));
-}
-
-function makeControls() {
-  const datasets = unique(boards.map((board) => board.dataset));
-  for (const name of datasets.length > 1 ? ["", ...datasets] : datasets) {
-    const button = element("button", {type: "button", "data-name": name}, name ? shorten(name, 40) : "All datasets");
-    button.addEventListener("click", () => { state.dataset = name; showAll(); });
-    byId("datasets").append(button);
-  }
-  const ascending = (one, other) => one - other;
-  choices("ways", unique(boards.filter((board) => !board.regression && board.ways !== null).map((board) => board.ways)).sort(ascending));
-  choices("shots", unique(boards.filter((board) => board.shots !== null).map((board) => board.shots)).sort(ascending));
-  for (const name of FILTERS.slice(1)) byId(name).addEventListener("input", (event) => { state[name] = event.target.value; (name === "search" ? showSoon : showAll)(); });
-  byId("filters").addEventListener("submit", (event) => event.preventDefault());
-  byId("filters").addEventListener("reset", (event) => {
-    event.preventDefault();
-    for (const name of FILTERS) state[name] = "";
-    showAll();
-  });
-  byId("cost").addEventListener("change", () => drawPlots(shownRows));
-  byId("previous").addEventListener("click", () => { state.page -= 1; showTable(); });
-  byId("next").addEventListener("click", () => { state.page += 1; showTable(); });
-  addEventListener("hashchange", () => { readAddress(); showAll(); });
-}
-
-const THEMES = ["system", "light", "dark"];
-function showTheme(theme) {
-  if (theme === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  byId("theme").textContent = `Theme: ${theme}`;
-}
-
-function makeTheme() {
-  let theme = "system";
-  try { theme = THEMES.find((name) => name === localStorage.getItem("metabench-theme")) ?? theme; } catch { /* storage may be forbidden */ }
-  showTheme(theme);
-  byId("theme").addEventListener("click", () => {
-    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-    showTheme(theme);
-    try { localStorage.setItem("metabench-theme", theme); } catch { /* then it lasts until the page is closed */ }
-  });
-}
-
-function makeTips() {
-  const tip = byId("tip");
-  addEventListener("pointermove", (event) => {
-    const target = event.target.closest?.("[data-tip]");
-    tip.hidden = !target;
-    if (!target) return;
-    tip.textContent = target.dataset.tip;
-    tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8))}px`;
-    tip.style.top = `${Math.max(8, Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8))}px`;
-  });
-}
-
-let lastWidth = innerWidth, waiting = 0;
-addEventListener("resize", () => {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => {
-    if (innerWidth === lastWidth) return;
-    lastWidth = innerWidth;
-    showTable();
-    drawPlots(shownRows);
-  }, 120);
-});
-
-makeTheme();
-makeHead();
-makeControls();
-makeTips();
-readAddress();
-showAll();

@@ -41,8 +41,9 @@ def quick(output: Path, **settings: Any) -> tuple[RunRecord, np.ndarray[Any, Any
 def test_a_run_on_frozen_tasks_is_the_run_that_draws_them(settings: dict[str, Any], tmp_path: Path) -> None:
     recipe = {name: value for name, value in settings.items() if name != "options"}
     numbers = {name: QUICK[name] for name in ("ways", "shots", "queries")}
-    manifest = freeze(tmp_path / "t.parquet", **numbers, **recipe, episodes=20)
-    drawn, accuracies = quick(tmp_path / "drawn", **settings)
+    episodes = 6 if "task" in recipe else 20  # of up to 50 ways
+    manifest = freeze(tmp_path / "t.parquet", **numbers, **recipe, episodes=episodes)
+    drawn, accuracies = quick(tmp_path / "drawn", **{"episodes": episodes, **settings})
     options = settings.get("options", QUICK["options"])
     given = {name: value for name, value in QUICK.items() if name not in numbers}
     record = metabench.run(**{**given, "options": options}, tasks=tmp_path / "t.parquet", output=tmp_path / "frozen")
