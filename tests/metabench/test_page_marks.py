@@ -51,7 +51,7 @@ def test_a_tap_beside_a_mark_says_what_it_is(browser: Browser, tmp_path: Path) -
         mark.scroll_into_view_if_needed()
         box = mark.bounding_box()
         assert box
-        shown.touchscreen.tap(box["x"] + box["width"] / 2 - 12, box["y"] + box["height"] / 2 + 8)
+        shown.touchscreen.tap(box["x"] + box["width"] / 2 - 14, box["y"] + box["height"] / 2 + 13)
         tip = shown.locator("#tip")
         assert tip.inner_text().startswith("b\n70.00")
         shape = tip.bounding_box()
