@@ -235,7 +235,10 @@ def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
     try:
         record = RunRecord.model_validate_json(_bytes(path, MOST_BYTES))
     except OSError as error:
-        raise UsageError(f"cannot read record '{path}': {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise UsageError(
+            f"cannot read record '{path}': {reason}; name a run's folder, or the {RECORD_FILE} in it"
+        ) from None
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])

@@ -60,6 +60,7 @@ def test_rotated_classes_are_the_upright_ones_turned(vinyals: Dataset) -> None:
     assert torch.equal(vinyals.train.images[vinyals.train.class_starts[turned]], torch.rot90(upright, 2, (1, 2)))
 
 
+@pytest.mark.slow
 def test_a_tree_is_read_as_the_zips_are(lake: Dataset, data_root: Path, tmp_path: Path) -> None:
     for part in ("images_background", "images_evaluation"):
         with zipfile.ZipFile(data_root / "omniglot-py" / f"{part}.zip") as archive:
