@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch.utils.data import TensorDataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank
 from tests.benchmarks.ratio import ratio_of_best
@@ -64,6 +66,63 @@ def test_tasks_against_learn2learn(benchmark: BenchmarkFixture, glyphs: Dataset,
 
     assert len(tasks.sample()[0]) == 80
     assert ratio_of_best(benchmark, ours, theirs, more_work=BLOCKS) >= 30
+
+
+class LabelledImages:
+    """A bank as easyfsl wants one: an image with its label at a time, and all labels in a list."""
+
+    def __init__(self, bank: ImageBank) -> None:
+        self.images, self.labels = bank.images, bank.labels.tolist()
+
+    def __getitem__(self, item: int) -> tuple[Tensor, int]:
+        return self.images[item], self.labels[item]
+
+    def get_labels(self) -> list[int]:
+        return self.labels
+
+
+def easyfsl_tasks(bank: ImageBank, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """Its sampler of image numbers, and the loader of whole tasks over it, without end."""
+    from easyfsl.samplers import TaskSampler
+
+    dataset = LabelledImages(bank)
+    # The released one hands torch's Sampler an argument that it no longer takes.
+    monkeypatch.setattr(Sampler, "__init__", lambda self, data_source=None: None, raising=False)
+    sampler = TaskSampler(dataset, TASK.ways, TASK.shots, TASK.queries, n_tasks=10**9)
+    return sampler, DataLoader(dataset, batch_sampler=sampler, collate_fn=sampler.episodic_collate_fn)
+
+
+def test_indices_against_easyfsl(benchmark: BenchmarkFixture, glyphs: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler, numbers = EpisodeSampler(glyphs.train, TASK, seed=0), blocks()
+    tasks = iter(easyfsl_tasks(glyphs.train, monkeypatch)[0])
+
+    def ours() -> None:
+        for _ in range(BLOCKS):
+            sampler.indices(next(numbers))
+
+    def theirs() -> None:
+        for _ in range(BLOCK):
+            next(tasks)
+
+    assert len(next(tasks)) == 80
+    assert ratio_of_best(benchmark, ours, theirs, more_work=BLOCKS) >= 5
+
+
+def test_tasks_against_easyfsl(benchmark: BenchmarkFixture, glyphs: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uint8 28 x 28 images in memory, as above."""
+    sampler, numbers = EpisodeSampler(glyphs.train, TASK, seed=0), blocks()
+    tasks = iter(easyfsl_tasks(glyphs.train, monkeypatch)[1])
+
+    def ours() -> None:
+        for _ in range(BLOCKS):
+            sampler.batch(next(numbers))
+
+    def theirs() -> None:
+        for _ in range(BLOCK):
+            next(tasks)
+
+    assert [len(part) for part in next(tasks)] == [5, 5, 75, 75, 5]
+    assert ratio_of_best(benchmark, ours, theirs, more_work=BLOCKS) >= 10
 
 
 def test_large_tasks_against_copying_their_bytes(benchmark: BenchmarkFixture) -> None:
