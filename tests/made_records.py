@@ -1,5 +1,6 @@
 """Records without the runs."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,19 @@ def make_record(
         "environment": {"device": "x86_64"},
     }
     return RunRecord(**{**parts, **changes})
+
+
+def edit_record(folder: Path, **changes: Any) -> None:
+    """Change fields of the record in a folder, named from the top with two underscores between."""
+    path = folder / "record.json"
+    record = json.loads(path.read_text())
+    for name, value in changes.items():
+        *outer, last = name.split("__")
+        part = record
+        for step in outer:
+            part = part[step]
+        part[last] = value
+    path.write_text(json.dumps(record))
 
 
 def write_run(folder: Path, accuracies: np.ndarray, **changes: Any) -> Path:

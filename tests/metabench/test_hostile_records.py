@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,13 @@ from metabench.cli import main
 from metabench.leaderboard import entries, read_runs
 from metabench.report import page
 from metabench.tables import csv, markdown
-from tests.made_records import write_run
+from tests.made_records import edit_record, write_run
 
 GOOD = np.array([0.5, 0.75, 0.25, 1.0])
 
 
 def edit(**changes: Any) -> Callable[[Path], None]:
-    """Change fields of the record, named from the top with two underscores between."""
-
-    def change(folder: Path) -> None:
-        path = folder / "record.json"
-        record = json.loads(path.read_text())
-        for name, value in changes.items():
-            *outer, last = name.split("__")
-            part = record
-            for step in outer:
-                part = part[step]
-            part[last] = value
-        path.write_text(json.dumps(record))
-
-    return change
+    return partial(edit_record, **changes)
 
 
 def table(text: str) -> Callable[[Path], None]:

@@ -11,7 +11,8 @@ import metabench
 from metabench.errors import UsageError
 from metabench.records import RunRecord, read_record
 from metabench.reproduce import Reproduction, reproduce
-from tests.metabench.test_verify import QUICK, edit
+from tests.made_records import edit_record as edit
+from tests.metabench.test_verify import QUICK
 
 MAML = {"backbone": "conv4-strided:4", "steps": 6, "meta_batch": 2, "inner_steps": 1, "test_inner_steps": 1}
 

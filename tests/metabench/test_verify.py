@@ -1,6 +1,5 @@
 """Records scored again, from the weights beside them."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import metabench
 from metabench.errors import UsageError
 from metabench.origin import ADDED_FILE, VERIFIED_FILE, mark, origin_of
 from metabench.verify import verify
+from tests.made_records import edit_record as edit
 
 QUICK: dict[str, Any] = {
     **{"ways": 3, "shots": 2, "queries": 5, "episodes": 20, "validation_episodes": 4, "threads": 1},
@@ -31,18 +31,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
-
-
-def edit(folder: Path, **changes: Any) -> None:
-    """Change fields of the record, named from the top with two underscores between."""
-    record = json.loads((folder / "record.json").read_text())
-    for name, value in changes.items():
-        *outer, last = name.split("__")
-        part = record
-        for step in outer:
-            part = part[step]
-        part[last] = value
-    (folder / "record.json").write_text(json.dumps(record))
 
 
 def test_a_run_is_verified_and_stays_so_until_its_figures_change(folder: Path) -> None:
