@@ -84,6 +84,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same for content that is at hand."""
+    write_atomically(path, lambda file: file.write(content))
+
+
 @contextmanager
 def made_by_one(path: Path) -> Iterator[None]:
     """Within it no other process makes the file: one that comes meanwhile waits, and then finds it there.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from metabench.errors import RunError, UsageError
 from metabench.hardest import HARDEST_FILE
 from metabench.origin import ADDED_FILE, FIGURES, figures_digest, mark
 from metabench.records import RECORD_FILE, now, read_record
-from metabench.runs import WEIGHTS_FILE
+from metabench.runs import WEIGHTS_FILE, numbered
 
 ADDED_FOLDER = "added"
 
@@ -87,13 +85,7 @@ def _copy(folder: Path, to: Path, theirs: str) -> Path:
                 if file.is_file() and not file.is_symlink():
                     shutil.copyfile(file, made / name)
             mark(made, ADDED_FILE, added=now(), source=theirs)
-            target = next(name for name in _names(to / folder.name) if not name.exists())
+            target = next(name for name in numbered(to / folder.name) if not name.exists())
             return made.rename(target)
     except OSError as error:
         raise RunError(f"cannot copy '{folder}' to '{to}': {error.strerror or error}; nothing of it is kept") from None
-
-
-def _names(path: Path) -> Iterator[Path]:
-    yield path
-    for number in itertools.count(2):
-        yield path.with_name(f"{path.name}-{number}")

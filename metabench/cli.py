@@ -11,9 +11,7 @@ import click
 
 from metabench import cli_records
 from metabench.cli_data import data
-from metabench.cli_options import Group, data_settings, given
-
-USAGE_ERROR, RUN_ERROR = 2, 1
+from metabench.cli_options import RUN_ERROR, USAGE_ERROR, Group, data_settings, given
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+USAGE_ERROR, RUN_ERROR = 2, 1  # exit codes
+
 
 class Group(click.Group):
     """A group that for an unknown command names the one of another group, or the nearest of its own."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
-from metabench.cli_options import given
-
-RUN_ERROR = 1
+from metabench.cli_options import RUN_ERROR, given
 
 
 @click.command()
@@ -36,7 +33,7 @@ def leaderboard(
     is named; the others are ranked all the same, and the exit code is 1. Records of others, by --add, are marked
     unverified and not ranked until `metabench verify` has scored them again.
     """
-    from episodes.cache import write_atomically
+    from episodes.cache import write_bytes
     from metabench import leaderboard as board
     from metabench import tables
     from metabench.escape import plain
@@ -54,8 +51,7 @@ def leaderboard(
         click.echo(board.printable(board.frame(rows)))
         for make, target in targets.items():
             if target:
-                content = make(rows).encode()
-                write_atomically(target, partial(_write, content))
+                write_bytes(target, make(rows).encode())
                 click.echo(f"wrote {target}")
     for problem in (*refused, *problems):
         click.echo(f"metabench: {plain(problem)}; it is left out", err=True)
@@ -185,10 +181,6 @@ def curve(
         click.echo(f"wrote {folder / CURVE_FILE} and {folder / CURVE_PICTURE}")
     if output:
         click.echo(f"wrote {output}")
-
-
-def _write(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)
 
 
 def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:

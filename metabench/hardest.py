@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from episodes.cache import write_atomically
+from episodes.cache import write_bytes
 from episodes.datasets.sinusoid import SinusoidSampler
 from episodes.sampler import BankSource, EpisodeSource
 from metabench.learner import Learner
@@ -40,7 +40,7 @@ def draw_answered(
     batch = draw([number]).to_float()
     answers, before, title = None, None, f"{title or source.name}, task {number}"
     if learner:
-        unadapted = learner.after_steps(0)
+        unadapted = learner.after_steps(0) if learner.problem.regression else None  # which alone is drawn with it
         with torch.no_grad():
             answers = learner.eval().classify(batch).cpu()
             before = unadapted.eval().classify(batch).cpu() if unadapted else None
@@ -91,4 +91,4 @@ def draw_hardest(
     few = GREYS if not isinstance(source, BankSource) or source.bank.image_shape[0] == 1 else COLOURS
     # By coverage: the median cut, the default, goes by area, and may have no green left for the frames.
     sheet.quantize(few, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(made, "png", optimize=True)
-    write_atomically(folder / HARDEST_FILE, lambda file: file.write(made.getbuffer()))
+    write_bytes(folder / HARDEST_FILE, made.getvalue())

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from episodes.cache import write_atomically
+from episodes.cache import write_bytes
 from metabench.answers import ANSWERS_FILE
 from metabench.records import ACCURACIES_FILE, RECORD_FILE
 
@@ -39,4 +39,4 @@ def figures_digest(folder: Path) -> str:
 def mark(folder: Path, name: str, **facts: Any) -> None:
     """Write `added.json` or `verified.json`: the digest of the figures that it is about, and further facts."""
     text = json.dumps({"digest": figures_digest(folder), **facts}, indent=2) + "\n"
-    write_atomically(folder / name, lambda file: file.write(text.encode()))
+    write_bytes(folder / name, text.encode())

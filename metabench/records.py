@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from episodes.cache import write_atomically
+from episodes.cache import write_bytes
 from episodes.errors import DataError
 from metabench.answers import ANSWERS_FILE, digest
 from metabench.config import RunConfig
@@ -218,7 +218,7 @@ def write_accuracies(folder: Path, columns: dict[str, NDArray[np.float64]]) -> N
     """One row a test task: its number and the measure of the learner and of each companion; atomically."""
     table = pd.DataFrame(columns)
     text = table.to_csv(index_label="episode", float_format="%.6g")
-    write_atomically(folder / ACCURACIES_FILE, lambda file: file.write(text.encode()))
+    write_bytes(folder / ACCURACIES_FILE, text.encode())
 
 
 def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:

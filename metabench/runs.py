@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from episodes.cache import write_atomically
+from episodes.cache import write_bytes
 from episodes.errors import DataError
 from metabench.answers import ANSWERS_FILE
 from metabench.config import RunConfig
@@ -37,7 +37,7 @@ def claim_folder(config: RunConfig) -> Path:
     """
     try:
         config.output.mkdir(parents=True, exist_ok=True)
-        for folder in _folders(config):
+        for folder in numbered(config.output / _stem(config)):
             try:
                 folder.mkdir()
             except FileExistsError:
@@ -125,9 +125,9 @@ def save_run(
     save_tensors(folder / WEIGHTS_FILE, weights)
     write_accuracies(folder, accuracies)
     if answers is not None:
-        write_atomically(folder / ANSWERS_FILE, lambda file: file.write(answers))
+        write_bytes(folder / ANSWERS_FILE, answers)
     text = record.model_dump_json(indent=2) + "\n"
-    write_atomically(folder / RECORD_FILE, lambda file: file.write(text.encode()))
+    write_bytes(folder / RECORD_FILE, text.encode())
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
@@ -167,7 +167,7 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
     """
     made = io.BytesIO()
     torch.save(content, made)
-    write_atomically(path, lambda file: file.write(made.getbuffer()))
+    write_bytes(path, made.getvalue())
 
 
 def _load(path: Path, key: str) -> dict[str, Any]:
@@ -182,11 +182,11 @@ def _load(path: Path, key: str) -> dict[str, Any]:
     return state
 
 
-def _folders(config: RunConfig) -> Iterator[Path]:
-    stem = config.output / _stem(config)
-    yield stem
+def numbered(folder: Path) -> Iterator[Path]:
+    """The folder, and the names to take in its place where it is there already: with -2, -3 and so on behind."""
+    yield folder
     for number in itertools.count(2):
-        yield stem.with_name(f"{stem.name}-{number}")
+        yield folder.with_name(f"{folder.name}-{number}")
 
 
 def _stem(config: RunConfig) -> str:
