@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -273,6 +273,12 @@ def learner_options(learner: type[Learner], name: str, dataset: str, given: dict
     except ValidationError as error:
         raise UsageError(f"learner '{name}': {_first_problem(error, '--set ')}") from None
     return options
+
+
+def changed_options(learner: type[Learner], name: str, dataset: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of a run's options that are not the learner's defaults for the dataset."""
+    defaults = asdict(learner_options(learner, name, dataset, {}))
+    return {option: value for option, value in options.items() if value != defaults.get(option)}
 
 
 def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from episodes.cache import write_atomically
+from episodes.cache import write_bytes
 from episodes.datasets.sinusoid import AnyDataset
 from episodes.errors import DataError
 from episodes.sampler import EpisodeSource
 from metabench.charts import STEPS, draw_curve, panels
 from metabench.config import RunConfig, describe_task, make_config
-from metabench.environment import choose_device
 from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes
 from metabench.leaderboard import settings
@@ -89,7 +88,7 @@ def run_curve(
         UsageError, episodes.DataError: a request that cannot be met, or other data than the run's.
     """
     run = load_trained(folder, device, same_tasks=False, **others)
-    config, dataset, learner, on = run.config, run.dataset, run.learner, choose_device(device)
+    config, dataset, learner = run.config, run.dataset, run.learner
     if config.task == "variable":
         raise UsageError(f"the tasks of '{folder}' have shots and ways of all kinds; run with --task fixed for a curve")
     if learner.fixed_ways and not config.regression and set(ways) - {config.ways}:
@@ -111,10 +110,10 @@ def run_curve(
         of_steps: dict[int | None, Learner] = {
             steps: other for steps, other in after.items() if other and kind == "shots"
         }
-        against = STEPS if of_steps else kind
-        rows += _rows(against, *scored_tasks(changed, dataset, None, on), of_steps or {None: learner}, run.floors)
+        scored = scored_tasks(changed, dataset, None, run.device)
+        rows += _rows(STEPS if of_steps else kind, *scored, of_steps or {None: learner}, run.floors)
     table = pd.DataFrame(rows).astype({STEPS: "Int64"}).dropna(axis="columns", how="all")
-    write_atomically(folder / CURVE_FILE, lambda file: file.write(table.to_csv(index=False).encode()))
+    write_bytes(folder / CURVE_FILE, table.to_csv(index=False).encode())
     title = f"{config.learner} on {run.record.dataset.name}, trained for {describe_task(config)}"
     draw_curve(table, learner.problem.measure, folder / CURVE_PICTURE, title)
     return table

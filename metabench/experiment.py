@@ -15,7 +15,7 @@ from episodes.datasets.sinusoid import AnyDataset, sampler
 from episodes.manifest import Manifest
 from episodes.sampler import EpisodeSource
 from metabench.answers import digest
-from metabench.config import RunConfig, learner_options, make_config
+from metabench.config import RunConfig, changed_options, learner_options, make_config
 from metabench.environment import choose_device, describe_environment
 from metabench.errors import UsageError
 from metabench.floors import floor_learners
@@ -58,7 +58,6 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     learner_class = get_learner(config.learner)
     _check_kind(config, learner_class)
     options = learner_options(learner_class, config.learner, config.dataset, config.options)
-    defaults = learner_options(learner_class, config.learner, config.dataset, {})
     config = _resolve(config, device, options)
 
     dataset = load_data(config)
@@ -91,7 +90,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
             id=folder.name,
             created=now(),
             config=config,
-            changed_options={name: value for name, value in config.options.items() if value != asdict(defaults)[name]},
+            changed_options=changed_options(learner_class, config.learner, config.dataset, config.options),
             dataset=about,
             transductive=learner.transductive,
             outside_data=learner.outside_data,

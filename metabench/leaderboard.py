@@ -65,6 +65,7 @@ COLUMNS = {
 
 Scored = tuple[RunRecord, NDArray[np.float64]]
 OfTasks = Mapping[int, NDArray[np.float64]]
+Board = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Entry:
         of_tasks: by test seed, the measure on each task, mean over training seeds.
         values: its columns (see `COLUMNS`).
         mean: of the measure, as in records.
+        board: what it can be compared on, see `board_of`.
         rank: among the entries of the same board, see `metabench.ranking.tied_ranks`; None for unverified ones, and
             for those that share fewer than `FEWEST_SHARED` tasks with most others.
     """
@@ -94,6 +96,7 @@ class Entry:
     of_tasks: OfTasks
     values: dict[str, Any]
     mean: float
+    board: Board
     rank: int | None = None
 
     @property
@@ -108,12 +111,6 @@ class Entry:
     def unverified(self) -> bool:
         """Whether it was added from elsewhere and not scored again."""
         return self.runs[-1].origin == "unverified"
-
-    @property
-    def board(self) -> tuple[Any, ...]:
-        """What it can be compared on: entries with the same one were scored on the same tasks of the same images."""
-        names = ("dataset", "split", "ways", "shots", "queries", "task")
-        return (*(self.values[name] for name in names), self.record.dataset.fingerprints.test, self.measure.field)
 
 
 def read_records(folder: Path) -> tuple[list[Scored], list[str]]:
@@ -251,13 +248,17 @@ def settings(record: RunRecord) -> str:
     return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
 
 
+def board_of(record: RunRecord) -> Board:
+    """What a record can be compared on: with the same one it was scored on tasks of one kind, of the same images."""
+    dataset, numbers = record.dataset, record.config.numbers
+    kind = (dataset.name, dataset.split, *map(numbers.get, NUMBERS), task(record))
+    return (*kind, dataset.fingerprints.test, record.score.measure.field)
+
+
 def row_key(record: RunRecord) -> tuple[object, ...]:
     """What makes runs one row: they differ in seeds, places and times alone."""
-    config = record.config
-    return (
-        *(record.dataset.name, record.dataset.split, record.dataset.fingerprints, record.dataset.image_shape),
-        *(*config.numbers.values(), task(record), record.score.measure.field, config.learner, settings(record)),
-    )
+    dataset = record.dataset
+    return (board_of(record), dataset.fingerprints, dataset.image_shape, record.config.learner, settings(record))
 
 
 def _order(entry: Entry) -> tuple[Any, ...]:
@@ -304,7 +305,7 @@ def _entry(runs: list[Run]) -> Entry:
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
         "test_fingerprint": record.dataset.fingerprints.test[:8],
     }
-    return Entry(tuple(runs), of_tasks, values, estimate.mean)
+    return Entry(tuple(runs), of_tasks, values, estimate.mean, board_of(record))
 
 
 def _seed_deviation(runs: Iterable[Run]) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.leaderboard import Entry, entries, read_runs, row_key, task
+from metabench.leaderboard import Entry, board_of, entries, read_runs, row_key
 from metabench.records import RunRecord
 
 MOST_NAMED = 3
@@ -26,7 +26,7 @@ def standing(record: RunRecord, results: Path) -> str | None:
         runs, _ = read_runs(results)
     except UsageError:
         return None
-    same_tasks = [run for run in runs if _tasks(run.record) == _tasks(record)]
+    same_tasks = [run for run in runs if board_of(run.record) == board_of(record)]
     ranked = [entry for entry in entries(same_tasks) if entry.rank is not None]
     own = next((entry for entry in ranked if row_key(entry.record) == row_key(record)), None)
     if own is None or len(ranked) < 2:
@@ -37,11 +37,6 @@ def standing(record: RunRecord, results: Path) -> str | None:
     equal = [_name(entry) for entry in ranked if entry.rank == own.rank and entry is not own]
     line += f"; after {_listed(better)}" if better else ""
     return line + (f"; the rank of {_listed(equal)} too" if equal else "")
-
-
-def _tasks(record: RunRecord) -> tuple[object, ...]:
-    config, data = record.config, record.dataset
-    return (data.name, data.split, data.fingerprints.test, task(record), *config.numbers.values())
 
 
 def _name(entry: Entry) -> str:

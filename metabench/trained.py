@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from episodes.datasets.sinusoid import AnyDataset
@@ -34,6 +35,7 @@ class TrainedRun:
         config: the record's, with the places of this machine and what was changed.
         dataset: the same images as the run's.
         manifest: the frozen tasks that were given.
+        device: that learner and floors are on.
         learner: with the run's weights.
         floors: by name.
     """
@@ -44,6 +46,7 @@ class TrainedRun:
     config: RunConfig
     dataset: AnyDataset
     manifest: Manifest | None
+    device: torch.device
     learner: Learner
     floors: dict[str, Learner]
 
@@ -71,7 +74,7 @@ def load_trained(path: Path, device: str = "auto", *, same_tasks: bool = True, *
     restore(learner, weights, file.parent)
     floors = floor_learners(learner.problem, options.backbone, config.seed)
     on_device = {name: floor.to(on) for name, floor in floors.items()}
-    return TrainedRun(file.parent, record, of_tasks, config, dataset, manifest, learner.to(on).eval(), on_device)
+    return TrainedRun(file.parent, record, of_tasks, config, dataset, manifest, on, learner.to(on).eval(), on_device)
 
 
 def load_again(

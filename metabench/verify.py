@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from metabench.answers import ANSWERS_FILE, read_answers
-from metabench.config import learner_options
-from metabench.environment import choose_device
+from metabench.config import changed_options
 from metabench.escape import plain
 from metabench.origin import VERIFIED_FILE, mark
 from metabench.records import Floor, RunRecord, Score, now
@@ -69,10 +68,9 @@ def verify(path: Path, device: str = "auto", **settings: Any) -> Verification:
         RunError: the learner's answers are not finite.
     """
     run = load_trained(path, device, **settings)
-    on = choose_device(device)
     if (run.folder / ANSWERS_FILE).exists():
         read_answers(run.folder / ANSWERS_FILE, run.of_tasks)
-    config, test = scored_tasks(run.config, run.dataset, run.manifest, on)
+    config, test = scored_tasks(run.config, run.dataset, run.manifest, run.device)
     scored = score_learner(run.learner, run.floors, test, config)
     problems = (*_facts(run), *_figures(run, scored))
     (run.folder / VERIFIED_FILE).unlink(missing_ok=True)
@@ -80,19 +78,18 @@ def verify(path: Path, device: str = "auto", **settings: Any) -> Verification:
     if not problems:
         differing = int((np.abs(scored.accuracies["learner"] - run.of_tasks) > 1e-5 * _unit(run.record)).sum())
         version = importlib.metadata.version("metabench")
-        mark(run.folder, VERIFIED_FILE, verified=now(), metabench=version, device=on.type, differing=differing)
+        mark(run.folder, VERIFIED_FILE, verified=now(), metabench=version, device=run.device.type, differing=differing)
     return Verification(run.record, problems, differing)
 
 
 def _facts(run: TrainedRun) -> Iterator[str]:
     """What the record says of its learner and does not hold."""
     record, learner = run.record, run.learner
-    name = record.config.learner
-    defaults = asdict(learner_options(get_learner(name), name, record.config.dataset, {}))
+    config = record.config
     found: dict[str, tuple[Any, Any]] = {
         "changed_options": (
             record.changed_options,
-            {name: value for name, value in record.config.options.items() if value != defaults.get(name)},
+            changed_options(get_learner(config.learner), config.learner, config.dataset, config.options),
         ),
         "transductive": (record.transductive, learner.transductive),
         "outside_data": (record.outside_data, learner.outside_data),
