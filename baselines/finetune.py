@@ -67,7 +67,7 @@ class FineTune(EmbeddingLearner):
         ridge: Positive = option(0.1, "penalty of the head's ridge regression")
         tuning_steps: Annotated[int, Field(ge=0)] = option(20, "scope=all: gradient steps on the support")
         tuning_rate: Positive = option(0.01, "scope=all: their learning rate")
-        logit_scale: Positive = option(10.0, "scope=all: factor from the head's scores to logits")
+        logit_scale: Positive = option(10.0, "factor from the head's scores to logits")
 
     presets: ClassVar = {
         "glyphs": {"steps": 1500},
@@ -104,7 +104,7 @@ class FineTune(EmbeddingLearner):
 
     def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         weight, bias = ridge_head(support, support_labels, ways, self.options.ridge)
-        return query @ weight + bias
+        return self.options.logit_scale * (query @ weight + bias)
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
         if self.frozen_embedding:

@@ -27,9 +27,18 @@ def test_embedding_has_unit_length() -> None:
     torch.testing.assert_close(lengths, torch.ones_like(lengths))
 
 
+def test_logits_are_the_ridge_heads_scores_times_their_scale() -> None:
+    episodes = random_episodes(1)
+    learner = build(FineTune, logit_scale=7.0)
+    assert isinstance(learner, FineTune)
+    weight, bias = ridge_head(learner.embed(episodes.support[0])[None], episodes.support_labels, 3, 0.1)
+    scores = learner.embed(episodes.query[0]) @ weight + bias
+    torch.testing.assert_close(learner.classify(episodes), 7 * scores, rtol=1e-4, atol=1e-4)
+
+
 def test_scope_all_starts_at_the_ridge_head_and_lowers_the_support_loss() -> None:
     episodes = random_episodes(1)
-    same = build(FineTune, scope="all", tuning_steps=0, logit_scale=1.0)
+    same = build(FineTune, scope="all", tuning_steps=0)
     torch.testing.assert_close(same.classify(episodes), build(FineTune).classify(episodes), rtol=1e-4, atol=1e-5)
     losses = []
     for steps in (0, 5, 20):
@@ -63,7 +72,7 @@ def test_after_no_steps_the_answers_are_the_heads_before_tuning() -> None:
     tuned, frozen = build(FineTune, scope="all", tuning_rate=0.5), build(FineTune)
     before = tuned.after_steps(0)
     assert before
-    torch.testing.assert_close(before.classify(episodes), 10 * frozen.classify(episodes), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(before.classify(episodes), frozen.classify(episodes), rtol=1e-3, atol=1e-3)
     assert not torch.allclose(tuned.classify(episodes), before.classify(episodes), rtol=0.1)
     assert frozen.after_steps(1) is None
 
