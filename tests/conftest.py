@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from episodes import Dataset, ImageBank, load
+from episodes import DataOptions, Dataset, ImageBank, load
 
 PROJECT = Path(__file__).parent.parent
 
@@ -50,6 +50,13 @@ def learn2learn() -> Any:
 @pytest.fixture(scope="session")
 def glyphs() -> Dataset:
     return load("glyphs")
+
+
+@pytest.fixture(scope="session")
+def photographs(data_root: Path) -> Dataset:
+    """160 classes of 120 real photographs, by the split that comes with them."""
+    folder = data_root / "tiny-imagenet-160"
+    return load(f"folder:{folder / 'images.zip'}", DataOptions(image_size=32, split=str(folder / "split.json")))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,10 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from baselines.nearest import Nearest
-from episodes import DataOptions, Dataset, EpisodeSampler, FixedTask, ImageBank, load
+from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank
 from metabench.learner import Problem, TrainingOptions
 
 TASK = FixedTask(ways=4, shots=3, queries=5)
@@ -26,8 +24,7 @@ def test_on_characters_it_is_scikit_learns_nearest_neighbour(glyphs: Dataset) ->
     assert_as_scikit_learn_does(glyphs.test)
 
 
-def test_on_photographs_too(data_root: Path) -> None:
-    photographs = load(f"folder:{data_root / 'tiny-imagenet-160' / 'images.zip'}", DataOptions(image_size=32))
+def test_on_photographs_too(photographs: Dataset) -> None:
     assert_as_scikit_learn_does(photographs.test)
 
 

@@ -88,13 +88,10 @@ def test_an_explicit_split_is_followed(pictures: Path, tmp_path: Path) -> None:
     assert [bank.class_names for bank in parts(dataset)] == [("colour5",), ("colour1",), ("colour0", "colour2")]
 
 
-def test_real_photographs_in_an_archive(data_root: Path) -> None:
-    photographs = data_root / "tiny-imagenet-160"
-    options = DataOptions(image_size=32, split=str(photographs / "split.json"))
-    dataset = load(f"folder:{photographs / 'images.zip'}", options)
-    assert [bank.classes for bank in parts(dataset)] == [100, 24, 36]
-    assert set(dataset.test.class_sizes) == {120}
-    assert 60 < dataset.test.images.float().mean() < 190
+def test_real_photographs_in_an_archive(photographs: Dataset) -> None:
+    assert [bank.classes for bank in parts(photographs)] == [100, 24, 36]
+    assert set(photographs.test.class_sizes) == {120}
+    assert 60 < photographs.test.images.float().mean() < 190
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "gztar"])

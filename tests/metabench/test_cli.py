@@ -333,7 +333,7 @@ def test_control_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_had_happen
 
     def start(*arguments: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*command, "--steps", "150", *map(str, arguments)],
+            [*command, "--steps", "70", *map(str, arguments)],
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": os.environ},
         )
 

@@ -159,7 +159,7 @@ def test_a_run_within_a_run_of_the_user_is_nested_and_a_regression_is_logged(tmp
 
 
 def test_an_interrupted_run_is_killed_and_goes_on_where_it_was(tmp_path: Path, experiment: str) -> None:
-    settings = {**QUICK, "options": {"backbone": "conv4:8", "steps": 300}, "output": str(tmp_path)}
+    settings = {**QUICK, "options": {"backbone": "conv4:8", "steps": 100}, "output": str(tmp_path)}
     (tmp_path / "run.yaml").write_text(json.dumps({**settings, "tensorboard": True, "mlflow": True}))
     command = [sys.executable, "-m", "metabench.cli", "run", "--config", str(tmp_path / "run.yaml")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ)

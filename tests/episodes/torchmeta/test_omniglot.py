@@ -23,8 +23,16 @@ from episodes.torchmeta.utils.data import BatchMetaDataLoader, CombinationMetaDa
 
 
 @pytest.fixture(scope="module")
-def validation(data_root: Path) -> OmniglotClassDataset:
-    return OmniglotClassDataset(data_root, meta_val=True, class_augmentations=[Rotation([90, 180, 270])])
+def root(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as torchmeta's downloads leave it."""
+    folder = tmp_path_factory.mktemp("torchmeta")
+    (folder / "omniglot").symlink_to(data_root / "omniglot-py")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def validation(root: Path) -> OmniglotClassDataset:
+    return OmniglotClassDataset(root, meta_val=True, class_augmentations=[Rotation([90, 180, 270])])
 
 
 def drawings(data_root: Path, name: str) -> list[Image.Image]:
@@ -45,8 +53,8 @@ def drawings(data_root: Path, name: str) -> list[Image.Image]:
         ({"meta_split": "test", "use_vinyals_split": False}, 659, "images_evaluation"),
     ],
 )
-def test_splits_have_torchmetas_classes(data_root: Path, arguments: dict[str, Any], classes: int, first: str) -> None:
-    dataset = OmniglotClassDataset(data_root, **arguments)
+def test_splits_have_torchmetas_classes(root: Path, arguments: dict[str, Any], classes: int, first: str) -> None:
+    dataset = OmniglotClassDataset(root, **arguments)
     assert dataset.num_classes == len(dataset) == classes
     assert dataset.labels == sorted(dataset.labels)
     assert dataset.labels[0][0] == first
@@ -55,7 +63,7 @@ def test_splits_have_torchmetas_classes(data_root: Path, arguments: dict[str, An
         assert {label[0] for label in dataset.labels} == {first}
 
 
-def test_rotations_are_classes(validation: OmniglotClassDataset, data_root: Path) -> None:
+def test_rotations_are_classes(validation: OmniglotClassDataset) -> None:
     assert (validation.num_classes, len(validation)) == (172, 4 * 172)
     upright, turned = validation[5], validation[172 * 2 + 5]
     assert np.array_equal(np.asarray(turned[3][0]), np.rot90(np.asarray(upright[3][0]), 2))
@@ -93,8 +101,8 @@ def test_batches_are_the_drawings_resized(validation: OmniglotClassDataset, data
     assert targets[0, ::2].tolist() == targets[0, 1::2].tolist()
 
 
-def test_the_helper_gives_seeded_tasks(data_root: Path) -> None:
-    dataset = omniglot(data_root, shots=5, ways=5, test_shots=15, seed=0, meta_train=True)
+def test_the_helper_gives_seeded_tasks(root: Path) -> None:
+    dataset = omniglot(root, shots=5, ways=5, test_shots=15, seed=0, meta_train=True)
     assert len(dataset.dataset) == 4 * 1028
     first = [dataset.sample_task() for _ in range(3)]
     dataset.seed(0)
@@ -118,11 +126,10 @@ def test_the_helper_gives_seeded_tasks(data_root: Path) -> None:
             assert all(map(torch.equal, batch[name], same[name]))
 
 
-def test_the_helpers_defaults_can_be_overruled(data_root: Path, tmp_path: Path) -> None:
-    (tmp_path / "omniglot").symlink_to(data_root / "omniglot-py")  # where torchmeta downloads to
+def test_the_helpers_defaults_can_be_overruled(root: Path) -> None:
     with pytest.warns(UserWarning, match="ways is ignored"):
         dataset = omniglot(
-            tmp_path,
+            root,
             shots=2,
             ways=5,
             num_classes_per_task=4,
@@ -174,6 +181,6 @@ def test_what_is_wrong_with_files_that_are_there_is_said(tmp_path: Path) -> None
         Omniglot(tmp_path, 5, meta_train=True)
 
 
-def test_there_is_no_validation_without_the_vinyals_split(data_root: Path) -> None:
+def test_there_is_no_validation_without_the_vinyals_split(root: Path) -> None:
     with pytest.raises(ValueError, match="only with the Vinyals split; give use_vinyals_split=True"):
-        Omniglot(data_root, 5, meta_val=True, use_vinyals_split=False)
+        Omniglot(root, 5, meta_val=True, use_vinyals_split=False)
