@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,9 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from episodes.bank import ImageBank
-from episodes.cache import made_by_one, made_folder, write_atomically
+from episodes.cache import cached, made_folder
 from episodes.datasets import PARTS, Dataset
-from episodes.errors import DataError
 
 RECIPE = 1  # to be raised with every change of the images that the same files give
 FACTS = ("class_names", "class_sizes", "groups")  # of a bank, beside its images
@@ -31,9 +29,8 @@ def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset])
 
     Always memory-mapped: a page of the file is read when an image on it is first drawn, and is dropped by the system
     when memory is short. A file there that is cut short or that was written to since is made anew (one that was only
-    copied is not). Of processes that come at once one makes it and the others wait; where the folder cannot be
-    written, a warning is all. What changes without a trace in the file's time of modification, as on a failing disk,
-    is not noticed: that would need all to be read at each start.
+    copied is not), see `episodes.cache.cached`. What changes without a trace in the file's time of modification, as on
+    a failing disk, is not noticed: that would need all to be read at each start.
 
     Args:
         name: the dataset's, as it was asked for; the same content may be asked for by several.
@@ -41,20 +38,16 @@ def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset])
         key: another for another content, another way of reading it or another split.
         make: reads the dataset from its files.
     """
-    path = made_folder() / f"{name.partition(':')[0]}-{key}.safetensors"
-    with suppress(*_UNREADABLE):
+
+    def read(path: Path) -> Dataset:
         return _read(path, name, split)
-    with made_by_one(path):
-        with suppress(*_UNREADABLE):  # another process made it meanwhile
-            return _read(path, name, split)
+
+    def make_named() -> Dataset:
         dataset = make()
-        try:
-            write_atomically(path, lambda file: _write(file, dataset))
-        except DataError as error:
-            warnings.warn(f"{error} by METABENCH_CACHE; until then it is made anew each time", stacklevel=2)
-            parts = {part: replace(getattr(dataset, part), name=f"{name}/{part}") for part in PARTS}
-            return Dataset(name, split, **parts)
-        return _read(path, name, split)
+        return Dataset(name, split, **{part: replace(getattr(dataset, part), name=f"{name}/{part}") for part in PARTS})
+
+    path = made_folder() / f"{name.partition(':')[0]}-{key}.safetensors"
+    return cached(path, read, make_named, _write, _UNREADABLE)
 
 
 def _write(file: IO[bytes], dataset: Dataset) -> None:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import platformdirs
@@ -22,6 +22,8 @@ from episodes.errors import DataError
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 _UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)  # not there yet, or damaged
+
+Thing = TypeVar("Thing")
 
 
 def cache_folder() -> Path:
@@ -132,21 +134,39 @@ def content_key(files: Iterable[Path], *more: object) -> str:
 def cached_arrays(name: str, make: Callable[[], Arrays]) -> Arrays:
     """The arrays that `make` gives, kept in the cache folder under `name` for the next time.
 
-    A file there that cannot be read is made anew, by one process of several; where the folder cannot be written, a
-    warning is all.
+    A file there that cannot be read is made anew (see `cached`).
     """
-    path = made_folder() / f"{name}.npz"
-    with suppress(*_UNREADABLE):
-        return _read_arrays(path)
+
+    def write(file: IO[bytes], arrays: Arrays) -> None:
+        np.savez(file, allow_pickle=False, **arrays)
+
+    return cached(made_folder() / f"{name}.npz", _read_arrays, make, write, _UNREADABLE)
+
+
+def cached(
+    path: Path,
+    read: Callable[[Path], Thing],
+    make: Callable[[], Thing],
+    write: Callable[[IO[bytes], Thing], None],
+    unreadable: tuple[type[Exception], ...],
+) -> Thing:
+    """What `read` gives of the file, which is first made and written where that raises one of `unreadable`.
+
+    Of processes that come at once one makes it and the others wait; where the folder cannot be written, a warning is
+    all, and what was made is returned.
+    """
+    with suppress(*unreadable):
+        return read(path)
     with made_by_one(path):
-        with suppress(*_UNREADABLE):  # another process made it meanwhile
-            return _read_arrays(path)
-        arrays = make()
+        with suppress(*unreadable):  # another process made it meanwhile
+            return read(path)
+        made = make()
         try:
-            write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+            write_atomically(path, lambda file: write(file, made))
         except DataError as error:
-            warnings.warn(f"{error} by METABENCH_CACHE; until then it is made anew each time", stacklevel=2)
-    return arrays
+            warnings.warn(f"{error} by METABENCH_CACHE; until then it is made anew each time", stacklevel=3)
+            return made
+        return read(path)
 
 
 def _read_arrays(path: Path) -> Arrays:

@@ -12,6 +12,7 @@ import click
 from metabench import cli_records
 from metabench.cli_data import data
 from metabench.cli_options import RUN_ERROR, USAGE_ERROR, Group, data_settings, given
+from metabench.escape import plain
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,9 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    # An error may quote a record, which may be anybody's, with characters in it that give a terminal orders.
-    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(message.split()))
-    click.echo(f"metabench: {shown}", err=True)
+    one_line = " ".join(message.split())
+    click.echo(f"metabench: {plain(one_line, len(one_line))}", err=True)  # it may quote a record, which is anybody's
     sys.exit(code)
 
 

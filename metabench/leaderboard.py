@@ -63,7 +63,6 @@ COLUMNS = {
     "test_fingerprint": "first 8 digits of the test images' fingerprint: rows compare only where it is the same",
 }
 
-Scored = tuple[RunRecord, NDArray[np.float64]]
 OfTasks = Mapping[int, NDArray[np.float64]]
 Board = tuple[Any, ...]
 
@@ -113,18 +112,12 @@ class Entry:
         return self.runs[-1].origin == "unverified"
 
 
-def read_records(folder: Path) -> tuple[list[Scored], list[str]]:
-    """All records below the folder, by path, and a line on each that cannot be used.
+def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
+    """The runs of all records below the folder, by path, and a line on each record that cannot be used.
 
     Raises:
         UsageError: the folder is missing, or holds no record at all.
     """
-    runs, bad = read_runs(folder)
-    return [(run.record, run.of_tasks) for run in runs], bad
-
-
-def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
-    """As `read_records`, with the folder of each."""
     if not folder.is_dir():
         raise UsageError(f"there is no folder '{folder}'; `metabench run` makes records, --results names their folder")
     paths = sorted(folder.rglob(RECORD_FILE))
@@ -137,11 +130,6 @@ def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
         except UsageError as error:
             bad.append(str(error))
     return good, bad
-
-
-def leaderboard(records: Iterable[Scored]) -> pd.DataFrame:
-    """The entries of these records as a table."""
-    return frame(entries(Run(*scored) for scored in records))
 
 
 def frame(rows: Iterable[Entry]) -> pd.DataFrame:

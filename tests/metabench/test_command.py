@@ -10,13 +10,13 @@ from metabench import experiment
 from metabench.cli import main
 from metabench.command import command
 from metabench.config import RunConfig, learner_options
-from metabench.leaderboard import read_records
+from metabench.leaderboard import read_runs
 from metabench.records import RunRecord, read_record
 from metabench.registry import get_learner
 from tests.conftest import PROJECT
 from tests.made_records import make_record
 
-REFERENCE = read_records(PROJECT / "results" / "reference")[0]
+REFERENCE = [run.record for run in read_runs(PROJECT / "results" / "reference")[0]]
 ACCURACIES = np.array([0.5, 0.75])
 
 
@@ -36,7 +36,7 @@ def parsed(line: str, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     return found[0]
 
 
-@pytest.mark.parametrize("record", [record for record, _ in REFERENCE], ids=lambda record: record.id)
+@pytest.mark.parametrize("record", REFERENCE, ids=lambda record: record.id)
 def test_it_is_read_back_into_the_same_configuration(record: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     line = command(record)
     assert line
@@ -86,10 +86,10 @@ def test_the_command_repeats_a_run_to_the_last_digit(tmp_path: Path) -> None:
         with pytest.raises(SystemExit) as ended:
             main(words)
         assert not ended.value.code
-    (first, one), (second, other) = (read_records(tmp_path / place)[0][0] for place in ("first", "second"))
-    assert first.config == second.config
-    assert np.array_equal(one, other)
-    assert re.sub(r"-\d+$", "", second.id) == first.id
+    first, second = (read_runs(tmp_path / place)[0][0] for place in ("first", "second"))
+    assert first.record.config == second.record.config
+    assert np.array_equal(first.of_tasks, second.of_tasks)
+    assert re.sub(r"-\d+$", "", second.record.id) == first.record.id
 
 
 def test_an_option_without_a_value_stays_without_where_the_dataset_sets_one(monkeypatch: pytest.MonkeyPatch) -> None:

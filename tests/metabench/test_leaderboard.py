@@ -8,19 +8,19 @@ from scipy import stats
 
 from metabench.errors import UsageError
 from metabench.filter import Filter
-from metabench.leaderboard import COLUMNS, Run, entries, leaderboard, printable, read_records
+from metabench.leaderboard import COLUMNS, Run, entries, frame, printable, read_runs
 from metabench.ranking import tied_ranks
-from metabench.records import Floor, Score
+from metabench.records import Floor, RunRecord, Score
 from tests.made_records import make_record
 
 DIGITS = np.arange(10) / 1000
 
 
-def table(*records: object) -> pd.DataFrame:
-    return leaderboard(records)  # type: ignore[arg-type]
+def table(*records: tuple[RunRecord, np.ndarray]) -> pd.DataFrame:
+    return frame(entries(Run(*record) for record in records))
 
 
-def scored(accuracies: object, **changes: object) -> tuple[object, np.ndarray]:
+def scored(accuracies: object, **changes: object) -> tuple[RunRecord, np.ndarray]:
     array = np.asarray(accuracies, dtype=float)
     return make_record(array, **changes), array
 
@@ -156,9 +156,9 @@ def test_settings_say_what_was_changed() -> None:
 
 def test_folders_without_records_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no folder '.*none'; `metabench run` makes records"):
-        read_records(tmp_path / "none")
+        read_runs(tmp_path / "none")
     with pytest.raises(UsageError, match=r"there is no record \(record.json\) below"):
-        read_records(tmp_path)
+        read_runs(tmp_path)
 
 
 def test_ranks_are_those_of_all_pairs_on_the_same_tasks() -> None:

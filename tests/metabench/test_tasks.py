@@ -13,7 +13,7 @@ from episodes.manifest import write_manifest
 from metabench.config import make_config
 from metabench.errors import UsageError
 from metabench.experiment import draw_task
-from metabench.leaderboard import leaderboard, printable, read_records
+from metabench.leaderboard import entries, frame, printable, read_runs
 from metabench.learner import Episodes
 from metabench.records import RunRecord, read_record
 from metabench.tasks import freeze, load_data, scored_tasks
@@ -51,10 +51,10 @@ def test_a_run_on_frozen_tasks_is_the_run_that_draws_them(settings: dict[str, An
     assert np.array_equal(accuracies, same)
     assert frozen.dataset.tasks == manifest.digest
     assert frozen.config == drawn.config
-    records, problems = read_records(tmp_path)
+    runs, problems = read_runs(tmp_path)
     assert not problems
     variant = make_config(**numbers, **recipe).variant
-    assert set(leaderboard(records)["task"]) == {variant, f"{variant}; tasks={manifest.digest[:8]}"}
+    assert set(frame(entries(runs))["task"]) == {variant, f"{variant}; tasks={manifest.digest[:8]}"}
 
 
 def test_what_does_not_fit_frozen_tasks_is_refused(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_variable_tasks_are_one_row_whatever_the_training_episodes(tmp_path: Pat
     for settings in ({}, {"ways": 4, "shots": 1}):
         record, _ = quick(tmp_path, task="variable", episodes=3, **settings)
         assert record.id.startswith("glyphs-variable-protonet-seed0")
-    table = leaderboard(read_records(tmp_path)[0])
+    table = frame(entries(read_runs(tmp_path)[0]))
     assert table["ways"].isna().all()
     assert list(table["task"]) == ["variable", "variable"]
     assert "NA" not in printable(table)
