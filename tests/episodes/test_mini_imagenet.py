@@ -111,24 +111,25 @@ def test_every_form_gives_the_same_banks(form: Callable[[Path], None], tmp_path:
         assert bank.images[:, 1, 40, 40].tolist() == expected
 
 
-@pytest.mark.parametrize("step", [15, pytest.param(1, marks=pytest.mark.slow)])
-def test_the_photographs_themselves(data_root: Path, tmp_path: Path, step: int) -> None:
-    """All of them, or the first of every 15 of each class, in zips as they come."""
-    for part in PARTS:
-        source, target = data_root / "mini-imagenet" / f"{part}.zip", tmp_path / f"{part}.zip"
-        with zipfile.ZipFile(source) as whole_part, zipfile.ZipFile(target, "w") as share:
-            photographs = sorted(name for name in whole_part.namelist() if not name.endswith("/"))
-            for name in photographs[::step]:
-                share.writestr(name, whole_part.read(name))
-    dataset = load("mini-imagenet", DataOptions(data_root=tmp_path))
-    counts = [(bank.classes, set(bank.class_sizes)) for bank in (dataset.train, dataset.validation, dataset.test)]
-    assert counts == [(64, {300 // step}), (16, {300 // step}), (20, {600 // step})]
+def counts(dataset: Dataset) -> list[tuple[int, set[int]]]:
+    return [(bank.classes, set(bank.class_sizes)) for bank in (dataset.train, dataset.validation, dataset.test)]
+
+
+def test_the_photographs_themselves(mini_imagenet: Path) -> None:
+    dataset = load("mini-imagenet", DataOptions(data_root=mini_imagenet))
+    assert counts(dataset) == [(64, {20}), (16, {20}), (20, {40})]
     number = dataset.test.class_names.index("golden_retriever")
-    with zipfile.ZipFile(data_root / "mini-imagenet" / "test.zip") as archive:
+    with zipfile.ZipFile(mini_imagenet / "test.zip") as archive:
         first = sorted(name for name in archive.namelist() if name.startswith("n02099601/"))[0]
         with archive.open(first) as file:
             pixels = np.asarray(Image.open(file).convert("RGB"))
     assert np.array_equal(dataset.test.images[dataset.test.class_starts[number]].permute(1, 2, 0).numpy(), pixels)
+
+
+@pytest.mark.slow
+def test_all_of_the_photographs(data_root: Path) -> None:
+    dataset = load("mini-imagenet", DataOptions(data_root=data_root))
+    assert counts(dataset) == [(64, {300}), (16, {300}), (20, {600})]
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -82,8 +82,8 @@ def test_nothing_is_downloaded_unless_asked_for(helper: str, tmp_path: Path, mon
     assert not tried
 
 
-def test_mini_imagenet_itself(data_root: Path) -> None:
-    dataset = helpers.miniimagenet(data_root, shots=1, ways=5, test_shots=15, meta_val=True)
+def test_mini_imagenet_itself(mini_imagenet: Path) -> None:
+    dataset = helpers.miniimagenet(mini_imagenet, shots=1, ways=5, test_shots=15, meta_val=True)
     assert len(dataset.dataset) == 16  # Ravi and Larochelle's split
     assert dataset.dataset.labels[0] == "n01855672"
     batch = next(iter(BatchMetaDataLoader(dataset, batch_size=2)))
