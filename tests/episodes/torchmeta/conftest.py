@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,3 +24,11 @@ def toy_classes(toy: Dataset, tmp_path: Any) -> Callable[..., BankClassDataset]:
         return ToyClasses(tmp_path, meta_split=split, **arguments)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def downloads(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as torchmeta's downloads leave it, one for all tests: another is decoded anew."""
+    folder = tmp_path_factory.mktemp("torchmeta")
+    (folder / "omniglot").symlink_to(data_root / "omniglot-py")
+    return folder

@@ -23,16 +23,8 @@ from episodes.torchmeta.utils.data import BatchMetaDataLoader, CombinationMetaDa
 
 
 @pytest.fixture(scope="module")
-def root(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as torchmeta's downloads leave it."""
-    folder = tmp_path_factory.mktemp("torchmeta")
-    (folder / "omniglot").symlink_to(data_root / "omniglot-py")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def validation(root: Path) -> OmniglotClassDataset:
-    return OmniglotClassDataset(root, meta_val=True, class_augmentations=[Rotation([90, 180, 270])])
+def validation(downloads: Path) -> OmniglotClassDataset:
+    return OmniglotClassDataset(downloads, meta_val=True, class_augmentations=[Rotation([90, 180, 270])])
 
 
 def drawings(data_root: Path, name: str) -> list[Image.Image]:
@@ -53,8 +45,8 @@ def drawings(data_root: Path, name: str) -> list[Image.Image]:
         ({"meta_split": "test", "use_vinyals_split": False}, 659, "images_evaluation"),
     ],
 )
-def test_splits_have_torchmetas_classes(root: Path, arguments: dict[str, Any], classes: int, first: str) -> None:
-    dataset = OmniglotClassDataset(root, **arguments)
+def test_splits_have_torchmetas_classes(downloads: Path, arguments: dict[str, Any], classes: int, first: str) -> None:
+    dataset = OmniglotClassDataset(downloads, **arguments)
     assert dataset.num_classes == len(dataset) == classes
     assert dataset.labels == sorted(dataset.labels)
     assert dataset.labels[0][0] == first
@@ -101,8 +93,8 @@ def test_batches_are_the_drawings_resized(validation: OmniglotClassDataset, data
     assert targets[0, ::2].tolist() == targets[0, 1::2].tolist()
 
 
-def test_the_helper_gives_seeded_tasks(root: Path) -> None:
-    dataset = omniglot(root, shots=5, ways=5, test_shots=15, seed=0, meta_train=True)
+def test_the_helper_gives_seeded_tasks(downloads: Path) -> None:
+    dataset = omniglot(downloads, shots=5, ways=5, test_shots=15, seed=0, meta_train=True)
     assert len(dataset.dataset) == 4 * 1028
     first = [dataset.sample_task() for _ in range(3)]
     dataset.seed(0)
@@ -126,10 +118,10 @@ def test_the_helper_gives_seeded_tasks(root: Path) -> None:
             assert all(map(torch.equal, batch[name], same[name]))
 
 
-def test_the_helpers_defaults_can_be_overruled(root: Path) -> None:
+def test_the_helpers_defaults_can_be_overruled(downloads: Path) -> None:
     with pytest.warns(UserWarning, match="ways is ignored"):
         dataset = omniglot(
-            root,
+            downloads,
             shots=2,
             ways=5,
             num_classes_per_task=4,
@@ -181,6 +173,6 @@ def test_what_is_wrong_with_files_that_are_there_is_said(tmp_path: Path) -> None
         Omniglot(tmp_path, 5, meta_train=True)
 
 
-def test_there_is_no_validation_without_the_vinyals_split(root: Path) -> None:
+def test_there_is_no_validation_without_the_vinyals_split(downloads: Path) -> None:
     with pytest.raises(ValueError, match="only with the Vinyals split; give use_vinyals_split=True"):
-        Omniglot(root, 5, meta_val=True, use_vinyals_split=False)
+        Omniglot(downloads, 5, meta_val=True, use_vinyals_split=False)

@@ -27,14 +27,14 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def test_protonet_learns_omniglot(data_root: Path) -> None:
-    accuracies = main_of("protonet")([str(data_root)])
+def test_protonet_learns_omniglot(downloads: Path) -> None:
+    accuracies = main_of("protonet")([str(downloads)])
     assert len(accuracies) == 25
     assert mean(accuracies[-5:]) > max(0.6, mean(accuracies[:2]) + 0.1)  # chance is 0.2
 
 
-def test_maml_learns_omniglot(data_root: Path) -> None:
-    accuracies = main_of("maml")([str(data_root)])
+def test_maml_learns_omniglot(downloads: Path) -> None:
+    accuracies = main_of("maml")([str(downloads)])
     assert mean(accuracies[-5:]) > max(0.6, mean(accuracies[:2]) + 0.1)  # chance is 0.33
 
 
