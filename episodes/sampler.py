@@ -60,7 +60,16 @@ class BankSource(EpisodeSource):
 
     def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
         """The episodes of the given numbers as uint8 tensors on the source's device, class by class in order."""
-        return self._batch(self.indices(numbers))
+        drawn = self.indices(numbers)
+        part = {name: self._on_device(array) for name, array in vars(drawn).items()}
+        return EpisodeBatch(
+            self._gather(part["support"]),
+            part["support_labels"],
+            self._gather(part["query"]),
+            part["query_labels"],
+            drawn.classes.shape[1],
+            self._gather(part["unlabelled"]) if drawn.unlabelled.size else None,
+        )
 
     def each(self, numbers: Iterable[int]) -> Iterator[EpisodeBatch]:
         """The same, one episode at a time as a batch of one: for images so large that a block leaves the CPU's cache.
@@ -69,33 +78,21 @@ class BankSource(EpisodeSource):
         """
         left = iter(numbers)
         while block := list(itertools.islice(left, BLOCK if self.one_shape else 1)):
-            drawn = vars(self.indices(block))
-            for row in range(len(block)):
-                yield self._batch(EpisodeIndices(**{name: part[row : row + 1] for name, part in drawn.items()}))
+            drawn = self.indices(block)
+            parts = [drawn.support, drawn.query, drawn.unlabelled]
+            sizes, ways = [part.shape[1] for part in parts], drawn.classes.shape[1]
+            of_block = map(self._on_device, (np.concatenate(parts, axis=1), drawn.support_labels, drawn.query_labels))
+            for rows, support_labels, query_labels in zip(*(torch.split(part, 1) for part in of_block), strict=True):
+                # One read gives all images of an episode, and its parts are contiguous.
+                support, query, unlabelled = torch.split(self._gather(rows), sizes, dim=1)
+                pool = unlabelled if sizes[2] else None
+                yield EpisodeBatch(support, support_labels, query, query_labels, ways, pool)
 
-    def _batch(self, drawn: EpisodeIndices) -> EpisodeBatch:
-        support, query, unlabelled = self._gather_parts([drawn.support, drawn.query, drawn.unlabelled])
-        return EpisodeBatch(
-            support,
-            self._labels(drawn.support_labels),
-            query,
-            self._labels(drawn.query_labels),
-            drawn.classes.shape[1],
-            unlabelled if drawn.unlabelled.size else None,
-        )
+    def _gather(self, rows: Tensor) -> Tensor:
+        return self.images.index_select(0, rows.view(-1)).view(*rows.shape, *self.bank.image_shape)
 
-    def _gather_parts(self, parts: list[NDArray[np.int64]]) -> Sequence[Tensor]:
-        if len(parts[0]) > 1:
-            return [self._gather(part) for part in parts]
-        # One read gives all of a single episode, and its parts are contiguous.
-        return torch.split(self._gather(np.concatenate(parts, axis=1)), [part.shape[1] for part in parts], dim=1)
-
-    def _gather(self, indices: NDArray[np.int64]) -> Tensor:
-        rows = torch.from_numpy(indices.reshape(-1)).to(self.images.device)
-        return self.images.index_select(0, rows).view(*indices.shape, *self.bank.image_shape)
-
-    def _labels(self, labels: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(labels.copy()).to(self.images.device)
+    def _on_device(self, numbers: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(numbers.copy()).to(self.device)
 
 
 class EpisodeSampler(BankSource):

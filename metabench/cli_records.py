@@ -34,21 +34,21 @@ def leaderboard(
     unverified and not ranked until `metabench verify` has scored them again.
     """
     from episodes.cache import write_bytes
-    from metabench import leaderboard as board
     from metabench import tables
     from metabench.escape import plain
     from metabench.filter import Filter
+    from metabench.leaderboard import entries, frame, read_runs
     from metabench.report import page
 
     refused = _add(add, results) if add else []
-    runs, problems = board.read_runs(results)
+    runs, problems = read_runs(results)
     wanted = given(filters)
     targets = {tables.csv: csv, tables.markdown: markdown, page: html}
     if not any(targets.values()) and not wanted:
         targets[tables.csv] = results / "leaderboard.csv"
     if runs:
-        rows = board.entries(Filter(**wanted).keep(runs))
-        click.echo(board.printable(board.frame(rows)))
+        rows = entries(Filter(**wanted).keep(runs))
+        click.echo(tables.printable(frame(rows)))
         for make, target in targets.items():
             if target:
                 write_bytes(target, make(rows).encode())

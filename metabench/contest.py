@@ -14,10 +14,10 @@ from metabench.comparison import compare, tasks_to_tell, verdict
 from metabench.config import describe_task
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.leaderboard import settings
 from metabench.measure import Measure
 from metabench.ranking import Ranking, outcomes, rank, rank_intervals, tied_ranks, win_tie_loss
 from metabench.records import RunRecord, read_record, record_file
+from metabench.row import settings
 from metabench.stats import mean_interval, seed_interval
 
 

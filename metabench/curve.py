@@ -16,10 +16,10 @@ from metabench.charts import STEPS, draw_curve, panels
 from metabench.config import RunConfig, describe_task, make_config
 from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes
-from metabench.leaderboard import settings
 from metabench.learner import Learner
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 from metabench.records import read_record, record_file
+from metabench.row import settings
 from metabench.scoring import estimate, estimate_floors
 from metabench.stats import Estimate
 from metabench.tasks import scored_tasks

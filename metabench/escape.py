@@ -10,6 +10,7 @@ import unicodedata
 
 LONGEST = 500  # characters of a record's text that a table shows
 _FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+_FORMULAS = re.compile(rf"(^|;)(?=\s*[{re.escape(_FORMULA)}])")
 _MARKDOWN = {character: "\\" + character for character in "#`*_~[]!$"}
 _MARKDOWN |= {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;", "@": "&#64;"}
 
@@ -36,7 +37,7 @@ def csv_cell(text: str) -> str:
 
     Also behind a semicolon, where in many countries' settings it begins a new cell.
     """
-    return re.sub(rf"(^|;)(?=\s*[{re.escape(_FORMULA)}])", r"\1'", plain(text))
+    return _FORMULAS.sub(r"\1'", plain(text))
 
 
 def markdown_cell(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metabench.analysis import worst_tasks
-from metabench.config import NUMBERS, RunConfig
+from metabench.config import NUMBERS
 from metabench.errors import UsageError
-from metabench.escape import plain
-from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
+from metabench.measure import Measure
 from metabench.origin import Origin, origin_of
 from metabench.ranking import tied_ranks
 from metabench.records import RECORD_FILE, RunRecord, read_record
+from metabench.row import Board, Row, row_of
 from metabench.stats import mean_interval
 
 FEWEST_SHARED = 10  # tasks, for a comparison that says anything
@@ -64,7 +63,6 @@ COLUMNS = {
 }
 
 OfTasks = Mapping[int, NDArray[np.float64]]
-Board = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Entry:
         of_tasks: by test seed, the measure on each task, mean over training seeds.
         values: its columns (see `COLUMNS`).
         mean: of the measure, as in records.
-        board: what it can be compared on, see `board_of`.
+        row: what its runs have in common.
         rank: among the entries of the same board, see `metabench.ranking.tied_ranks`; None for unverified ones, and
             for those that share fewer than `FEWEST_SHARED` tasks with most others.
     """
@@ -95,8 +93,12 @@ class Entry:
     of_tasks: OfTasks
     values: dict[str, Any]
     mean: float
-    board: Board
+    row: Row
     rank: int | None = None
+
+    @property
+    def board(self) -> Board:
+        return self.row.board
 
     @property
     def record(self) -> RunRecord:
@@ -145,13 +147,13 @@ def entries(runs: Iterable[Run]) -> list[Entry]:
     tasks, so that more seeds on the same tasks do not pass for more tasks. A run that was repeated with the same
     seed counts once, the newest. Unverified runs have rows of their own, and no part in ranks.
     """
-    groups: dict[tuple[object, ...], dict[tuple[int, int], Run]] = {}
+    groups: dict[tuple[Row, bool], dict[tuple[int, int], Run]] = {}
     for run in sorted(runs, key=lambda run: (datetime.fromisoformat(run.record.created), run.record.id)):
         config = run.record.config
-        key = (*row_key(run.record), run.origin == "unverified")
+        key = row_of(run.record), run.origin == "unverified"
         groups.setdefault(key, {})[(config.seed, config.test_seed)] = run
     ranked: list[Entry] = []
-    rows = sorted((_entry(list(group.values())) for group in groups.values()), key=_order)
+    rows = sorted((_entry(row, list(group.values())) for (row, _), group in groups.items()), key=_order)
     for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
         on_board = list(board)
         ranks = iter(_ranks([entry for entry in on_board if not entry.unverified]))
@@ -193,70 +195,14 @@ def _ranks(entries: Sequence[Entry]) -> list[int | None]:
     return [next(ranks) if is_ranked else None for is_ranked in comparable]
 
 
-def printable(table: pd.DataFrame) -> str:
-    """The leaderboard for a terminal: the columns that people compare."""
-    names = ["dataset", "split", "ways", "shots", "queries", "task", "rank", "learner", "settings"]
-    names += ["seeds", "episodes", "transductive"]
-    names += ["origin"] if (table["origin"] != "own").any() else []
-    numbers = (*NUMBERS, "rank")
-    shown = table[names].astype(dict.fromkeys(numbers, "string")).fillna(dict.fromkeys(numbers, ""))
-    shown = shown.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
-    for place, (title, measure) in enumerate(
-        [("accuracy %", ACCURACY), ("squared error", SQUARED_ERROR)], names.index("learner") + 1
-    ):
-        means, digits = table[measure.field].astype(float), measure.digits
-        if means.notna().any():
-            interval = means.map(f"{{:.{digits}f}} ± ".format) + table["half_width"].map(f"{{:.{digits}f}}".format)
-            shown.insert(place, title, interval.where(means.notna(), ""))
-    of_errors = table[SQUARED_ERROR.field].notna()
-    floors = table["floor"].map("{:.2f}".format).where(~of_errors, table["floor"].map("{:.4f}".format))
-    floors = floors.where(table["floor"].notna(), "")
-    shown.insert(list(shown).index("settings"), "floor", floors)
-    shown["training s"] = table["training_seconds"].map("{:.0f}".format)
-    shown["ms/task"] = table["task_milliseconds"].map("{:.1f}".format)
-    return shown.to_string(index=False)
-
-
-def task(record: RunRecord) -> str:
-    """What makes the test tasks other than plain N-way K-shot."""
-    frozen = f"tasks={record.dataset.tasks[:8]}" if record.dataset.tasks else ""
-    return "; ".join(part for part in (record.config.variant, frozen) if part)
-
-
-def settings(record: RunRecord) -> str:
-    """What was changed from the defaults, as `name=value` in the order of the names."""
-    changed = dict(record.changed_options)
-    if record.config.precision != "float32":
-        changed["precision"] = record.config.precision
-    if record.config.validation_episodes != RunConfig.model_fields["validation_episodes"].default:
-        changed["validation_episodes"] = record.config.validation_episodes
-    if not record.config.numbers:  # of training alone
-        ours = {name: (getattr(record.config, name), RunConfig.model_fields[name].default) for name in NUMBERS}
-        changed |= {name: value for name, (value, default) in ours.items() if value != default}
-    return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
-
-
-def board_of(record: RunRecord) -> Board:
-    """What a record can be compared on: with the same one it was scored on tasks of one kind, of the same images."""
-    dataset, numbers = record.dataset, record.config.numbers
-    kind = (dataset.name, dataset.split, *map(numbers.get, NUMBERS), task(record))
-    return (*kind, dataset.fingerprints.test, record.score.measure.field)
-
-
-def row_key(record: RunRecord) -> tuple[object, ...]:
-    """What makes runs one row: they differ in seeds, places and times alone."""
-    dataset = record.dataset
-    return (board_of(record), dataset.fingerprints, dataset.image_shape, record.config.learner, settings(record))
-
-
 def _order(entry: Entry) -> tuple[Any, ...]:
     best_first = -entry.mean if entry.measure.more_is_better else entry.mean
     board = (math.inf if part is None else part for part in entry.board)  # tasks that vary come last
     return (*board, best_first, entry.values["learner"], entry.values["settings"])
 
 
-def _entry(runs: list[Run]) -> Entry:
-    record = runs[-1].record
+def _entry(row: Row, runs: list[Run]) -> Entry:
+    record, board = runs[-1].record, row.board
     records = [run.record for run in runs]
     by_tasks: dict[int, list[NDArray[np.float64]]] = {}
     for run in runs:
@@ -267,12 +213,9 @@ def _entry(runs: list[Run]) -> Entry:
     scale, digits = measure.scale, measure.digits
     values = {
         "schema_version": SCHEMA_VERSION,
-        "dataset": record.dataset.name,
-        "split": record.dataset.split,
-        **{name: record.config.numbers.get(name) for name in NUMBERS},
-        "task": task(record),
-        "learner": record.config.learner,
-        "settings": settings(record),
+        **{name: getattr(board, name) for name in ("dataset", "split", *NUMBERS, "task")},
+        "learner": row.learner,
+        "settings": row.settings,
         measure.field: round(scale * estimate.mean, digits),
         **{name: round(scale * getattr(estimate, name), digits) for name in ("half_width", "low", "high")},
         "floor": round(scale * _mean(_floor(each) for each in records), digits),
@@ -291,9 +234,9 @@ def _entry(runs: list[Run]) -> Entry:
         "training_seconds": round(fmean(each.training.seconds for each in records), 1),
         "images": round(fmean(each.training.images for each in records)),
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
-        "test_fingerprint": record.dataset.fingerprints.test[:8],
+        "test_fingerprint": board.test_fingerprint[:8],
     }
-    return Entry(tuple(runs), of_tasks, values, estimate.mean, board_of(record))
+    return Entry(tuple(runs), of_tasks, values, estimate.mean, row)
 
 
 def _seed_deviation(runs: Iterable[Run]) -> float:

@@ -14,8 +14,9 @@ from scipy import stats
 
 from metabench.escape import plain
 from metabench.experiment import run_config
-from metabench.leaderboard import read_runs, row_key
+from metabench.leaderboard import read_runs
 from metabench.records import RECORD_FILE, RunRecord, read_record, record_file
+from metabench.row import row_of
 from metabench.trained import load_again
 
 SAME = 1e-5  # of a task's figure: files keep six digits
@@ -120,9 +121,9 @@ def _differing(before: NDArray[np.float64], after: NDArray[np.float64]) -> int:
 def _seeds(recorded: RunRecord, folders: tuple[Path, ...], but: Path) -> tuple[float, ...]:
     """Scores of the same learner, settings, data and test tasks, one a training seed, the record's own first."""
     scores = {recorded.config.seed: recorded.score.mean}
-    wanted = row_key(recorded), recorded.config.test_seed
+    wanted = row_of(recorded), recorded.config.test_seed
     for run in itertools.chain.from_iterable(read_runs(folder)[0] for folder in folders):
-        if (row_key(run.record), run.record.config.test_seed) == wanted and run.folder != but:
+        if (row_of(run.record), run.record.config.test_seed) == wanted and run.folder != but:
             scores.setdefault(run.record.config.seed, run.record.score.mean)
     return tuple(scores.values())
 

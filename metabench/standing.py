@@ -6,8 +6,9 @@ from pathlib import Path
 
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.leaderboard import Entry, board_of, entries, read_runs, row_key
+from metabench.leaderboard import Entry, entries, read_runs
 from metabench.records import RunRecord
+from metabench.row import board_of, row_of
 
 MOST_NAMED = 3
 
@@ -28,7 +29,7 @@ def standing(record: RunRecord, results: Path) -> str | None:
         return None
     same_tasks = [run for run in runs if board_of(run.record) == board_of(record)]
     ranked = [entry for entry in entries(same_tasks) if entry.rank is not None]
-    own = next((entry for entry in ranked if row_key(entry.record) == row_key(record)), None)
+    own = next((entry for entry in ranked if entry.row == row_of(record)), None)
     if own is None or len(ranked) < 2:
         return None
     seeds = f", over {own.values['seeds']} seeds" if own.values["seeds"] > 1 else ""

@@ -1,4 +1,4 @@
-"""The leaderboard as files: CSV for machines and spreadsheets, Markdown for pages."""
+"""The leaderboard as text: for a terminal, CSV for machines and spreadsheets, Markdown for pages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from metabench.escape import csv_cell, markdown_cell
+import pandas as pd
+
+from metabench.config import NUMBERS
+from metabench.escape import csv_cell, markdown_cell, plain
 from metabench.leaderboard import Entry, frame
+from metabench.measure import ACCURACY, SQUARED_ERROR
 
 HEADINGS = (
     "Rank",
@@ -31,6 +35,30 @@ def csv(rows: Sequence[Entry]) -> str:
         if any(isinstance(value, str) for value in table[name]):
             table[name] = [csv_cell(value) for value in table[name]]
     return table.to_csv(index=False)
+
+
+def printable(table: pd.DataFrame) -> str:
+    """The leaderboard for a terminal: the columns that people compare."""
+    names = ["dataset", "split", "ways", "shots", "queries", "task", "rank", "learner", "settings"]
+    names += ["seeds", "episodes", "transductive"]
+    names += ["origin"] if (table["origin"] != "own").any() else []
+    numbers = (*NUMBERS, "rank")
+    shown = table[names].astype(dict.fromkeys(numbers, "string")).fillna(dict.fromkeys(numbers, ""))
+    shown = shown.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
+    for place, (title, measure) in enumerate(
+        [("accuracy %", ACCURACY), ("squared error", SQUARED_ERROR)], names.index("learner") + 1
+    ):
+        means, digits = table[measure.field].astype(float), measure.digits
+        if means.notna().any():
+            interval = means.map(f"{{:.{digits}f}} ± ".format) + table["half_width"].map(f"{{:.{digits}f}}".format)
+            shown.insert(place, title, interval.where(means.notna(), ""))
+    of_errors = table[SQUARED_ERROR.field].notna()
+    floors = table["floor"].map("{:.2f}".format).where(~of_errors, table["floor"].map("{:.4f}".format))
+    floors = floors.where(table["floor"].notna(), "")
+    shown.insert(list(shown).index("settings"), "floor", floors)
+    shown["training s"] = table["training_seconds"].map("{:.0f}".format)
+    shown["ms/task"] = table["task_milliseconds"].map("{:.1f}".format)
+    return shown.to_string(index=False)
 
 
 def markdown(rows: Sequence[Entry]) -> str:

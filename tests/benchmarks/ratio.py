@@ -6,15 +6,19 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
+SECONDS = 2.0  # for one comparison, if it takes no more than 12 or fewer than 200 rounds
+
 
 def ratio_of_best(
     benchmark: BenchmarkFixture, ours: Callable[[], Any], theirs: Callable[[], Any], more_work: int = 1
 ) -> float:
     """How many times as long theirs takes for as much work as ours, which does `more_work` times as much a call.
 
-    Each is timed in turn, so that a busy machine slows both.
+    Each is timed in turn, so that a busy machine slows both, and short ones more often, as a moment's noise is more of
+    their time.
     """
-    their_times, our_times = [], []
+    their_times: list[float] = []
+    our_times: list[float] = []
 
     def timed(times: list[float], work: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
@@ -24,7 +28,10 @@ def ratio_of_best(
 
         return run
 
-    benchmark.pedantic(timed(our_times, ours), setup=timed(their_times, theirs), rounds=12, warmup_rounds=1)
+    timed(their_times, theirs)()
+    timed(our_times, ours)()
+    rounds = round(min(max(SECONDS / (their_times[0] + our_times[0]), 12), 200))
+    benchmark.pedantic(timed(our_times, ours), setup=timed(their_times, theirs), rounds=rounds)
     ratio = more_work * min(their_times[1:]) / min(our_times[1:])
     benchmark.extra_info.update(their_seconds=min(their_times[1:]), times_as_fast=round(ratio, 2))
     return ratio

@@ -8,9 +8,10 @@ from scipy import stats
 
 from metabench.errors import UsageError
 from metabench.filter import Filter
-from metabench.leaderboard import COLUMNS, Run, entries, frame, printable, read_runs
+from metabench.leaderboard import COLUMNS, Run, entries, frame, read_runs
 from metabench.ranking import tied_ranks
 from metabench.records import Floor, RunRecord, Score
+from metabench.tables import printable
 from tests.made_records import make_record
 
 DIGITS = np.arange(10) / 1000

@@ -13,9 +13,10 @@ from episodes.manifest import write_manifest
 from metabench.config import make_config
 from metabench.errors import UsageError
 from metabench.experiment import draw_task
-from metabench.leaderboard import entries, frame, printable, read_runs
+from metabench.leaderboard import entries, frame, read_runs
 from metabench.learner import Episodes
 from metabench.records import RunRecord, read_record
+from metabench.tables import printable
 from metabench.tasks import freeze, load_data, scored_tasks
 from metabench.training import training_task
 

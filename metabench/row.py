@@ -1,0 +1,70 @@
+"""What makes runs one row of the leaderboard, and rows one board."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from metabench.config import NUMBERS, RunConfig
+from metabench.records import Banks, RunRecord
+
+
+class Board(NamedTuple):
+    """What a record can be compared on: with the same one it was scored on tasks of one kind, of the same images."""
+
+    dataset: str
+    split: str
+    ways: int | None
+    shots: int | None
+    queries: int | None
+    task: str
+    test_fingerprint: str
+    measure: str
+
+
+class Row(NamedTuple):
+    """What makes runs one row: they differ in seeds, places and times alone."""
+
+    board: Board
+    fingerprints: Banks[str]
+    image_shape: tuple[int, ...]
+    learner: str
+    settings: str
+
+
+def task(record: RunRecord) -> str:
+    """What makes the test tasks other than plain N-way K-shot."""
+    frozen = f"tasks={record.dataset.tasks[:8]}" if record.dataset.tasks else ""
+    return "; ".join(part for part in (record.config.variant, frozen) if part)
+
+
+def settings(record: RunRecord) -> str:
+    """What was changed from the defaults, as `name=value` in the order of the names."""
+    changed = dict(record.changed_options)
+    if record.config.precision != "float32":
+        changed["precision"] = record.config.precision
+    if record.config.validation_episodes != RunConfig.model_fields["validation_episodes"].default:
+        changed["validation_episodes"] = record.config.validation_episodes
+    if not record.config.numbers:  # of training alone
+        ours = {name: (getattr(record.config, name), RunConfig.model_fields[name].default) for name in NUMBERS}
+        changed |= {name: value for name, (value, default) in ours.items() if value != default}
+    return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
+
+
+def board_of(record: RunRecord) -> Board:
+    dataset, numbers = record.dataset, record.config.numbers
+    return Board(
+        dataset=dataset.name,
+        split=dataset.split,
+        ways=numbers.get("ways"),
+        shots=numbers.get("shots"),
+        queries=numbers.get("queries"),
+        task=task(record),
+        test_fingerprint=dataset.fingerprints.test,
+        measure=record.score.measure.field,
+    )
+
+
+def row_of(record: RunRecord) -> Row:
+    dataset = record.dataset
+    return Row(board_of(record), dataset.fingerprints, dataset.image_shape, record.config.learner, settings(record))
