@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.bank import ImageBank
 from episodes.draw import Uniforms, below, distinct
 from episodes.errors import DataError, nearest
 from episodes.task import FixedTask
+
+if TYPE_CHECKING:
+    from episodes.bank import ImageBank
 
 
 @dataclass(frozen=True, repr=False)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.bank import ImageBank
 from episodes.draw import Uniforms, below, by_weight, distinct
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
+
+if TYPE_CHECKING:
+    from episodes.bank import ImageBank
 
 Groups = Literal["any", "within", "across"]
 SWAPS = 8  # of labels, for each wrong one: enough to forget the order that they began in

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.bank import ImageBank
 from episodes.draw import Uniforms, below, distinct
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 from episodes.task import padded
+
+if TYPE_CHECKING:
+    from episodes.bank import ImageBank
 
 LEAST_WAYS, MOST_WAYS = 5, 50
 MOST_QUERIES, MOST_SUPPORT, MOST_SUPPORT_OF_A_CLASS = 10, 500, 100

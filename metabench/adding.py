@@ -9,9 +9,9 @@ from pathlib import Path
 
 from metabench.answers import ANSWERS_FILE, read_answers
 from metabench.errors import RunError, UsageError
-from metabench.hardest import HARDEST_FILE
 from metabench.origin import ADDED_FILE, FIGURES, figures_digest, mark
-from metabench.records import RECORD_FILE, now, read_record
+from metabench.reading import read_record
+from metabench.records import HARDEST_FILE, RECORD_FILE, now
 from metabench.runs import WEIGHTS_FILE, numbered
 
 ADDED_FOLDER = "added"

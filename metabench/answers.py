@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from episodes.sampler import BankSource
 from metabench.errors import UsageError
-from metabench.evaluator import Evaluation
+
+if TYPE_CHECKING:
+    from episodes.sampler import BankSource
+    from metabench.evaluator import Evaluation
 
 ANSWERS_FILE = "answers.parquet"
 MOST_QUERIES = 20_000  # a task; more than a file of tasks that anybody draws

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from episodes.datasets.sinusoid import RegressionTask, Sinusoids, SinusoidSampler
+from episodes.datasets.sinusoid import Sinusoids, SinusoidSampler
 from episodes.episode import EpisodeBatch
+from episodes.regression_task import RegressionTask
 from episodes.task import FixedTask
 from metabench.learner import EmbeddingLearner, Episodes, LabelledBatch, Learner, Problem, Stage
 

@@ -171,7 +171,7 @@ def curve(
     Beside the floors. Writes curve.csv and curve.png to the run's folder.
     """
     from metabench.curve import CURVE_FILE, CURVE_PICTURE, printable, run_curves
-    from metabench.records import record_file
+    from metabench.reading import record_file
 
     folders = [record_file(path).parent for path in run_folders]
     texts = {"shots": shots, "ways": ways, "gradient_steps": gradient_steps}

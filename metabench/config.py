@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from episodes.datasets import DataOptions
-from episodes.datasets.sinusoid import RegressionTask
 from episodes.errors import nearest
 from episodes.named_task import NamedTask
+from episodes.regression_task import RegressionTask
 from episodes.task import FixedTask, Groups, Task
 from episodes.variable_task import VariableTask
 from metabench.errors import UsageError
-from metabench.learner import Learner, TrainingOptions
+
+if TYPE_CHECKING:
+    from episodes.datasets import DataOptions
+    from metabench.learner import Learner, TrainingOptions
 
 
 def _class_names(names: object) -> object:
@@ -190,6 +192,8 @@ class RunConfig(BaseModel):
 
     @property
     def data_options(self) -> DataOptions:
+        from episodes.datasets import DataOptions  # with torch, which reading records needs none of
+
         return DataOptions(self.data_root, self.split, self.image_size, self.channels)
 
 

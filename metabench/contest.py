@@ -16,7 +16,8 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.measure import Measure
 from metabench.ranking import Ranking, outcomes, rank, rank_intervals, tied_ranks, win_tie_loss
-from metabench.records import RunRecord, read_record, record_file
+from metabench.reading import read_record, record_file
+from metabench.records import RunRecord
 from metabench.row import settings
 from metabench.stats import mean_interval, seed_interval
 

@@ -18,7 +18,7 @@ from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes
 from metabench.learner import Learner
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
-from metabench.records import read_record, record_file
+from metabench.reading import read_record, record_file
 from metabench.row import settings
 from metabench.scoring import estimate, estimate_floors
 from metabench.stats import Estimate

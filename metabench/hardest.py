@@ -16,8 +16,8 @@ from episodes.datasets.sinusoid import SinusoidSampler
 from episodes.sampler import BankSource, EpisodeSource
 from metabench.learner import Learner
 from metabench.plots import draw_episode, draw_function
+from metabench.records import HARDEST_FILE
 
-HARDEST_FILE = "hardest.png"
 TASKS = 3
 MOST_PIXELS = (900, 900)  # of one task: half of a screen, for tasks of many classes too
 GREYS, COLOURS = 32, 128  # of the picture, for grey images and others: a third of the bytes that all colours take

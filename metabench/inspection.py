@@ -11,7 +11,8 @@ from metabench.answers import ANSWERS_FILE, read_answers
 from metabench.charts import draw_answers
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.records import RECORD_FILE, read_record
+from metabench.reading import read_record
+from metabench.records import RECORD_FILE
 from metabench.summary import headline, tails
 
 MOST = 10  # rows of a table

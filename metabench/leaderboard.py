@@ -21,7 +21,8 @@ from metabench.errors import UsageError
 from metabench.measure import Measure
 from metabench.origin import Origin, origin_of
 from metabench.ranking import tied_ranks
-from metabench.records import RECORD_FILE, RunRecord, read_record
+from metabench.reading import read_records
+from metabench.records import RECORD_FILE, RunRecord
 from metabench.row import Board, Row, row_of
 from metabench.stats import mean_interval
 
@@ -126,11 +127,11 @@ def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
     if not paths:
         raise UsageError(f"there is no record ({RECORD_FILE}) below '{folder}'; `metabench run` makes one")
     good, bad = [], []
-    for path in paths:
-        try:
-            good.append(Run(*read_record(path), path.parent, origin_of(path.parent)))
-        except UsageError as error:
-            bad.append(str(error))
+    for path, read in zip(paths, read_records(paths), strict=True):
+        if isinstance(read, UsageError):
+            bad.append(str(read))
+        else:
+            good.append(Run(*read, path.parent, origin_of(path.parent)))
     return good, bad
 
 

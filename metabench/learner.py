@@ -22,8 +22,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from episodes.batches import LabelledBatch
-from episodes.datasets.sinusoid import RegressionTask
 from episodes.episode import EpisodeBatch
+from episodes.regression_task import RegressionTask
 from episodes.task import FixedTask
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 

@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from metabench.hardest import HARDEST_FILE
 from metabench.logger import Logger, Points, figures_of, parameters_of
-from metabench.records import ACCURACIES_FILE, RECORD_FILE, RunRecord
+from metabench.records import ACCURACIES_FILE, HARDEST_FILE, RECORD_FILE, RunRecord
 from metabench.runs import CHECKPOINT_FILE
 
 MLFLOW_FILE = "mlflow-run.txt"  # the run's id in MLflow

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from torch import Tensor
 
-from episodes.bank import ImageBank
-from episodes.episode import EpisodeBatch, EpisodeIndices
 from metabench.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from episodes.bank import ImageBank
+    from episodes.episode import EpisodeBatch, EpisodeIndices
 
 RIGHT, WRONG = "#1a7f37", "#c4290a"
 MOST = 20  # images of a class that are drawn in support and in queries; a row of more is too small to see

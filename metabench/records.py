@@ -1,9 +1,7 @@
-"""RunRecord: what a run writes, and reading it back."""
+"""RunRecord: what a run writes (and `metabench.reading` reads back)."""
 
 from __future__ import annotations
 
-import io
-import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -11,20 +9,16 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from episodes.cache import write_bytes
-from episodes.errors import DataError
-from metabench.answers import ANSWERS_FILE, digest
 from metabench.config import RunConfig
-from metabench.errors import UsageError
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 
 RECORD_FILE = "record.json"
 ACCURACIES_FILE = "accuracies.csv"
+HARDEST_FILE = "hardest.png"
 VERSIONS = (1, 2)  # 1 had no answers, no floors, and less in a score
-# A file beyond is no record's: ten million tasks take less.
-MOST_BYTES, MOST_BYTES_OF_TASKS = 2**25, 2**29
 
 Fact = TypeVar("Fact", str, int)
 
@@ -204,11 +198,6 @@ class RunRecord(_Part):
         return text
 
 
-def record_file(path: Path) -> Path:
-    """The record that is meant by a run's folder, or by the file itself."""
-    return path / RECORD_FILE if path.is_dir() else path
-
-
 def now() -> str:
     """The time, UTC, to the second, in ISO 8601."""
     return datetime.now(UTC).replace(microsecond=0).isoformat()
@@ -219,96 +208,3 @@ def write_accuracies(folder: Path, columns: dict[str, NDArray[np.float64]]) -> N
     table = pd.DataFrame(columns)
     text = table.to_csv(index_label="episode", float_format="%.6g")
     write_bytes(folder / ACCURACIES_FILE, text.encode())
-
-
-def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
-    """A record and its measure on each task, `[episodes]`, checked against each other.
-
-    A file of answers must be the one that the record knows; `metabench.answers.read_answers` checks what is in it.
-
-    Args:
-        path: the JSON file; the accuracies, and the answers if they were kept, lie beside it.
-
-    Raises:
-        UsageError: names the file and what is wrong with it.
-    """
-    try:
-        record = RunRecord.model_validate_json(_bytes(path, MOST_BYTES))
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(
-            f"cannot read record '{path}': {reason}; name a run's folder, or the {RECORD_FILE} in it"
-        ) from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        what = problem["msg"].removeprefix("Value error, ")
-        raise UsageError(f"'{path}' is not a valid record: {place + ': ' if place else ''}{what}") from None
-    try:
-        _ = record.config.test_recipe
-    except (UsageError, DataError) as error:
-        raise UsageError(f"'{path}' is not a valid record: config: {error}") from None
-    measures = _measures(path.with_name(ACCURACIES_FILE), path, record)
-    _check_answers(path.with_name(ANSWERS_FILE), path, record)
-    return record, measures
-
-
-def _measures(table: Path, path: Path, record: RunRecord) -> NDArray[np.float64]:
-    try:
-        numbers, measures = _columns(_bytes(table, MOST_BYTES_OF_TASKS), "episode", "learner")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read '{table}', the accuracies of record '{path}': {reason}") from None
-    if len(measures) != record.config.episodes or not np.array_equal(numbers, np.arange(len(measures))):
-        raise UsageError(
-            f"'{table}' does not fit record '{path}': its episodes are not 0 to {record.config.episodes} - 1; "
-            "restore one of the two"
-        )
-    most = 1 if record.score.measure is ACCURACY else MOST_ERROR
-    wrong = np.flatnonzero(~((measures >= 0) & (measures <= most)))  # NaN is neither
-    if wrong.size:
-        raise UsageError(
-            f"'{table}', the accuracies of record '{path}', has {measures[wrong[0]]:g} for task {wrong[0]}, which is "
-            f"no {record.score.measure.name}; restore the file"
-        )
-    if not abs(measures.mean() - record.score.mean) < 1e-4 * max(1, record.score.mean):
-        raise UsageError(f"'{table}' does not fit record '{path}': it has another mean; restore one of the two")
-    return np.asarray(measures)
-
-
-def _check_answers(file: Path, path: Path, record: RunRecord) -> None:
-    try:
-        found = digest(_bytes(file, MOST_BYTES_OF_TASKS))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UsageError(f"cannot read '{file}', the answers of record '{path}': {error.strerror or error}") from None
-    if found != record.answers:
-        raise UsageError(f"'{file}' does not fit record '{path}': other answers; restore one of the two")
-
-
-def _bytes(path: Path, most: int) -> bytes:
-    """The file's content; OSError for what is no file, as a pipe that would never end, or larger than `most`."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError("it is no file")
-    if status.st_size > most:
-        raise OSError(f"it has more than {most >> 20} MiB, which no record has")
-    return path.read_bytes()
-
-
-def _columns(table: bytes, *names: str) -> NDArray[np.float64]:
-    """Columns of numbers of a CSV file without quotes, `[names, rows]`; a third of the time that pandas takes.
-
-    Raises:
-        ValueError: a column is missing, or something is no number.
-    """
-    header, _, body = table.decode().partition("\n")
-    found = header.strip().split(",")
-    for name in names:
-        if name not in found:
-            raise ValueError(f"it has no column '{name}'")
-    if not body.strip():
-        raise ValueError("it has no rows")
-    places = [found.index(name) for name in names]
-    return np.loadtxt(io.StringIO(body), delimiter=",", comments=None, usecols=places, ndmin=2, unpack=True)

@@ -28,9 +28,9 @@ from PIL import Image
 
 from metabench import ranking
 from metabench.escape import plain
-from metabench.hardest import HARDEST_FILE
 from metabench.leaderboard import Entry, Run
 from metabench.opened import details
+from metabench.records import HARDEST_FILE
 
 SCRIPTS = tuple(
     f"{name}.js"

@@ -15,7 +15,8 @@ from scipy import stats
 from metabench.escape import plain
 from metabench.experiment import run_config
 from metabench.leaderboard import read_runs
-from metabench.records import RECORD_FILE, RunRecord, read_record, record_file
+from metabench.reading import read_record, record_file
+from metabench.records import RECORD_FILE, RunRecord
 from metabench.row import row_of
 from metabench.trained import load_again
 

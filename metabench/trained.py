@@ -18,7 +18,8 @@ from metabench.errors import UsageError
 from metabench.experiment import build
 from metabench.floors import floor_learners
 from metabench.learner import Learner
-from metabench.records import RunRecord, read_record, record_file
+from metabench.reading import read_record, record_file
+from metabench.records import RunRecord
 from metabench.registry import get_learner
 from metabench.runs import load_run, restore
 from metabench.tasks import load_data, with_frozen

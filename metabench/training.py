@@ -18,9 +18,10 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler,
 from tqdm import tqdm
 
 from episodes.batches import BatchSampler
-from episodes.datasets.sinusoid import AnyDataset, RegressionTask, Sinusoids, sampler
+from episodes.datasets.sinusoid import AnyDataset, Sinusoids, sampler
 from episodes.errors import DataError
 from episodes.named_task import NamedTask
+from episodes.regression_task import RegressionTask
 from episodes.sampler import EpisodeSource
 from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.evaluator import evaluate

@@ -17,7 +17,7 @@ from episodes.datasets import SOURCES, load
 from metabench.answers import digest, encode
 from metabench.cli import main
 from metabench.leaderboard import COLUMNS
-from metabench.records import read_record
+from metabench.reading import read_record
 from tests.conftest import PROJECT
 from tests.made_records import write_run
 
@@ -317,13 +317,20 @@ def test_lists(what: str, expected: list[str], capsys: pytest.CaptureFixture[str
     assert all(word in printed for word in expected)
 
 
-def test_version_and_help_do_not_wait_for_torch() -> None:
-    program = (
-        "import sys; from metabench.cli import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "metabench run --learner maml --ways 3 --shots 5" in done.stdout
+def test_help_and_what_reads_records_do_not_wait_for_torch(tmp_path: Path) -> None:
+    reference, page = PROJECT / "results" / "reference", str(tmp_path / "page.html")
+    runs = [str(reference / f"glyphs-5way-1shot-{learner}-seed0") for learner in ("protonet", "maml")]
+    for arguments, printed in {
+        ("--help",): "metabench run --learner maml --ways 3 --shots 5",
+        ("leaderboard", "--results", str(reference), "--html", page): f"wrote {page}",
+        ("compare", *runs): "protonet is better",
+        ("inspect", runs[0]): "protonet",
+    }.items():
+        program = f"import sys; from metabench.cli import main\ntry: main({list(arguments)})\n"
+        program += "finally: assert 'torch' not in sys.modules"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert printed in done.stdout
     version = subprocess.run([sys.executable, "-m", "metabench.cli", "--version"], capture_output=True, text=True)
     assert version.stdout.startswith("metabench 0.")
 

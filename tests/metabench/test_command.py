@@ -11,7 +11,8 @@ from metabench.cli import main
 from metabench.command import command
 from metabench.config import RunConfig, learner_options
 from metabench.leaderboard import read_runs
-from metabench.records import RunRecord, read_record
+from metabench.reading import read_record
+from metabench.records import RunRecord
 from metabench.registry import get_learner
 from tests.conftest import PROJECT
 from tests.made_records import make_record

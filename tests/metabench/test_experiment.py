@@ -16,7 +16,8 @@ from metabench.answers import read_answers
 from metabench.errors import RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Problem
-from metabench.records import Banks, RunRecord, read_record
+from metabench.reading import read_record
+from metabench.records import Banks, RunRecord
 from metabench.registry import get_learner
 from metabench.runs import load_run
 

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank
-from episodes.datasets.sinusoid import RegressionTask, SinusoidDataset, sampler
+from episodes.datasets.sinusoid import SinusoidDataset, sampler
+from episodes.regression_task import RegressionTask
 from metabench.config import learner_options
 from metabench.evaluator import evaluate
 from metabench.hardest import draw_answered, draw_hardest, hardest

@@ -9,7 +9,8 @@ import pytest
 
 import metabench
 from metabench.errors import UsageError
-from metabench.records import RunRecord, read_record
+from metabench.reading import read_record
+from metabench.records import RunRecord
 from metabench.reproduce import Reproduction, reproduce
 from tests.made_records import edit_record as edit
 from tests.metabench.test_verify import QUICK

@@ -15,7 +15,8 @@ from metabench.errors import UsageError
 from metabench.experiment import draw_task
 from metabench.leaderboard import entries, frame, read_runs
 from metabench.learner import Episodes
-from metabench.records import RunRecord, read_record
+from metabench.reading import read_record
+from metabench.records import RunRecord
 from metabench.tables import printable
 from metabench.tasks import freeze, load_data, scored_tasks
 from metabench.training import training_task

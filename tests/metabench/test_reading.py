@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 from pathlib import Path
@@ -6,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from metabench import reading
 from metabench.answers import digest
 from metabench.errors import UsageError
-from metabench.records import read_record
+from metabench.reading import read_record, read_records
+from metabench.records import RunRecord
 from tests.made_records import make_record, write_run
 
 NEW = ("worst_tasks", "worst_class", "calibration_error", "task_megabytes")
@@ -132,3 +135,37 @@ def test_damaged_records_are_named(tmp_path: Path, how: str, message: str) -> No
         read_record(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_many_are_read_as_one_by_one_whatever_is_wrong_with_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = {
+        "as written": "episode,learner\n0,0.25\n1,0.75\n",
+        "no end of line": "episode,learner\n0,0.25\n1,0.75",
+        "lines of Windows": "episode,learner\r\n0,0.25\r\n1,0.75\r\n",
+        "one end of line of a Mac": "episode,learner\n0,0.25\r1,0.75\n",
+        "empty line": "episode,learner\n0,0.25\n\n1,0.75\n",
+        "no row": "episode,learner\n",
+        "a word": "episode,learner\n0,0.25\n1,x\n",
+        "a teacher": "episode,learner,teacher\n0,0.25,1\n1,0.75,0\n",
+        "the other way round": "learner,episode\n0.25,0\n0.75,1\n",
+        "one too many": "episode,learner\n0,0.25\n1,0.75\n2,0.5\n",
+        "cut": "episode,lear",
+        "nothing": "",
+    }
+    paths = [write_run(tmp_path / name, np.array([0.25, 0.75])) for name in tables]
+    for path, table in zip(paths, tables.values(), strict=True):
+        path.with_name("accuracies.csv").write_bytes(table.encode())
+    paths.append(tmp_path / "no record" / "record.json")
+
+    def text(read: tuple[RunRecord, np.ndarray] | UsageError) -> str:
+        return str(read) if isinstance(read, UsageError) else f"{read[0].id}: {read[1].tolist()}"
+
+    alone = {path: text(next(read_records([path]))) for path in paths}
+    good = [path.parent.name for path, read in alone.items() if read == f"{path.parent.name}: [0.25, 0.75]"]
+    assert set(tables) - set(good) == {"no row", "a word", "one too many", "cut", "nothing"}
+    for some in (paths, *itertools.permutations(paths, 2)):
+        assert [text(read) for read in read_records(some)] == [alone[path] for path in some]
+    monkeypatch.setattr(reading, "BYTES_AT_ONCE", 100)
+    assert [text(read) for read in read_records(paths)] == list(alone.values())

@@ -1,0 +1,4 @@
+from .experiment import run
+from .learner import EmbeddingLearner, Learner, TrainingOptions, option
+
+__all__ = ["EmbeddingLearner", "Learner", "TrainingOptions", "option", "run"]
