@@ -23,6 +23,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread_a_worker() -> Iterator[None]:
+    """Where several processes share the tests (`pytest -n`), for them and the programs that they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            torch.set_num_threads(1)
+            patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The real data; in CI it must be there."""

