@@ -52,6 +52,7 @@ def settings(record: RunRecord) -> str:
 
 
 def board_of(record: RunRecord) -> Board:
+    """The board that it belongs to."""
     dataset, numbers = record.dataset, record.config.numbers
     return Board(
         dataset=dataset.name,
@@ -66,5 +67,6 @@ def board_of(record: RunRecord) -> Board:
 
 
 def row_of(record: RunRecord) -> Row:
+    """The row that it belongs to, by itself or with others."""
     dataset = record.dataset
     return Row(board_of(record), dataset.fingerprints, dataset.image_shape, record.config.learner, settings(record))
