@@ -11,6 +11,7 @@ import torch
 from episodes import DataOptions, Dataset, ImageBank, load
 
 PROJECT = Path(__file__).parent.parent
+DATA = os.environ.get("METABENCH_DATA")  # read here, since no test is to see it
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -36,10 +37,9 @@ def one_thread_a_worker() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The real data; in CI it must be there."""
-    candidates = [Path(os.environ["METABENCH_DATA"])] if "METABENCH_DATA" in os.environ else []
-    for folder in [*candidates, PROJECT.parent / "shared" / "data"]:
+    for folder in [*([Path(DATA)] if DATA else []), PROJECT.parent / "shared" / "data"]:
         if folder.is_dir():
-            return folder
+            return folder.resolve()
     message = "the real data is in neither $METABENCH_DATA nor ../shared/data"
     if os.environ.get("CI"):
         pytest.fail(message)
