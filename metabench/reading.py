@@ -195,6 +195,6 @@ def _read_table(table: bytes) -> NDArray[np.float64] | ValueError:
         return error
     except KeyError:
         header = table.partition(b"\n")[0].strip().split(b",")
-        missing = next(name for name in COLUMNS if name.encode() not in header)
+        missing = next((name for name in COLUMNS if name.encode() not in header), COLUMNS[0])
         return ValueError(f"it has no column '{missing}'")
     return np.array([read[name].to_numpy() for name in COLUMNS], dtype=np.float64)

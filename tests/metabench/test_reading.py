@@ -152,6 +152,7 @@ def test_many_are_read_as_one_by_one_whatever_is_wrong_with_some(
         "the other way round": "learner,episode\n0.25,0\n0.75,1\n",
         "one too many": "episode,learner\n0,0.25\n1,0.75\n2,0.5\n",
         "cut": "episode,lear",
+        "a hidden column": "a\repisode,learner,episode\n0,0.25,0\n",
         "nothing": "",
     }
     paths = [write_run(tmp_path / name, np.array([0.25, 0.75])) for name in tables]
@@ -164,7 +165,7 @@ def test_many_are_read_as_one_by_one_whatever_is_wrong_with_some(
 
     alone = {path: text(next(read_records([path]))) for path in paths}
     good = [path.parent.name for path, read in alone.items() if read == f"{path.parent.name}: [0.25, 0.75]"]
-    assert set(tables) - set(good) == {"no row", "a word", "one too many", "cut", "nothing"}
+    assert set(tables) - set(good) == {"no row", "a word", "one too many", "cut", "nothing", "a hidden column"}
     for some in (paths, *itertools.permutations(paths, 2)):
         assert [text(read) for read in read_records(some)] == [alone[path] for path in some]
     monkeypatch.setattr(reading, "BYTES_AT_ONCE", 100)
