@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-SECONDS = 2.0  # for one comparison, if it takes no more than 12 or fewer than 200 rounds
+SECONDS = 4.0  # for one comparison, if that is not less than 20 rounds or more than 500
 
 
 def ratio_of_best(
@@ -30,7 +30,7 @@ def ratio_of_best(
 
     timed(their_times, theirs)()
     timed(our_times, ours)()
-    rounds = round(min(max(SECONDS / (their_times[0] + our_times[0]), 12), 200))
+    rounds = round(min(max(SECONDS / (their_times[0] + our_times[0]), 20), 500))
     benchmark.pedantic(timed(our_times, ours), setup=timed(their_times, theirs), rounds=rounds)
     ratio = more_work * min(their_times[1:]) / min(our_times[1:])
     benchmark.extra_info.update(their_seconds=min(their_times[1:]), times_as_fast=round(ratio, 2))
