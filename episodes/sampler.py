@@ -61,14 +61,13 @@ class BankSource(EpisodeSource):
     def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
         """The episodes of the given numbers as uint8 tensors on the source's device, class by class in order."""
         drawn = self.indices(numbers)
-        part = {name: self._on_device(array) for name, array in vars(drawn).items()}
         return EpisodeBatch(
-            self._gather(part["support"]),
-            part["support_labels"],
-            self._gather(part["query"]),
-            part["query_labels"],
+            self._gather(self._on_device(drawn.support)),
+            self._on_device(drawn.support_labels),
+            self._gather(self._on_device(drawn.query)),
+            self._on_device(drawn.query_labels),
             drawn.classes.shape[1],
-            self._gather(part["unlabelled"]) if drawn.unlabelled.size else None,
+            self._gather(self._on_device(drawn.unlabelled)) if drawn.unlabelled.size else None,
         )
 
     def each(self, numbers: Iterable[int]) -> Iterator[EpisodeBatch]:

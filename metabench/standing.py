@@ -27,9 +27,10 @@ def standing(record: RunRecord, results: Path) -> str | None:
         runs, _ = read_runs(results)
     except UsageError:
         return None
-    same_tasks = [run for run in runs if board_of(run.record) == board_of(record)]
+    row = row_of(record)
+    same_tasks = [run for run in runs if board_of(run.record) == row.board]
     ranked = [entry for entry in entries(same_tasks) if entry.rank is not None]
-    own = next((entry for entry in ranked if entry.row == row_of(record)), None)
+    own = next((entry for entry in ranked if entry.row == row), None)
     if own is None or len(ranked) < 2:
         return None
     seeds = f", over {own.values['seeds']} seeds" if own.values["seeds"] > 1 else ""

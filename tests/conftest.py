@@ -37,7 +37,7 @@ def one_thread_a_worker() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The real data; in CI it must be there."""
-    for folder in [*([Path(DATA)] if DATA else []), PROJECT.parent / "shared" / "data"]:
+    for folder in map(Path, filter(None, (DATA, PROJECT.parent / "shared" / "data"))):
         if folder.is_dir():
             return folder.resolve()
     message = "the real data is in neither $METABENCH_DATA nor ../shared/data"
