@@ -17,7 +17,7 @@ from episodes.episode import EpisodeBatch, EpisodeIndices
 from episodes.errors import DataError
 from episodes.task import Task
 
-BLOCK = 32  # episodes whose indices `each` draws together
+BLOCK = 128  # episodes whose indices `each` draws together
 
 
 class EpisodeSource:
