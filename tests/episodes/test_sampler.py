@@ -8,6 +8,7 @@ from scipy import stats
 
 from episodes import DataError, EpisodeSampler, FixedTask, ImageBank
 from episodes.episode import EpisodeIndices
+from episodes.sampler import BLOCK
 from tests.episodes.banks import numbered_bank
 
 TASK = FixedTask(ways=3, shots=2, queries=3)
@@ -85,6 +86,20 @@ def test_batches_hold_the_images_and_labels_of_the_indices() -> None:
     assert batch.support_labels.tolist() == [[0, 0, 1, 1, 2, 2]] * 2
     assert batch.query_labels.tolist() == [[0, 0, 0, 1, 1, 1, 2, 2, 2]] * 2
     assert batch.to_float().query.max() <= 1
+
+
+@pytest.mark.parametrize("pool", [{}, {"unlabelled": 1, "distractors": 1}])
+def test_one_at_a_time_they_are_those_of_a_batch(pool: dict[str, int]) -> None:
+    sampler = EpisodeSampler(numbered_bank(), FixedTask(ways=2, shots=2, queries=2, **pool), seed=1)
+    numbers = [*range(BLOCK + 2), 3]
+    together, alone = sampler.batch(numbers), list(sampler.each(numbers))
+    assert len(alone) == len(numbers)
+    assert all(episode.ways == 2 for episode in alone)
+    assert all((episode.unlabelled is None) == (not pool) for episode in alone)
+    for name in ("support", "support_labels", "query", "query_labels", *(["unlabelled"] if pool else [])):
+        parts = [getattr(episode, name) for episode in alone]
+        assert all(part.is_contiguous() for part in parts)
+        assert torch.equal(torch.cat(parts), getattr(together, name))
 
 
 def test_classes_and_images_are_drawn_uniformly() -> None:
