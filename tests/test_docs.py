@@ -15,7 +15,6 @@ from episodes.datasets import SOURCES
 from metabench.cli import cli, main
 from metabench.leaderboard import COLUMNS, entries, read_runs
 from metabench.registry import get_learner, learner_names
-from metabench.report import page
 from metabench.tables import csv
 from tests.conftest import PROJECT
 
@@ -95,12 +94,10 @@ def test_the_test_command_is_the_one_that_ci_runs() -> None:
 
 
 def test_the_leaderboard_is_made_of_the_records() -> None:
-    """Table and page; README says with which commands."""
     runs, problems = read_runs(RESULTS)
     assert not problems
     rows = entries(runs)
     assert (RESULTS / "leaderboard.csv").read_text(encoding="utf-8") == csv(rows)
-    assert (RESULTS / "leaderboard.html").read_text(encoding="utf-8") == page(rows)
 
 
 def test_readmes_figures_are_the_leaderboards() -> None:
