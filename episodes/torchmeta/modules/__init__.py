@@ -7,9 +7,11 @@ from episodes.torchmeta.modules.conv import MetaConv1d, MetaConv2d, MetaConv3d
 from episodes.torchmeta.modules.linear import MetaBilinear, MetaLinear
 from episodes.torchmeta.modules.module import MetaModule
 from episodes.torchmeta.modules.normalization import MetaLayerNorm
+from episodes.torchmeta.modules.parallel import DataParallel
 from episodes.torchmeta.modules.sparse import MetaEmbedding, MetaEmbeddingBag
 
 __all__ = [
+    "DataParallel",
     "MetaBatchNorm1d",
     "MetaBatchNorm2d",
     "MetaBatchNorm3d",

@@ -17,6 +17,6 @@ class MetaSequential(nn.Sequential, MetaModule):
         for name, module in self._modules.items():
             if isinstance(module, MetaModule):
                 input = module(input, params=self.get_subdict(params, name))
-            elif module is not None:
+            else:
                 input = module(input)
         return input

@@ -1,17 +1,30 @@
 """Convolutions with `params`."""
 
-from torch import nn
+from __future__ import annotations
 
-from episodes.torchmeta.modules.layer import MetaLayer
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from episodes.torchmeta.modules.module import MetaModule
 
 
-class MetaConv1d(MetaLayer, nn.Conv1d):
+class _MetaConv(_ConvNd, MetaModule):
+    def forward(self, input: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
+        weight, bias = (self.weight, self.bias) if params is None else (params["weight"], params.get("bias"))
+        # What torch.nn's own forward calls, and the one place that knows the padding modes.
+        output: Tensor = self._conv_forward(input, weight, bias)
+        return output
+
+
+class MetaConv1d(_MetaConv, nn.Conv1d):
     """`torch.nn.Conv1d` with `params`."""
 
 
-class MetaConv2d(MetaLayer, nn.Conv2d):
+class MetaConv2d(_MetaConv, nn.Conv2d):
     """`torch.nn.Conv2d` with `params`."""
 
 
-class MetaConv3d(MetaLayer, nn.Conv3d):
+class MetaConv3d(_MetaConv, nn.Conv3d):
     """`torch.nn.Conv3d` with `params`."""

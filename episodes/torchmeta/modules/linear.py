@@ -1,13 +1,28 @@
 """Linear and bilinear layers with `params`."""
 
-from torch import nn
+from __future__ import annotations
 
-from episodes.torchmeta.modules.layer import MetaLayer
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from episodes.torchmeta.modules.module import MetaModule
 
 
-class MetaBilinear(MetaLayer, nn.Bilinear):
+class MetaLinear(nn.Linear, MetaModule):
+    """`torch.nn.Linear` with `params`."""
+
+    def forward(self, input: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
+        if params is None:
+            return super().forward(input)
+        return F.linear(input, params["weight"], params.get("bias"))
+
+
+class MetaBilinear(nn.Bilinear, MetaModule):
     """`torch.nn.Bilinear` with `params`."""
 
-
-class MetaLinear(MetaLayer, nn.Linear):
-    """`torch.nn.Linear` with `params`."""
+    def forward(self, input1: Tensor, input2: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
+        if params is None:
+            return super().forward(input1, input2)
+        return F.bilinear(input1, input2, params["weight"], params.get("bias"))
