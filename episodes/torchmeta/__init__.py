@@ -11,9 +11,10 @@ Names, arguments, the layout of batches and what the seeds decide are torchmeta'
 - Within a class images are in the order of their files' names, not of the file system.
 - torchmeta's HDF5 files are not read; metabench's datasets are, with their files in `folder` or `folder/omniglot` etc.
 - Errors are `episodes.DataError`, which is a ValueError; missing files are a RuntimeError too.
-- Not there: DoubleMNIST, TripleMNIST, Pascal5i, TCGA and the tabular datasets; utils.hardness_metric.
+- Not there: DoubleMNIST, TripleMNIST, Pascal5i, TCGA and the tabular datasets.
 """
 
 from episodes.torchmeta import datasets, modules, toy, transforms, utils
+from episodes.torchmeta.version import VERSION as __version__
 
-__all__ = ["datasets", "modules", "toy", "transforms", "utils"]
+__all__ = ["__version__", "datasets", "modules", "toy", "transforms", "utils"]

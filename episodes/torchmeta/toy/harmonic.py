@@ -15,7 +15,7 @@ class HarmonicTask(RegressionTask):
     """a1 * sin(f * x + b1) + a2 * sin(2 * f * x + b2).
 
     Args:
-        domain: the mean of its inputs.
+        domain: the mean of its inputs, whose standard deviation is 1.
         frequency: f.
         phases: b1, b2.
         amplitudes: a1, a2.
@@ -29,17 +29,20 @@ class HarmonicTask(RegressionTask):
         frequency: float,
         phases: Floats,
         amplitudes: Floats,
-        inputs: Floats,
         noise_std: float | None,
-        transform: Callable[[Any], Any] | None,
-        target_transform: Callable[[Any], Any] | None,
-        np_random: np.random.RandomState,
+        num_samples: int,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        np_random: np.random.RandomState | None = None,
     ) -> None:
         self.domain = domain
         self.frequency = frequency
         self.phases = phases
         self.amplitudes = amplitudes
-        super().__init__(index, inputs, self.function, noise_std, transform, target_transform, np_random)
+        super().__init__(index, noise_std, num_samples, transform, target_transform, np_random)
+
+    def draw(self, np_random: np.random.RandomState) -> Floats:
+        return self.domain + np_random.randn(self.num_samples, 1)
 
     def function(self, inputs: Floats) -> Floats:
         waves = np.sin(self.frequency * np.array([1, 2]) * inputs + self.phases)  # [n, 2]
@@ -92,8 +95,8 @@ class Harmonic(RegressionDataset):
             self.frequencies[index],
             self.phases[index],
             self.amplitudes[index],
-            self.domains[index] + self.np_random.randn(self.num_samples_per_task, 1),
             self.noise_std,
+            self.num_samples_per_task,
             self.transform,
             self.target_transform,
             self.np_random,

@@ -17,32 +17,41 @@ Floats = NDArray[np.float64]
 class RegressionTask(Task):
     """Points of one function: item i is the pair of arrays `[1]` (input, target), float64.
 
+    A subclass gives `draw` and `function`, and has what these need before it calls this constructor.
+
     Args:
         index: its number in the meta-dataset.
-        inputs: `[n, 1]`.
-        function: targets of inputs.
         noise_std: standard deviation of the Gaussian noise on the targets; None for none.
+        num_samples: how many points.
         transform, target_transform: see `Dataset`.
-        np_random: where the noise comes from.
+        np_random: where the inputs and the noise come from; None for a fresh seed.
     """
 
     def __init__(
         self,
         index: int,
-        inputs: Floats,
-        function: Callable[[Floats], Floats],
         noise_std: float | None,
-        transform: Callable[[Any], Any] | None,
-        target_transform: Callable[[Any], Any] | None,
-        np_random: np.random.RandomState,
+        num_samples: int,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        np_random: np.random.RandomState | None = None,
     ) -> None:
         super().__init__(index, None, transform, target_transform)
-        self.num_samples = len(inputs)
+        np_random = np_random or np.random.RandomState()
+        self.num_samples = num_samples
         self.noise_std = noise_std
-        self._inputs = inputs
-        self._targets = function(inputs)
+        self._inputs = self.draw(np_random)
+        self._targets = self.function(self._inputs)
         if noise_std is not None and noise_std > 0:
-            self._targets = self._targets + noise_std * np_random.randn(*inputs.shape)
+            self._targets = self._targets + noise_std * np_random.randn(num_samples, 1)
+
+    def draw(self, np_random: np.random.RandomState) -> Floats:
+        """Its inputs, `[num_samples, 1]`."""
+        raise NotImplementedError
+
+    def function(self, inputs: Floats) -> Floats:
+        """Their targets without noise, of the same shape."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         return self.num_samples
@@ -86,10 +95,6 @@ class RegressionDataset(MetaDataset):
     def task(self, index: int) -> RegressionTask:
         """That task as a whole."""
         raise NotImplementedError
-
-    def uniform_inputs(self) -> Floats:
-        """Points in [-5, 5], `[num_samples_per_task, 1]`."""
-        return self.np_random.uniform(-5.0, 5.0, size=(self.num_samples_per_task, 1))
 
     def __len__(self) -> int:
         return self.num_tasks

@@ -10,12 +10,15 @@ import numpy as np
 
 from episodes.torchmeta.toy.regression import Floats, RegressionDataset, RegressionTask
 
+INPUT_RANGE = np.array([-5.0, 5.0])
+
 
 class SinusoidTask(RegressionTask):
     """amplitude * sin(x - phase).
 
     Args:
         amplitude, phase: of the wave.
+        input_range: the least and the greatest input.
         others: see `RegressionTask`.
     """
 
@@ -24,15 +27,20 @@ class SinusoidTask(RegressionTask):
         index: int,
         amplitude: float,
         phase: float,
-        inputs: Floats,
+        input_range: Floats,
         noise_std: float | None,
-        transform: Callable[[Any], Any] | None,
-        target_transform: Callable[[Any], Any] | None,
-        np_random: np.random.RandomState,
+        num_samples: int,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        np_random: np.random.RandomState | None = None,
     ) -> None:
         self.amplitude = amplitude
         self.phase = phase
-        super().__init__(index, inputs, self.function, noise_std, transform, target_transform, np_random)
+        self.input_range = input_range
+        super().__init__(index, noise_std, num_samples, transform, target_transform, np_random)
+
+    def draw(self, np_random: np.random.RandomState) -> Floats:
+        return np_random.uniform(self.input_range[0], self.input_range[1], size=(self.num_samples, 1))
 
     def function(self, inputs: Floats) -> Floats:
         return self.amplitude * np.sin(inputs - self.phase)
@@ -54,8 +62,9 @@ class Sinusoid(RegressionDataset):
             index,
             self.amplitudes[index],
             self.phases[index],
-            self.uniform_inputs(),
+            INPUT_RANGE,
             self.noise_std,
+            self.num_samples_per_task,
             self.transform,
             self.target_transform,
             self.np_random,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from episodes.torchmeta.toy.regression import Floats, RegressionTask
-from episodes.torchmeta.toy.sinusoid import Sinusoid
+from episodes.torchmeta.toy.sinusoid import INPUT_RANGE, Sinusoid, SinusoidTask
 
 
 class LinearTask(RegressionTask):
@@ -18,6 +18,7 @@ class LinearTask(RegressionTask):
 
     Args:
         slope, intercept: of the line.
+        input_range: the least and the greatest input.
         others: see `RegressionTask`.
     """
 
@@ -26,15 +27,20 @@ class LinearTask(RegressionTask):
         index: int,
         slope: float,
         intercept: float,
-        inputs: Floats,
+        input_range: Floats,
         noise_std: float | None,
-        transform: Callable[[Any], Any] | None,
-        target_transform: Callable[[Any], Any] | None,
-        np_random: np.random.RandomState,
+        num_samples: int,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        np_random: np.random.RandomState | None = None,
     ) -> None:
         self.slope = slope
         self.intercept = intercept
-        super().__init__(index, inputs, self.function, noise_std, transform, target_transform, np_random)
+        self.input_range = input_range
+        super().__init__(index, noise_std, num_samples, transform, target_transform, np_random)
+
+    def draw(self, np_random: np.random.RandomState) -> Floats:
+        return np_random.uniform(self.input_range[0], self.input_range[1], size=(self.num_samples, 1))
 
     def function(self, inputs: Floats) -> Floats:
         return self.intercept + self.slope * inputs
@@ -58,15 +64,16 @@ class SinusoidAndLine(Sinusoid):
         self.np_random.shuffle(drawn)
         return drawn
 
-    def task(self, index: int) -> Any:
+    def task(self, index: int) -> SinusoidTask | LinearTask:  # type: ignore[override]
         if self.is_sinusoid[index]:
             return super().task(index)
         return LinearTask(
             index,
             self.slopes[index],
             self.intercepts[index],
-            self.uniform_inputs(),
+            INPUT_RANGE,
             self.noise_std,
+            self.num_samples_per_task,
             self.transform,
             self.target_transform,
             self.np_random,

@@ -58,8 +58,10 @@ class Rotation:
         return hash(self._key)
 
     def __repr__(self) -> str:
-        angles = self._angles if self.angle is None else [self.angle % 360]
-        return f"Rotation({', '.join(map(str, angles))})"
+        return str(self) if self.angle is None else f"Rotation({self.angle % 360})"
+
+    def __str__(self) -> str:
+        return f"Rotation({', '.join(map(str, self._angles))})"
 
 
 class HorizontalFlip:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,33 +12,75 @@ from episodes.errors import DataError
 from episodes.torchmeta.transforms.utils import apply_wrapper
 from episodes.torchmeta.utils.data.task import ConcatTask, SubsetTask, Task
 
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
 
 class Splitter:
-    """Makes of a task an OrderedDict of disjoint tasks. A subclass gives `sizes`.
+    """Makes of a task an OrderedDict of disjoint tasks.
 
-    Which images of a class a part gets is decided by the task and `random_state_seed` alone; `seed` decides in which
-    order they come.
+    A subclass gives `get_indices_task` and `get_indices_concattask`.
 
     Args:
-        splits: the name of each part, with its share of each class.
+        splits: the name of each part, with what the subclass needs to know of it.
         random_state_seed: one seed for what is drawn of every task.
-        shuffle: whether images are drawn at random; else the first of a class come first.
     """
 
-    def __init__(self, splits: Mapping[str, float], random_state_seed: int, shuffle: bool = True) -> None:
-        if not splits:
-            raise DataError(
-                "a splitter needs at least one part; give num_train_per_class, num_test_per_class or the like"
-            )
-        self.splits = OrderedDict(splits)
+    def __init__(self, splits: Mapping[str, Any], random_state_seed: int) -> None:
+        self.splits = splits
         self.random_state_seed = random_state_seed
-        self.shuffle = shuffle
-        self._of_task = np.random.RandomState(0)  # kept, since to seed one takes a fraction of the time to make one
         self.seed(random_state_seed)
 
     def seed(self, seed: int | None) -> None:
         """Begin anew the random order within each part."""
         self.np_random = np.random.RandomState(seed)
+
+    def get_indices(self, task: Task) -> Mapping[str, Sequence[int]]:
+        """For each part the numbers of its images in the task.
+
+        Raises:
+            DataError: it is no task.
+        """
+        if isinstance(task, ConcatTask):
+            return self.get_indices_concattask(task)
+        if isinstance(task, Task):
+            return self.get_indices_task(task)
+        raise DataError(f"a splitter splits a Task or a ConcatTask, not {type(task).__name__}")
+
+    def get_indices_task(self, task: Task) -> Mapping[str, Sequence[int]]:
+        """The same of a task whose images have to be looked at for their classes."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_indices_task, which splits a Task")
+
+    def get_indices_concattask(self, task: ConcatTask) -> Mapping[str, Sequence[int]]:
+        """The same of a task that is made of one dataset a class."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_indices_concattask, which splits a ConcatTask")
+
+    def __call__(self, task: Task) -> OrderedDict[str, SubsetTask]:
+        indices = self.get_indices(task)
+        return OrderedDict((name, SubsetTask(task, indices[name])) for name in self.splits)
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+
+class _ClassSplitter(Splitter):
+    """Takes images of each class by number. A subclass gives `sizes`.
+
+    Which images of a class a part gets is decided by the task and `random_state_seed` alone; `seed` decides in which
+    order they come.
+
+    Args:
+        splits, random_state_seed: see `Splitter`.
+        shuffle: whether images are drawn at random; else the first of a class come first.
+    """
+
+    def __init__(self, splits: Mapping[str, Any], random_state_seed: int, shuffle: bool) -> None:
+        if not splits:
+            raise DataError(
+                "a splitter needs at least one part; give num_train_per_class, num_test_per_class or the like"
+            )
+        super().__init__(OrderedDict(splits), random_state_seed)
+        self.shuffle = shuffle
+        self._of_task = np.random.RandomState(0)  # kept, since to seed one takes a fraction of the time to make one
 
     def sizes(self, available: int, fewest: int) -> dict[str, int]:
         """How many images each part gets of a class that has `available`, where the smallest has `fewest`.
@@ -46,22 +88,40 @@ class Splitter:
         Raises:
             DataError: there are too few.
         """
-        raise NotImplementedError("a Splitter gives the sizes of its parts")
+        raise NotImplementedError
 
-    def get_indices(self, task: Task) -> OrderedDict[str, list[int]]:
+    def drawn_from(self, available: int, fewest: int) -> int:
+        """How many images of such a class the parts are drawn from: its first."""
+        return available
+
+    def get_indices_task(self, task: Task) -> OrderedDict[str, list[int]]:
+        """For each part the numbers of its images in the task, class by class; a regression task is one class.
+
+        Raises:
+            DataError: a class has too few images, or the task has not as many classes as it says.
+        """
+        return self._indices(hash(task), list(enumerate(_of_classes(task))))
+
+    def get_indices_concattask(self, task: ConcatTask) -> OrderedDict[str, list[int]]:
         """For each part the numbers of its images in the task, class by class.
 
         Raises:
-            DataError: it is no task, a class has too few images, or the task has not as many classes as it says.
+            DataError: a class has too few images.
         """
-        if not isinstance(task, Task):
-            raise DataError(f"a splitter splits a Task or a ConcatTask, not {type(task).__name__}")
-        classes = list(_classes(task))
+        ends = np.cumsum([len(dataset) for dataset in task.datasets]).tolist()
+        starts = [0, *ends[:-1]]
+        classes = [
+            (hash(dataset), np.arange(start, end))
+            for dataset, start, end in zip(task.datasets, starts, ends, strict=True)
+        ]
+        return self._indices(hash(task), classes)
+
+    def _indices(self, task_seed: int, classes: list[tuple[int, Numbers]]) -> OrderedDict[str, list[int]]:
         fewest = min((len(images) for _, images in classes), default=0)
         indices: OrderedDict[str, list[int]] = OrderedDict((name, []) for name in self.splits)
         for class_seed, images in classes:
             sizes = self.sizes(len(images), fewest)
-            order = self._order(hash(task) + class_seed, len(images))
+            order = self._order(task_seed + class_seed, self.drawn_from(len(images), fewest))
             start = 0
             for name, size in sizes.items():
                 part = order[start : start + size]
@@ -71,38 +131,26 @@ class Splitter:
                 start += size
         return indices
 
-    def _order(self, seed: int, images: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def _order(self, seed: int, images: int) -> Numbers:
         if not self.shuffle:
             return np.arange(images)
         self._of_task.seed((seed + self.random_state_seed) % 2**32)
         return self._of_task.permutation(images)
 
-    def __call__(self, task: Task) -> OrderedDict[str, SubsetTask]:
-        return OrderedDict((name, SubsetTask(task, indices)) for name, indices in self.get_indices(task).items())
 
-    def __len__(self) -> int:
-        return len(self.splits)
-
-
-def _classes(task: Task) -> Iterator[tuple[int, np.ndarray[Any, np.dtype[np.int64]]]]:
-    """A number that a class is known by, and its images' numbers in the task; a regression task is one class."""
-    if isinstance(task, ConcatTask):
-        start = 0
-        for dataset in task.datasets:
-            yield hash(dataset), np.arange(start, start + len(dataset))
-            start += len(dataset)
-    elif task.num_classes is None:
-        yield 0, np.arange(len(task))
-    else:
-        of_class: dict[Any, list[int]] = {}
-        for index in range(len(task)):
-            item = task[index]
-            if not isinstance(item, tuple) or len(item) < 2:
-                raise DataError("to split a task by class, each of its items must be a tuple that ends in the target")
-            of_class.setdefault(item[-1], []).append(index)
-        if len(of_class) != task.num_classes:
-            raise DataError(f"the task says it has {task.num_classes} classes; its items have {len(of_class)}")
-        yield from ((number, np.array(images)) for number, images in enumerate(of_class.values()))
+def _of_classes(task: Task) -> list[Numbers]:
+    """The numbers of each class's images in the task, classes in the order in which they are met."""
+    if task.num_classes is None:
+        return [np.arange(len(task))]
+    of_class: dict[Any, list[int]] = {}
+    for index in range(len(task)):
+        item = task[index]
+        if not isinstance(item, tuple) or len(item) < 2:
+            raise DataError("to split a task by class, each of its items must be a tuple that ends in the target")
+        of_class.setdefault(item[-1], []).append(index)
+    if len(of_class) != task.num_classes:
+        raise DataError(f"the task says it has {task.num_classes} classes; its items have {len(of_class)}")
+    return [np.array(images) for images in of_class.values()]
 
 
 def _named(named: Mapping[str, Any] | None, train: Any, test: Any, support: Any, query: Any) -> Mapping[str, Any]:
@@ -114,7 +162,7 @@ def _named(named: Mapping[str, Any] | None, train: Any, test: Any, support: Any,
     return {name: share for name, share in {**first, **second}.items() if share is not None}
 
 
-class ClassSplitter_(Splitter):  # noqa: N801 - torchmeta's name
+class ClassSplitter_(_ClassSplitter):  # noqa: N801 - torchmeta's name
     """The same number of images of every class for a part; see `ClassSplitter`."""
 
     def __init__(
@@ -147,7 +195,7 @@ class ClassSplitter_(Splitter):  # noqa: N801 - torchmeta's name
         return self._sizes
 
 
-class WeightedClassSplitter_(Splitter):  # noqa: N801 - torchmeta's name
+class WeightedClassSplitter_(_ClassSplitter):  # noqa: N801 - torchmeta's name
     """A share of every class's images for a part; see `WeightedClassSplitter`."""
 
     def __init__(
@@ -168,17 +216,26 @@ class WeightedClassSplitter_(Splitter):  # noqa: N801 - torchmeta's name
         if sum(named.values()) > 1:
             raise DataError(f"the weights of the parts, {dict(named)}, add up to more than 1; give shares of a class")
         self.force_equal_per_class = force_equal_per_class
-        self.min_num_samples = self._for_each_part(min_num_samples or 0)
-        self.max_num_samples = None if max_num_samples is None else self._for_each_part(max_num_samples)
+        self.min_num_samples = self._for_each_part("min_num_samples", min_num_samples or 0)
+        self.max_num_samples = None
+        if max_num_samples is not None:
+            self.max_num_samples = self._for_each_part("max_num_samples", max_num_samples)
 
-    def _for_each_part(self, number: int | Mapping[str, int]) -> dict[str, int]:
-        return dict.fromkeys(self.splits, number) if isinstance(number, int) else dict(number)
+    def _for_each_part(self, argument: str, number: int | Mapping[str, int]) -> dict[str, int]:
+        if isinstance(number, int):
+            return dict.fromkeys(self.splits, number)
+        if not isinstance(number, Mapping):
+            raise NotImplementedError(f"{argument} is an integer or a mapping, not {type(number).__name__}")
+        return dict(number)
+
+    def drawn_from(self, available: int, fewest: int) -> int:
+        return fewest if self.force_equal_per_class else available
 
     def sizes(self, available: int, fewest: int) -> dict[str, int]:
         needed = sum(self.min_num_samples.values())
         if fewest < needed:
             raise DataError(f"WeightedClassSplitter needs {needed} images of each class; the smallest has {fewest}")
-        shared = fewest if self.force_equal_per_class else available
+        shared = self.drawn_from(available, fewest)
         sizes = {name: max(self.min_num_samples[name], int(weight * shared)) for name, weight in self.splits.items()}
         if self.max_num_samples is None:
             return sizes

@@ -8,6 +8,7 @@ from episodes.torchmeta.utils.matching import (
     matching_probas,
     pairwise_cosine_similarity,
 )
+from episodes.torchmeta.utils.metrics import hardness_metric
 from episodes.torchmeta.utils.prototype import get_num_samples, get_prototypes, prototypical_loss
 from episodes.torchmeta.utils.r2d2 import ridge_regression
 
@@ -16,6 +17,7 @@ __all__ = [
     "get_num_samples",
     "get_prototypes",
     "gradient_update_parameters",
+    "hardness_metric",
     "matching_log_probas",
     "matching_loss",
     "matching_probas",

@@ -34,8 +34,8 @@ def matching_probas(
         eps: see `pairwise_cosine_similarity`.
     """
     attention = pairwise_cosine_similarity(embeddings, test_embeddings, eps).softmax(1)  # [B, n, m]
-    belongs = F.one_hot(targets, num_classes).to(attention.dtype)  # [B, n, num_classes]
-    return belongs.transpose(1, 2) @ attention
+    probas = attention.new_zeros(attention.shape[0], num_classes, attention.shape[2])
+    return probas.scatter_add(1, targets[:, :, None].expand_as(attention), attention)
 
 
 def matching_log_probas(

@@ -22,8 +22,9 @@ def get_prototypes(embeddings: Tensor, targets: Tensor, num_classes: int) -> Ten
         targets: `[B, n]` int64 in 0..num_classes-1.
         num_classes: the ways.
     """
-    belongs = F.one_hot(targets, num_classes).to(embeddings.dtype)  # [B, n, num_classes]
-    return belongs.transpose(1, 2) @ embeddings / belongs.sum(1).clamp_min(1).unsqueeze(-1)
+    sums = embeddings.new_zeros(len(embeddings), num_classes, embeddings.shape[-1])
+    sums = sums.scatter_add(1, targets[:, :, None].expand_as(embeddings), embeddings)
+    return sums / get_num_samples(targets, num_classes, embeddings.dtype).clamp_min(1)[:, :, None]
 
 
 def prototypical_loss(prototypes: Tensor, embeddings: Tensor, targets: Tensor, **kwargs: Any) -> Tensor:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import default_collate
 from torchvision.transforms import Compose, ToTensor
 
 from episodes import DataError, Dataset
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset
 from episodes.torchmeta.transforms import Categorical, ClassSplitter, Rotation
 from episodes.torchmeta.utils import data
+from episodes.torchmeta.utils.data.dataloader import BatchMetaCollate
 
 Make = Callable[..., BankClassDataset]
 
@@ -82,7 +84,23 @@ def test_one_split_is_asked_for(kind: type[Any], flags: dict[str, Any], message:
 def test_a_flag_or_a_name_gives_the_split() -> None:
     assert data.ClassDataset(meta_val=True).meta_split == "val"
     assert data.MetaDataset(meta_split="test").meta_test
-    assert data.MetaDataset(meta_train=True, meta_split="test").meta_split == "train"
+
+
+def test_a_name_beside_a_flag_says_what_is_read() -> None:
+    """As in torchmeta, where the flags stay as they were given."""
+    classes = NumberClasses(meta_train=True, meta_split="val")
+    for one in (classes, data.MetaDataset(meta_train=True, meta_split="val"), data.CombinationMetaDataset(classes, 2)):
+        assert (one.meta_split, one.meta_train, one.meta_val, one.meta_test) == ("val", True, False, False)
+
+
+def test_a_transform_in_a_compose_of_ones_own_is_seeded() -> None:
+    class Both(Compose):
+        pass
+
+    dataset = data.CombinationMetaDataset(NumberClasses(meta_train=True), 2)
+    dataset.dataset_transform = Both([ClassSplitter(num_train_per_class=5)])
+    first, again = (dataset.seed(7) or dataset[1, 2]["train"].indices for _ in range(2))
+    assert first == again != dataset[1, 2]["train"].indices
 
 
 def test_augmentations_are_further_classes() -> None:
@@ -188,6 +206,8 @@ def test_samplers_draw_tuples_of_classes(toy_classes: Make) -> None:
     assert len(drawn) == math.comb(8, 3)
     assert all(len(set(index)) == 3 for index in drawn)
     assert {number for index in drawn for number in index} == set(range(8))
+    assert isinstance(data.CombinationRandomSampler(dataset), torch.utils.data.RandomSampler)
+    assert isinstance(data.CombinationSequentialSampler(dataset), torch.utils.data.SequentialSampler)
     for sampler in (data.CombinationSequentialSampler, data.CombinationRandomSampler):
         with pytest.raises(TypeError, match="is a CombinationMetaDataset, not list"):
             sampler([])  # type: ignore[arg-type]
@@ -203,6 +223,20 @@ def test_a_meta_data_loader_gives_lists_of_tasks(toy_classes: Make) -> None:
         (0, 1, 2),
         (0, 1, 3),
     ]
+
+
+class Counted(BatchMetaCollate):
+    def collate_task(self, task: Any) -> Any:
+        return {"images": torch.tensor(sum(len(part) for part in task.values()))}
+
+
+def test_a_collate_task_of_ones_own_is_called_on_pictures_too(toy_classes: Make) -> None:
+    dataset = ClassSplitter(data.CombinationMetaDataset(toy_classes(transform=ToTensor()), 3), num_train_per_class=4)
+    loader = data.MetaDataLoader(dataset, batch_size=2, collate_fn=Counted(default_collate))
+    assert next(iter(loader))["images"].tolist() == [12, 12]
+    patched = BatchMetaCollate(default_collate)
+    patched.collate_task = lambda task: torch.tensor(len(task))  # type: ignore[method-assign]
+    assert next(iter(data.MetaDataLoader(dataset, batch_size=2, collate_fn=patched))).tolist() == [1, 1]
 
 
 def test_all_images_as_one_dataset(toy_classes: Make, toy: Dataset) -> None:
@@ -233,5 +267,5 @@ def test_all_images_with_numbers_for_classes(toy_classes: Make) -> None:
 
 def test_what_is_no_task_is_said() -> None:
     loader = data.BatchMetaDataLoader([[1, 2]], batch_size=1)
-    with pytest.raises(TypeError, match="a task is a Dataset or an OrderedDict of them, not list"):
+    with pytest.raises(NotImplementedError, match="a task is a Dataset or an OrderedDict of them, not list"):
         next(iter(loader))

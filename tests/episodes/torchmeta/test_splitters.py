@@ -138,6 +138,34 @@ def test_weights_of_classes_that_are_concatenated(task: ConcatTask) -> None:
     assert sorted(parts["support"].indices + parts["query"].indices) == list(range(60))
 
 
+def test_equal_shares_are_drawn_from_as_many_of_each_class_as_the_smallest_has() -> None:
+    """As torchmeta: of the first ten, by a generator seeded with hash(task) + the class's number + the seed."""
+    task = Labelled([0] * 10 + [1] * 40, 2, index=5)
+    part = WeightedClassSplitter(task, train_weights=0.4, force_equal_per_class=True, random_state_seed=3)["train"]
+    expected = [10 * c + i for c in (0, 1) for i in sorted(np.random.RandomState(5 + c + 3).permutation(10)[:4])]
+    assert sorted(part.indices) == expected
+
+
+class EachThird(Splitter):
+    """Written as torchmeta documents it."""
+
+    def get_indices_concattask(self, task: ConcatTask) -> dict[str, list[int]]:
+        order = self.np_random.permutation(len(task)).tolist()
+        return {name: order[offset::3] for name, offset in self.splits.items()}
+
+
+def test_splitters_of_ones_own_say_which_images(task: ConcatTask) -> None:
+    parts = EachThird({"a": 0, "c": 2}, random_state_seed=4)(task)
+    order = np.random.RandomState(4).permutation(60).tolist()
+    assert {name: part.indices for name, part in parts.items()} == {"a": order[::3], "c": order[2::3]}
+
+
+def test_the_indices_may_be_asked_for(task: ConcatTask) -> None:
+    splitter = ClassSplitter(shuffle=False, num_train_per_class=1)
+    assert splitter.get_indices_concattask(task) == splitter.get_indices(task) == {"train": [0, 20, 40]}
+    assert splitter.get_indices_task(Labelled([7, 8, 7], 2)) == {"train": [0, 1]}
+
+
 def test_what_cannot_be_split_is_said(task: ConcatTask) -> None:
     with pytest.raises(DataError, match=r"needs 25 images of each class .* a class has 20"):
         ClassSplitter(task, num_train_per_class=5, num_test_per_class=20)
@@ -150,9 +178,15 @@ def test_what_cannot_be_split_is_said(task: ConcatTask) -> None:
     with pytest.raises(DataError, match="says it has 3 classes; its items have 2"):
         ClassSplitter(Labelled([0, 1, 0, 1], 3), num_train_per_class=1)
     with pytest.raises(DataError, match="splits a Task or a ConcatTask, not list"):
+        ClassSplitter(num_train_per_class=1)([1, 2])
+    with pytest.raises(NotImplementedError, match="takes a Task or a MetaDataset, not list"):
         ClassSplitter([1, 2], num_train_per_class=1)
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match="max_num_samples is an integer or a mapping, not float"):
+        WeightedClassSplitter(train_weights=0.5, max_num_samples=2.5)
+    with pytest.raises(NotImplementedError, match="Splitter has no get_indices_concattask"):
         Splitter({"train": 1}, 0)(task)
+    with pytest.raises(NotImplementedError, match="Splitter has no get_indices_task"):
+        Splitter({"train": 1}, 0)(Labelled([0, 1], 2))
 
 
 def test_a_subset_has_the_classes_of_its_task(task: ConcatTask) -> None:

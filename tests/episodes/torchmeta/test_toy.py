@@ -7,6 +7,9 @@ import torch
 
 from episodes import DataError
 from episodes.torchmeta.toy import Harmonic, Sinusoid, SinusoidAndLine, helpers
+from episodes.torchmeta.toy.harmonic import HarmonicTask
+from episodes.torchmeta.toy.sinusoid import SinusoidTask
+from episodes.torchmeta.toy.sinusoid_line import LinearTask
 from episodes.torchmeta.utils.data import BatchMetaDataLoader
 
 
@@ -101,3 +104,29 @@ def test_transforms_are_applied_to_each_point() -> None:
     assert isinstance(target, float)
     task = dataset.sample_task()
     assert np.isclose(task[2][1], task.amplitude * np.sin(task[2][0].item() - task.phase))
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "expected"),
+    [
+        (SinusoidTask, (2.0, 0.5, np.array([1.0, 3.0])), lambda x: 2 * np.sin(x - 0.5)),
+        (LinearTask, (2.0, 0.5, np.array([1.0, 3.0])), lambda x: 0.5 + 2 * x),
+        (
+            HarmonicTask,
+            (9.0, 5.0, np.array([0.1, 0.2]), np.array([3.0, 4.0])),
+            lambda x: 3 * np.sin(5 * x + 0.1) + 4 * np.sin(10 * x + 0.2),
+        ),
+    ],
+)
+def test_tasks_are_made_by_themselves_too(kind: Any, arguments: tuple[Any, ...], expected: Any) -> None:
+    inputs, targets = points(kind(7, *arguments, None, 30))
+    assert np.allclose(targets, expected(inputs))
+    if kind is HarmonicTask:
+        assert abs(inputs.mean() - 9) < 1
+    else:
+        assert 1 <= inputs.min() < inputs.max() <= 3
+    noisy = [kind(7, *arguments, 0.5, 400, np_random=np.random.RandomState(1)) for _ in range(2)]
+    inputs, targets = points(noisy[0])
+    assert (targets - expected(inputs)).std() == pytest.approx(0.5, rel=0.15)
+    assert np.array_equal(targets, points(noisy[1])[1])
+    assert hash(noisy[0]) == hash(7)

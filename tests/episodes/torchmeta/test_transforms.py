@@ -28,6 +28,7 @@ def test_a_rotation_by_several_angles_is_several() -> None:
     assert list(several) == [Rotation(90), Rotation(90), Rotation(30)]
     assert len(set(several)) == 2
     assert repr(several) == "Rotation(90, 450, 30)"
+    assert (repr(Rotation(450)), str(Rotation(450))) == ("Rotation(90)", "Rotation(450)")
     assert Rotation(90) != HorizontalFlip()
     with pytest.raises(ValueError, match="has several angles"):
         several(Image.fromarray(PIXELS))

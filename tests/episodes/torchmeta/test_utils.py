@@ -1,3 +1,6 @@
+import math
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +14,7 @@ from episodes.torchmeta.utils import (
     get_num_samples,
     get_prototypes,
     gradient_update_parameters,
+    hardness_metric,
     matching_log_probas,
     matching_loss,
     matching_probas,
@@ -18,6 +22,7 @@ from episodes.torchmeta.utils import (
     prototypical_loss,
     ridge_regression,
 )
+from episodes.torchmeta.utils.metrics import log_odds
 
 
 def test_prototypes_are_the_means_of_their_classes() -> None:
@@ -210,3 +215,49 @@ def test_what_has_no_params_is_said() -> None:
     assert net.get_subdict({"0.a": torch.zeros(1)}) == {"0.a": torch.zeros(1)}
     with pytest.warns(UserWarning, match="params has nothing for the submodule '3' of MetaSequential"):
         assert net.get_subdict({"0.0.weight": torch.zeros(1)}, "3") is None
+
+
+def test_a_class_without_train_images_gives_no_invalid_gradients() -> None:
+    """Class 2 has none: its probability is 0, and the others' loss and gradients are those of two classes."""
+    train = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]], requires_grad=True)
+    test = torch.tensor([[[1.0, 1.0]]])
+    targets, answers = torch.tensor([[0, 1]]), torch.tensor([[1]])
+    assert matching_log_probas(train, targets, test, 3)[0, 2].item() == float("-inf")
+    two, three = (matching_loss(train, targets, test, answers, ways) for ways in (2, 3))
+    assert torch.equal(two, three)
+    gradients = [torch.autograd.grad(loss, train)[0] for loss in (two, three)]
+    assert torch.equal(*gradients)
+    assert gradients[0].abs().sum() > 0
+
+
+def test_a_broken_image_spoils_its_own_prototype_alone() -> None:
+    embeddings = torch.tensor([[[1.0], [float("inf")], [3.0]]])
+    assert get_prototypes(embeddings, torch.tensor([[0, 1, 0]]), 2).tolist() == [[[2.0], [float("inf")]]]
+
+
+def test_hardness_is_the_mean_log_odds_by_hand() -> None:
+    """Prototypes (1, 0) and (0, 1) after the negative output of the second train image counts as 0."""
+    train, test = torch.tensor([[[2.0, 0.0], [-3.0, 5.0]]]), torch.tensor([[[3.0, 4.0], [0.0, -7.0]]])
+    targets = torch.tensor([[0, 1]])
+    probabilities = [math.exp(0.6) / (math.exp(0.6) + math.exp(0.8)), math.exp(-1) / (1 + math.exp(-1))]
+    expected = sum(math.log((1 - p) / p) for p in probabilities) / 2
+    assert log_odds(train, targets, test, targets, 2).item() == pytest.approx(expected)
+
+
+def test_hardness_is_refused_without_parts_or_colour() -> None:
+    pictures = torch.zeros(1, 2, 1, 8, 8), torch.zeros(1, 2, dtype=torch.int64)
+    with pytest.raises(DataError, match="no part named train or support; they have query"):
+        hardness_metric({"query": pictures}, 2)
+    with pytest.raises(DataError, match="no part named test or query; they have support"):
+        hardness_metric({"support": pictures}, 2)
+    with pytest.raises(DataError, match="of 3 channels; they have 1"):
+        hardness_metric({"train": pictures, "test": pictures}, 2)
+
+
+def test_weights_that_cannot_be_downloaded_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nothing listens there: as without a network
+    pictures = torch.zeros(1, 2, 3, 8, 8), torch.zeros(1, 2, dtype=torch.int64)
+    with pytest.raises(DataError, match=r"cannot be downloaded .*put resnet152-394f9c45.pth of download.pytorch.org"):
+        hardness_metric({"train": pictures, "test": pictures}, 2)

@@ -20,8 +20,8 @@ from episodes.torchmeta.utils.data.sampler import CombinationRandomSampler, Comb
 class BatchMetaCollate:
     """Makes one batch of several tasks: tensors `[B, n, ...]` of inputs and targets, under the tasks' own keys.
 
-    Tasks of pictures whose transforms are known to be repeatable are gathered from one tensor; others are read item
-    by item.
+    Tasks of pictures whose transforms are known to be repeatable are gathered from one tensor; others, and all where a
+    subclass has a `collate_task` of its own, are read item by item.
 
     Args:
         collate_fn: what makes a batch of items, and of tasks.
@@ -34,16 +34,17 @@ class BatchMetaCollate:
         """All items of a task, or of each part of it.
 
         Raises:
-            TypeError: it is neither a dataset nor an OrderedDict of them.
+            NotImplementedError: it is neither a dataset nor an OrderedDict of them.
         """
         if isinstance(task, TorchDataset):
             return self.collate_fn([task[index] for index in range(len(task))])  # type: ignore[arg-type]
         if isinstance(task, OrderedDict):
             return OrderedDict((key, self.collate_task(part)) for key, part in task.items())
-        raise TypeError(f"a task is a Dataset or an OrderedDict of them, not {type(task).__name__}")
+        raise NotImplementedError(f"a task is a Dataset or an OrderedDict of them, not {type(task).__name__}")
 
     def __call__(self, batch: list[Any]) -> Any:
-        gathered = _gather(batch) if self.collate_fn is default_collate else None
+        ours = getattr(self.collate_task, "__func__", None) is BatchMetaCollate.collate_task
+        gathered = _gather(batch) if ours and self.collate_fn is default_collate else None
         return self.collate_fn([self.collate_task(task) for task in batch]) if gathered is None else gathered
 
 

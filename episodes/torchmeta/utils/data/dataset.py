@@ -16,32 +16,32 @@ from torchvision.transforms import Compose
 from episodes.errors import DataError
 from episodes.torchmeta.transforms.categorical import Categorical, FixedCategory
 from episodes.torchmeta.transforms.target_transforms import DefaultTargetTransform
-from episodes.torchmeta.transforms.utils import steps_of, wrap_transform
+from episodes.torchmeta.transforms.utils import seed_transform, wrap_transform
 from episodes.torchmeta.utils.data.task import ConcatTask, Dataset
 
 SPLITS = ("train", "val", "test")
 
 
-def _chosen_split(meta_train: bool, meta_val: bool, meta_test: bool, meta_split: str | None) -> str:
-    flagged = [split for split, flag in zip(SPLITS, (meta_train, meta_val, meta_test), strict=True) if flag]
-    if len(flagged) > 1:
-        raise DataError(f"exactly one of meta_train, meta_val and meta_test can be True; {len(flagged)} are")
-    if not flagged and meta_split is None:
-        raise DataError(
-            'the meta-split is undefined; give meta_train=True (or meta_val, meta_test) or meta_split="train"'
-        )
-    chosen = flagged[0] if flagged else str(meta_split)
-    if chosen not in SPLITS:
-        raise DataError(f"unknown meta-split name '{chosen}'; give one of {', '.join(SPLITS)}")
-    return chosen
-
-
 class _Split:
-    """Which of the three splits: exactly one of the flags, or the name; a flag overrides the name."""
+    """Which of the three splits: exactly one of the flags, or the name.
+
+    Where both are given the name says what is read, and the flags stay as they are: that is what torchmeta does.
+    """
 
     def __init__(self, meta_train: bool, meta_val: bool, meta_test: bool, meta_split: str | None) -> None:
-        self.meta_split = _chosen_split(meta_train, meta_val, meta_test, meta_split)
-        self.meta_train, self.meta_val, self.meta_test = (self.meta_split == split for split in SPLITS)
+        flags = dict(zip(SPLITS, (meta_train, meta_val, meta_test), strict=True))
+        flagged = [split for split, flag in flags.items() if flag]
+        if len(flagged) > 1:
+            raise DataError(f"exactly one of meta_train, meta_val and meta_test can be True; {len(flagged)} are")
+        if not flagged and meta_split is None:
+            raise DataError(
+                'the meta-split is undefined; give meta_train=True (or meta_val, meta_test) or meta_split="train"'
+            )
+        chosen = flagged[0] if meta_split is None else meta_split
+        if chosen not in SPLITS:
+            raise DataError(f"unknown meta-split name '{chosen}'; give one of {', '.join(SPLITS)}")
+        self.meta_split = chosen
+        self.meta_train, self.meta_val, self.meta_test = (split in (flagged or [chosen]) for split in SPLITS)
 
 
 class ClassDataset(_Split):
@@ -51,7 +51,7 @@ class ClassDataset(_Split):
 
     Args:
         meta_train, meta_val, meta_test: exactly one is True, or none and `meta_split` says which.
-        meta_split: "train", "val" or "test".
+        meta_split: "train", "val" or "test"; it says what is read where a flag says otherwise.
         class_augmentations: a list of `Rotation([90, 180])` and the like.
 
     Attributes:
@@ -139,9 +139,7 @@ class MetaDataset(_Split):
     def seed(self, seed: int | None = None) -> None:
         """Begin anew the random numbers of `sample_task` and of the `dataset_transform`; None takes a fresh seed."""
         self.np_random = np.random.RandomState(seed)
-        for step in steps_of(self.dataset_transform):
-            if hasattr(step, "seed"):
-                step.seed(seed=seed)
+        seed_transform(self.dataset_transform, seed)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[index] for index in range(len(self)))
@@ -187,6 +185,9 @@ class CombinationMetaDataset(MetaDataset):
                 f"{len(dataset)} classes"
             )
         super().__init__(
+            meta_train=dataset.meta_train,
+            meta_val=dataset.meta_val,
+            meta_test=dataset.meta_test,
             meta_split=dataset.meta_split,
             target_transform=target_transform or DefaultTargetTransform(dataset.class_augmentations),
             dataset_transform=dataset_transform,
@@ -217,18 +218,23 @@ class CombinationMetaDataset(MetaDataset):
         return task if self.dataset_transform is None else self.dataset_transform(task)
 
     def _unused(self, transform: Categorical) -> Categorical:
-        own = copy.copy(transform)
+        own = copy.deepcopy(transform)
         own.reset()
         own.num_classes = own.num_classes or self.num_classes_per_task
         return own
 
+    @property
+    def combinations(self) -> int:
+        """The number of sets of classes, at most Python's greatest length."""
+        return min(math.comb(len(self.dataset), self.num_classes_per_task), sys.maxsize)
+
     def __len__(self) -> int:
         """The number of sets of classes; Python's greatest length, with a warning, where there are more."""
-        tasks = math.comb(len(self.dataset), self.num_classes_per_task)
-        if tasks > sys.maxsize:
+        length = self.combinations
+        if length == sys.maxsize:
             warnings.warn(
                 f"there are C({len(self.dataset)}, {self.num_classes_per_task}) tasks, more than a length can be; "
-                f"len() says {sys.maxsize}",
+                f"len() says {length}",
                 stacklevel=2,
             )
-        return min(tasks, sys.maxsize)
+        return length
