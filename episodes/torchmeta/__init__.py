@@ -14,7 +14,8 @@ Names, arguments, the layout of batches and what the seeds decide are torchmeta'
 - Not there: DoubleMNIST, TripleMNIST, Pascal5i, TCGA and the tabular datasets.
 """
 
-from episodes.torchmeta import datasets, modules, toy, transforms, utils
-from episodes.torchmeta.version import VERSION as __version__
+from episodes.torchmeta import datasets, modules, toy, transforms, utils, version
 
-__all__ = ["__version__", "datasets", "modules", "toy", "transforms", "utils"]
+__version__ = version.VERSION
+
+__all__ = ["__version__", "datasets", "modules", "toy", "transforms", "utils", "version"]
