@@ -21,8 +21,8 @@ from torch import Tensor
 from episodes.bank import ImageBank
 from episodes.datasets.glyphs import CANVAS, FACES, IMAGES, class_name, draw, load_face, render
 
-ALIKE = 0.85  # overlap of ink from which two letters of one split count as one; see `alike`
-ALIKE_ACROSS = 0.75  # and from which a letter is left out because another split has one like it
+SAME_SHAPE = 0.86  # correlation of two letters as drawn from which they are twins; see `same_shape`
+SAME_MEAN = 0.95  # and that of the mean images of two classes: as high as that of two halves of one class
 SOLID = 0.97  # share of its box that a letter may fill; blocks and bars differ only in what fitting removes
 # Letters and symbols in each split, so that the three are of like difficulty.
 VALIDATION = ("Georgian", "Miscellaneous Symbols", "Miscellaneous Symbols and Arrows")
@@ -33,43 +33,59 @@ TEST = (
 
 
 def choose() -> dict[str, dict[str, list[int]]]:
-    """Code points by split and group: in all faces, without decomposition, with ink, no two of them alike.
+    """Code points by split and group: in all faces, without decomposition, with ink, no two of them twins.
 
-    Of letters alike (Latin A, Greek Alpha, Cyrillic A) the lowest code point stays, whatever its group, so that none
-    of a test class's shapes has been seen in training.
+    Of twins (Latin A, Greek Alpha, Cyrillic A; capital and small Zhe, which are one shape once fitted to the canvas)
+    the lowest code point stays, whatever its group: none of a test class's shapes has been seen in training, and no
+    bound on accuracy comes from two names of one shape.
     """
     codes = [code for code in _common_codes() if _eligible(code)]
     drawn = torch.stack([torch.stack([draw(chr(code), font) for code in codes]) for font in map(load_face, FACES)], 1)
     inked = [number for number in range(len(codes)) if _inked(drawn[number])]
-    shapes = torch.nn.functional.avg_pool2d(drawn.float(), 2)  # [letters, faces, 28, 28]
+    codes, shapes = [codes[number] for number in inked], halved(drawn[inked])
+    means = mean_images(render([chr(code) for code in codes]))
     kept: list[int] = []
-    for number in inked:
-        if not _any_alike(shapes, number, kept, ALIKE):
+    for number in range(len(codes)):
+        twins = (same_shape(shapes[number], shapes[kept]) >= SAME_SHAPE) | (
+            same_mean(means[number], means[kept]) >= SAME_MEAN
+        )
+        if not twins.any():
             kept.append(number)
     chosen: dict[str, dict[str, list[int]]] = {"train": {}, "validation": {}, "test": {}}
-    earlier: list[int] = []
-    for split, groups in chosen.items():
-        members = [number for number in kept if _split_of(codes[number]) == split]
-        fresh = [number for number in members if not _any_alike(shapes, number, earlier, ALIKE_ACROSS)]
-        for number in fresh:
-            groups.setdefault(group_of(codes[number]), []).append(codes[number])
-        earlier += fresh
+    for number in kept:
+        chosen[_split_of(codes[number])].setdefault(group_of(codes[number]), []).append(codes[number])
     return chosen
 
 
-def alike(shape: Tensor, others: Tensor) -> Tensor:
-    """Common ink over all ink (Jaccard's index) of a letter `[faces, h, w]` with others `[n, faces, h, w]`.
+def same_shape(shape: Tensor, others: Tensor) -> Tensor:
+    """Correlation, pixel by pixel, of an undistorted letter `[faces, h, w]` with others `[n, faces, h, w]`.
 
     Returns:
         `[n]`: the mean of the four faces in which the two look most alike, since a test letter that equals a training
         letter in some faces would be known in those.
     """
-    least, most = torch.minimum(shape, others).sum((2, 3)), torch.maximum(shape, others).sum((2, 3))
-    return (least / most.clamp(min=1)).topk(4, dim=1).values.mean(1)
+    return _correlation(shape.flatten(1), others.flatten(2)).topk(4, dim=1).values.mean(1)
 
 
-def _any_alike(shapes: Tensor, number: int, others: list[int], limit: float) -> bool:
-    return bool(others) and float(alike(shapes[number], shapes[others]).max()) >= limit
+def same_mean(mean: Tensor, others: Tensor) -> Tensor:
+    """Correlation `[n]` of a class's mean image `[h, w]` with others `[n, h, w]`, over faces and distortions alike."""
+    return _correlation(mean.flatten(), others.flatten(1))
+
+
+def halved(canvases: Tensor) -> Tensor:
+    """Undistorted letters `[letters, faces, CANVAS, CANVAS]` at the size of the images."""
+    return torch.nn.functional.avg_pool2d(canvases.float(), 2)
+
+
+def mean_images(images: Tensor) -> Tensor:
+    """The mean image `[classes, h, w]` of each class in `[classes * IMAGES, 1, h, w]`."""
+    return images.float().view(-1, IMAGES, *images.shape[2:]).mean(1)
+
+
+def _correlation(pixels: Tensor, others: Tensor) -> Tensor:
+    """Pearson's, over the last dimension."""
+    centred, centred_others = (each - each.mean(-1, keepdim=True) for each in (pixels, others))
+    return torch.nn.functional.cosine_similarity(centred, centred_others, dim=-1)
 
 
 def _split_of(code: int) -> str:

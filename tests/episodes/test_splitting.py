@@ -81,7 +81,7 @@ def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 PUBLISHED = {
-    "glyphs": ", or give scripts",
+    "glyphs": ", or give scripts-2",
     "omniglot": ", or give vinyals, lake, one-shot",
     **dict.fromkeys(("mini-imagenet", "tiered-imagenet", "cifar-fs", "fc100", "cub"), ""),
 }

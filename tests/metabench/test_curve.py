@@ -62,7 +62,7 @@ def test_by_default_it_takes_the_shots_that_the_images_suffice_for(tmp_path: Pat
 
 
 def test_disjoint_tasks_are_as_many_as_there_are(tmp_path: Path) -> None:
-    """Of 186 classes of 40 images; more shots leave fewer tasks."""
+    """Of 147 classes of 40 images; more shots leave fewer tasks."""
     changes = {"disjoint": True, "ways": 20, "episodes": None, "learner": "nearest", "queries": 15}
     changes["options"] = {"backbone": "conv4:4"}
     folder, record = quick(tmp_path, **changes)

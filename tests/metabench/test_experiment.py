@@ -58,7 +58,7 @@ def test_the_record_says_what_was_done(tmp_path: Path) -> None:
     assert record.changed_options == {"backbone": "conv4:8", "steps": 10}
     assert record.config.options["ridge"] == 0.1
     assert record.training.images == 10 * 64
-    assert record.dataset.classes == Banks(train=690, validation=79, test=186)
+    assert record.dataset.classes == Banks(train=415, validation=63, test=147)
     assert all(len(digits) == 32 for digits in record.dataset.fingerprints.model_dump().values())
     assert record.environment["packages"]["torch"] == torch.__version__
     assert record.environment["threads"] == 1
@@ -141,7 +141,7 @@ def test_the_record_says_who_looks_at_several_queries(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("learner", "options", "message"),
     [
-        ("protonet", {"train_ways": 5000}, "stage 'train': .* has 690 classes; training ways 5000 needs at least 5000"),
+        ("protonet", {"train_ways": 5000}, "stage 'train': .* has 415 classes; training ways 5000 needs at least 5000"),
         ("protonet", {"train_shots": 39}, "training shots 39 and training queries 5 need 44"),
         ("finetune", {"batch_size": 10**6}, "stage 'pre-train': a batch of 1000000 images is not possible"),
     ],

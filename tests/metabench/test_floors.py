@@ -14,7 +14,7 @@ TASK = FixedTask(ways=3, shots=2, queries=4)
 
 def test_floors_of_images(glyphs: Dataset) -> None:
     """The random network is a ProtoNet that no step has trained; guessing is right in a third."""
-    problem, source = Problem((1, 28, 28), 690, TASK), EpisodeSampler(glyphs.test, TASK, 0)
+    problem, source = Problem((1, 28, 28), 415, TASK), EpisodeSampler(glyphs.test, TASK, 0)
     learners = floor_learners(problem, "conv4:8", seed=3)
     scores = floor_scores(learners, source, np.full(50, 3))
     assert list(scores) == ["chance", "pixels", "random network"]
@@ -37,7 +37,7 @@ def test_training_is_the_same_whatever_floors_there_are(glyphs: Dataset) -> None
 
 def test_chance_follows_the_ways_of_each_task(glyphs: Dataset) -> None:
     source = EpisodeSampler(glyphs.test, VariableTask(), 0)
-    learners = floor_learners(Problem((1, 28, 28), 690, TASK), "conv4:8", seed=0)
+    learners = floor_learners(Problem((1, 28, 28), 415, TASK), "conv4:8", seed=0)
     made = answer_episodes(learners["pixels"], source, 5)
     ways = [source.indices([number]).classes.shape[1] for number in range(5)]
     assert len(set(ways)) > 1
@@ -53,7 +53,7 @@ def test_guessing_is_right_as_often_as_chance_says() -> None:
 
 
 def test_a_backbone_that_only_a_plug_in_knows_leaves_the_random_network_out() -> None:
-    assert list(floor_learners(Problem((1, 28, 28), 690, TASK), "mine", seed=0)) == ["pixels"]
+    assert list(floor_learners(Problem((1, 28, 28), 415, TASK), "mine", seed=0)) == ["pixels"]
 
 
 def test_floors_of_a_regression() -> None:
