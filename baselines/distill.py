@@ -60,6 +60,9 @@ class Distill(FineTune):
         teacher_options = replace(options, backbone=options.teacher_backbone, steps=steps)
         self.teacher = FineTune(problem, teacher_options)
 
+    def idle_options(self) -> Mapping[str, str]:
+        return {**super().idle_options(), **({} if self.options.mixing else {"temperature": "mixing is 0"})}
+
     def stages(self) -> Sequence[Stage]:
         (teacher,) = self.teacher.stages()
         (student,) = super().stages()

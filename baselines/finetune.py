@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -83,6 +83,9 @@ class FineTune(EmbeddingLearner):
     @property
     def frozen_embedding(self) -> bool:
         return self.options.scope == "head"
+
+    def idle_options(self) -> Mapping[str, str]:
+        return dict.fromkeys(("tuning_steps", "tuning_rate"), "scope is head") if self.frozen_embedding else {}
 
     def stages(self) -> Sequence[Stage]:
         trained = nn.ModuleList([self.backbone, self.head])

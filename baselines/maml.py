@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -19,9 +19,9 @@ from torch.func import functional_call, grad
 from baselines.backbones import build_backbone, feature_size
 from metabench.learner import (
     Count,
-    EpisodeBatch,
     Episodes,
     FixedTask,
+    LabelledEpisodeBatch,
     Learner,
     Positive,
     Problem,
@@ -124,6 +124,12 @@ class MAML(Learner):
             backbone, nn.Linear(feature_size(backbone, problem.image_shape), problem.task.ways)
         )
 
+    def idle_options(self) -> Mapping[str, str]:
+        idle = {} if self.options.inner_steps else {"first_order": "inner_steps is 0"}
+        if not any(isinstance(module, TaskBatchNorm2d) for module in self.network.modules()):
+            idle["transductive"] = "the network has no batch normalisation"
+        return idle
+
     def stages(self) -> Sequence[Stage]:
         options, shots = self.options, self.options.train_shots or self.problem.task.shots
         task: FixedTask | RegressionTask = RegressionTask(shots, options.train_queries)
@@ -131,7 +137,7 @@ class MAML(Learner):
             task = FixedTask(self.problem.task.ways, shots, options.train_queries)
         return [Stage("meta-train", Episodes(task, options.meta_batch), self.loss, self, options)]
 
-    def loss(self, episodes: EpisodeBatch) -> Tensor | Iterator[Tensor]:
+    def loss(self, episodes: LabelledEpisodeBatch) -> Tensor | Iterator[Tensor]:
         """The query loss after adaptation, its mean over tasks (algorithm 2, line 10).
 
         Images are taken task by task, in parts whose sum it is, which keeps memory at one task's graph; a

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,9 @@ class Nearest(Learner):
     The nearest-neighbour rule of Cover and Hart 1967, a floor in few-shot papers since Lake et al. 2011 and Vinyals et
     al. 2016 ("pixels"). The logit of a class is the negative distance to its nearest support image.
     """
+
+    def idle_options(self) -> Mapping[str, str]:
+        return {**super().idle_options(), "backbone": "the learner has no network"}
 
     def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> tuple[Tensor, Tensor, int]:
         return support.flatten(2), support_labels, ways

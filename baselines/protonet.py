@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -15,9 +15,9 @@ from baselines.backbones import build_backbone
 from metabench.learner import (
     Count,
     EmbeddingLearner,
-    EpisodeBatch,
     Episodes,
     FixedTask,
+    LabelledEpisodeBatch,
     Problem,
     Stage,
     TrainingOptions,
@@ -81,6 +81,12 @@ class ProtoNet(EmbeddingLearner):
         self.semi_supervised = options.refine_steps > 0
         self.backbone = build_backbone(options.backbone, problem.image_shape)
 
+    def idle_options(self) -> Mapping[str, str]:
+        task = self.problem.task
+        if isinstance(task, FixedTask) and task.unlabelled:
+            return {}
+        return {"refine_steps": "tasks have no unlabelled images (--unlabelled)"}
+
     def stages(self) -> Sequence[Stage]:
         options, problem = self.options, self.problem
         assert isinstance(problem.task, FixedTask)  # it does no regression
@@ -93,7 +99,7 @@ class ProtoNet(EmbeddingLearner):
         )
         return [Stage("train", Episodes(task), self.loss, self, options)]
 
-    def loss(self, episodes: EpisodeBatch) -> Tensor:
+    def loss(self, episodes: LabelledEpisodeBatch) -> Tensor:
         return F.cross_entropy(self.classify(episodes).flatten(0, 1), episodes.query_labels.flatten())
 
     def embed(self, images: Tensor) -> Tensor:

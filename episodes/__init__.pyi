@@ -1,7 +1,7 @@
 from .bank import ImageBank
 from .datasets import DataOptions, Dataset, load
 from .datasets.sinusoid import SinusoidDataset, SinusoidSampler
-from .episode import EpisodeBatch
+from .episode import EpisodeBatch, LabelledEpisodeBatch
 from .errors import DataError
 from .named_task import NamedTask
 from .regression_task import RegressionTask
@@ -18,6 +18,7 @@ __all__ = [
     "EpisodeSampler",
     "FixedTask",
     "ImageBank",
+    "LabelledEpisodeBatch",
     "NamedTask",
     "RegressionTask",
     "SinusoidDataset",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from episodes.bank import ImageBank
-from episodes.draw import distinct, unit
+from episodes.draw import distinct, generator_key, unit
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 from episodes.task import FixedTask
@@ -30,7 +30,7 @@ def disjoint_episodes(bank: ImageBank, task: FixedTask, seed: int) -> list[Episo
     if task.variant:
         raise DataError(f"--disjoint goes with plain N-way K-shot alone; leave {', '.join(task.variant)} out")
     task.check(bank)
-    random = np.random.Philox(key=seed)
+    random = np.random.Philox(key=generator_key(bank.fingerprint, task, seed, "disjoint"))
     block = task.shots + task.queries
     decks = [distinct(unit(random.random_raw(size))[None], np.array([size]))[0] for size in bank.class_sizes]
     left = bank.sizes // block

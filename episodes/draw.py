@@ -14,8 +14,23 @@ def generator_key(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:16], "little")
 
 
+def derived_seed(seed: int, purpose: str) -> int:
+    """Another seed below 2^63 for one purpose: streams of other seeds or purposes have nothing to do with it."""
+    return generator_key(seed, purpose) >> 65
+
+
 def uniform_numbers(key: int, numbers: Iterable[int], count: int) -> NDArray[np.float64]:
-    """`[episodes, count]` doubles in [0, 1): episode i owns the generator's counters from `i * blocks`.
+    """`[episodes, count]` doubles in [0, 1), each episode's own (see `_words`)."""
+    return unit(_words(key, numbers, count))
+
+
+def random_orders(key: int, numbers: Iterable[int], count: int) -> NDArray[np.int64]:
+    """`[episodes, count]`: for each episode a random order of 0 to count - 1, each order equally likely."""
+    return np.argsort(_words(key, numbers, count), axis=1)
+
+
+def _words(key: int, numbers: Iterable[int], count: int) -> NDArray[np.uint64]:
+    """`[episodes, count]` random words of 64 bits: episode i owns the generator's counters from `i * blocks`.
 
     The generator is Philox (Salmon et al. 2011). A run of consecutive episodes is one call, which is what makes
     sampling fast.
@@ -24,7 +39,7 @@ def uniform_numbers(key: int, numbers: Iterable[int], count: int) -> NDArray[np.
     blocks = -(-count // 4)  # a Philox block is four 64-bit words
     runs = np.split(episodes, np.flatnonzero(np.diff(episodes) != 1) + 1)
     raw = [np.random.Philox(key=key, counter=int(run[0]) * blocks).random_raw(len(run) * blocks * 4) for run in runs]
-    return unit(np.concatenate(raw).reshape(len(episodes), blocks * 4)[:, :count])
+    return np.concatenate(raw).reshape(len(episodes), blocks * 4)[:, :count]
 
 
 def unit(words: NDArray[np.uint64]) -> NDArray[np.float64]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ class EpisodeIndices:
         classes: `[B, N]` int64, numbers of classes in the bank; label n of an episode means its nth class.
         support: `[B, S]` int64, numbers of images in the bank, class by class.
         support_labels: `[B, S]` int64 in 0..N-1; they may be wrong where the task has label noise.
-        query: `[B, Q]` int64, none of them in `support`.
+        query: `[B, Q]` int64, none of them in `support`, in random order as samplers give them.
         query_labels: `[B, Q]` int64 in 0..N-1.
         unlabelled: `[B, U]` int64, in neither of the two; of the N classes and of any distractors.
     """
@@ -38,14 +38,15 @@ class EpisodeIndices:
 
 @dataclass(frozen=True, eq=False)
 class EpisodeBatch:
-    """B episodes of N ways, S labelled images and Q to be classified; a fixed task has S = N * K and Q = N * q.
+    """B episodes of N ways as a learner is asked about them: S labelled images and Q queries, without their labels.
+
+    A fixed task has S = N * K and Q = N * q. Queries are in random order.
 
     Attributes:
         support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them. In
             regression (see `episodes.datasets.sinusoid`) `[B, S, 1]` float32 inputs.
         support_labels: `[B, S]` int64 in 0..N-1; in regression the outputs, float32.
         query: `[B, Q, C, H, W]`, likewise.
-        query_labels: `[B, Q]`, likewise; what `classify` must not look at.
         ways: N; 1 in regression.
         unlabelled: `[B, U, C, H, W]` images without labels, for semi-supervised tasks; None where there are none.
     """
@@ -53,17 +54,31 @@ class EpisodeBatch:
     support: Tensor
     support_labels: Tensor
     query: Tensor
-    query_labels: Tensor
     ways: int
     unlabelled: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.support)
 
-    def to_float(self) -> EpisodeBatch:
+    def to_float(self) -> Self:
         """The same episodes with images as float32 in [0, 1]."""
         unlabelled = None if self.unlabelled is None else to_float(self.unlabelled)
         return replace(self, support=to_float(self.support), query=to_float(self.query), unlabelled=unlabelled)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledEpisodeBatch(EpisodeBatch):
+    """The same with the queries' labels: what samplers draw, training losses get, and predictions are scored by.
+
+    Attributes:
+        query_labels: `[B, Q]` int64 in 0..N-1; in regression the outputs, float32.
+    """
+
+    query_labels: Tensor = field(kw_only=True)
+
+    def without_query_labels(self) -> EpisodeBatch:
+        """What a learner is asked."""
+        return EpisodeBatch(self.support, self.support_labels, self.query, self.ways, self.unlabelled)
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.bank import ImageBank
-from episodes.draw import Uniforms, generator_key, uniform_numbers
-from episodes.episode import EpisodeBatch, EpisodeIndices
+from episodes.draw import Uniforms, generator_key, random_orders, uniform_numbers
+from episodes.episode import EpisodeIndices, LabelledEpisodeBatch
 from episodes.errors import DataError
 from episodes.task import Task
 
@@ -36,13 +37,16 @@ class EpisodeSource:
         """Whether all episodes have as many classes and images, so that several make a batch."""
         raise NotImplementedError
 
-    def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
+    def batch(self, numbers: Iterable[int]) -> LabelledEpisodeBatch:
         """The episodes of the given numbers (each at least 0)."""
         raise NotImplementedError
 
 
 class BankSource(EpisodeSource):
     """Episodes of a bank by number, as indices and as tensors.
+
+    An episode's queries come in a random order, so that a query's place says nothing of its class. The order is a pure
+    function of the bank's fingerprint and the episode's number, with a stream of its own.
 
     Args:
         bank: where from.
@@ -53,24 +57,33 @@ class BankSource(EpisodeSource):
         self.bank = bank
         self.images = bank.images.to(device)
         self.name, self.device = bank.name, self.images.device
+        self._order_key = generator_key(bank.fingerprint, "order of queries")
 
-    def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
-        """The episodes of the given numbers (each at least 0), as indices into the bank."""
+    def drawn(self, numbers: Iterable[int]) -> EpisodeIndices:
+        """The episodes of the given numbers (each at least 0), as indices into the bank, queries class by class."""
         raise NotImplementedError
 
-    def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
-        """The episodes of the given numbers as uint8 tensors on the source's device, class by class in order."""
+    def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
+        """The same with the queries of each episode in random order."""
+        wanted = list(numbers)
+        drawn = self.drawn(wanted)
+        order = random_orders(self._order_key, wanted, drawn.query.shape[1])
+        query, labels = (np.take_along_axis(part, order, 1) for part in (drawn.query, drawn.query_labels))
+        return replace(drawn, query=query, query_labels=labels)
+
+    def batch(self, numbers: Iterable[int]) -> LabelledEpisodeBatch:
+        """The episodes of the given numbers as uint8 tensors on the source's device, the support class by class."""
         drawn = self.indices(numbers)
-        return EpisodeBatch(
+        return LabelledEpisodeBatch(
             self._gather(self._on_device(drawn.support)),
             self._on_device(drawn.support_labels),
             self._gather(self._on_device(drawn.query)),
-            self._on_device(drawn.query_labels),
             drawn.classes.shape[1],
             self._gather(self._on_device(drawn.unlabelled)) if drawn.unlabelled.size else None,
+            query_labels=self._on_device(drawn.query_labels),
         )
 
-    def each(self, numbers: Iterable[int]) -> Iterator[EpisodeBatch]:
+    def each(self, numbers: Iterable[int]) -> Iterator[LabelledEpisodeBatch]:
         """The same, one episode at a time as a batch of one: for images so large that a block leaves the CPU's cache.
 
         Their indices are still drawn in blocks, which is most of the work for a single task.
@@ -85,7 +98,7 @@ class BankSource(EpisodeSource):
                 # One read gives all images of an episode, and its parts are contiguous.
                 support, query, unlabelled = torch.split(self._gather(rows), sizes, dim=1)
                 pool = unlabelled if sizes[2] else None
-                yield EpisodeBatch(support, support_labels, query, query_labels, ways, pool)
+                yield LabelledEpisodeBatch(support, support_labels, query, ways, pool, query_labels=query_labels)
 
     def _gather(self, rows: Tensor) -> Tensor:
         return self.images.index_select(0, rows.view(-1)).view(*rows.shape, *self.bank.image_shape)
@@ -121,7 +134,7 @@ class EpisodeSampler(BankSource):
     def one_shape(self) -> bool:
         return self.task.one_shape
 
-    def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
+    def drawn(self, numbers: Iterable[int]) -> EpisodeIndices:
         uniform = uniform_numbers(self._key, numbers, self.task.numbers(self.bank))
         return self.task.draw(self.bank, Uniforms(uniform))
 
@@ -152,7 +165,7 @@ class EpisodeList(BankSource):
         shapes = {tuple(part.shape for part in vars(episode).values()) for episode in self.episodes}
         return len(shapes) == 1
 
-    def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
+    def drawn(self, numbers: Iterable[int]) -> EpisodeIndices:
         wanted = list(numbers)
         if max(wanted) >= len(self):
             raise DataError(f"there is no task {max(wanted)} for '{self.bank.name}': it has {len(self)}, from 0 on")

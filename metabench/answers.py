@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
 
 
 def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
-    """One row a query, task by task, of the episodes 0 to E - 1 of `source`.
+    """One row a query, task by task and class by class, of the episodes 0 to E - 1 of `source`.
 
     Returns:
         A table with the columns `task` (the episode's number), `class` (the query's true class), `group` (what that
@@ -39,11 +39,12 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
     """
     episodes, bank = range(len(evaluation.queries)), source.bank
     blocks = [episodes] if source.one_shape else [range(number, number + 1) for number in episodes]
-    classes = [row for block in blocks for row in source.indices(block).classes]
+    classes = [row for block in blocks for row in source.drawn(block).classes]
     ways = np.asarray([len(row) for row in classes])
     first = np.repeat(np.cumsum(ways) - ways, evaluation.queries)
     flat = np.concatenate(classes)
-    true, answered = flat[first + evaluation.labels], flat[first + evaluation.answers]
+    by_class = np.argsort(first + evaluation.labels, kind="stable")  # which takes half of the bytes in a file
+    true, answered = flat[first + evaluation.labels][by_class], flat[first + evaluation.answers][by_class]
     class_names, group_names = pd.Index(bank.class_names), pd.Index(list(bank.group_members))
     group_numbers = group_names.get_indexer(pd.Index(bank.groups))
     return pd.DataFrame(
@@ -52,7 +53,7 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
             "class": pd.Categorical.from_codes(true, class_names),
             "group": pd.Categorical.from_codes(group_numbers[true], group_names),
             "answer": pd.Categorical.from_codes(answered, class_names),
-            "confidence": np.round(evaluation.confidences.astype(np.float64), CONFIDENCE_DIGITS),
+            "confidence": np.round(evaluation.confidences[by_class].astype(np.float64), CONFIDENCE_DIGITS),
         }
     )
 

@@ -4,12 +4,16 @@ from metabench.checks import check_learner
 
 def test_contract():
     check_learner(MyLearner)
+
+`run` and `verify` hold every learner to the cheap half of it (`broken_points`).
 """
 
 from __future__ import annotations
 
 import copy
 import io
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,17 +21,27 @@ import torch
 from torch import Tensor
 
 from episodes.datasets.sinusoid import Sinusoids, SinusoidSampler
-from episodes.episode import EpisodeBatch
 from episodes.regression_task import RegressionTask
+from episodes.sampler import EpisodeSource
 from episodes.task import FixedTask
-from metabench.learner import EmbeddingLearner, Episodes, LabelledBatch, Learner, Problem, Stage
+from metabench.learner import (
+    EmbeddingLearner,
+    EpisodeBatch,
+    Episodes,
+    LabelledBatch,
+    LabelledEpisodeBatch,
+    Learner,
+    Problem,
+    Stage,
+)
 
+TOLERANCE = 1e-2  # how far logits that should agree may differ for rounding, as a part of their standard deviation
 TASK = FixedTask(ways=3, shots=2, queries=4)
 PROBLEM = Problem(image_shape=(1, 28, 28), train_classes=6, task=TASK)
 REGRESSION = Problem(image_shape=(1,), train_classes=0, task=RegressionTask(shots=5, queries=4))
 
 
-def check_learner(learner_class: type[Learner], tolerance: float = 1e-2, **options: Any) -> None:
+def check_learner(learner_class: type[Learner], tolerance: float = TOLERANCE, **options: Any) -> None:
     """Check a freshly built, untrained learner against every point of the contract, on random images.
 
     One that does regression too is also checked on sinusoids, with its preset for them.
@@ -49,16 +63,57 @@ def check_learner(learner_class: type[Learner], tolerance: float = 1e-2, **optio
 def check_problem(learner_class: type[Learner], problem: Problem, options: dict[str, Any], tolerance: float) -> None:
     """All points for one problem."""
     learner = build(learner_class, problem=problem, **options)
-    check_shape(learner)
+    episodes, others = (random_episodes(task=problem.task, seed=seed).without_query_labels() for seed in (0, 1))
+    check_methods(learner)
+    check_shape(learner, episodes)
     check_seed(learner_class, problem, options, tolerance)
-    check_no_state(learner, tolerance)
+    check_no_state(learner, episodes, others, tolerance)
     check_save_and_load(learner_class, problem, options, tolerance)
-    check_neighbours(learner, tolerance)
+    check_neighbours(learner, episodes, tolerance)
     check_shots_order(learner, tolerance)
     check_labels(learner, tolerance)
-    check_transduction(learner, tolerance)
-    check_embedding(learner, tolerance)
+    check_transduction(learner, episodes, tolerance)
+    check_embedding(learner, episodes, tolerance)
     check_stages(learner)
+
+
+def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TOLERANCE) -> tuple[str, ...]:
+    """The points of the contract that a learner breaks on three real tasks: cheap enough for every run.
+
+    They are the logits' shape, state that `classify` keeps or changes, predictions that depend on other tasks or
+    (unless it is declared transductive) on other queries, and an embedding that depends on other images. No random
+    stream moves.
+
+    Args:
+        learner: on the source's device.
+        source: of episodes.
+        tolerance: as of `check_learner`.
+    """
+    several = (0, 1) if source.one_shape else (0,)
+    episodes, others = (source.batch(numbers).to_float().without_query_labels() for numbers in (several, (2,)))
+    points: list[Callable[[], None]] = [
+        lambda: check_methods(learner),
+        lambda: check_shape(learner, episodes),
+        lambda: check_no_state(learner, episodes, others, tolerance),
+        lambda: check_neighbours(learner, episodes, tolerance),
+        lambda: check_transduction(learner, episodes, tolerance),
+        lambda: check_embedding(learner, _part(episodes, 0), tolerance),
+    ]
+    broken = []
+    was_training = learner.training
+    with torch.random.fork_rng(devices=[source.device] if source.device.type == "cuda" else []):
+        learner.eval()
+        for check in points:
+            try:
+                check()
+            except AssertionError as error:
+                if traceback.extract_tb(error.__traceback__)[-1].filename != __file__:
+                    raise  # the learner's own
+                broken.append(str(error))
+                if check in points[:2]:
+                    break  # nothing else can be asked of logits of another shape
+        learner.train(was_training)
+    return tuple(broken)
 
 
 def build(learner_class: type[Learner], seed: int = 0, problem: Problem = PROBLEM, **options: Any) -> Learner:
@@ -67,7 +122,7 @@ def build(learner_class: type[Learner], seed: int = 0, problem: Problem = PROBLE
     return learner_class(problem, learner_class.Options(**options)).eval()
 
 
-def random_episodes(count: int = 2, seed: int = 0, task: FixedTask | RegressionTask = TASK) -> EpisodeBatch:
+def random_episodes(count: int = 2, seed: int = 0, task: FixedTask | RegressionTask = TASK) -> LabelledEpisodeBatch:
     """Episodes of `task` whose classes are random patterns under noise, so that answers are not all alike."""
     if isinstance(task, RegressionTask):
         return SinusoidSampler(Sinusoids("check"), task, seed).batch(range(count))
@@ -79,41 +134,59 @@ def random_episodes(count: int = 2, seed: int = 0, task: FixedTask | RegressionT
         return (0.6 * patterns + 0.4 * noise).flatten(1, 2)
 
     labels = torch.arange(task.ways)
-    return EpisodeBatch(
+    return LabelledEpisodeBatch(
         images(task.shots),
         labels.repeat_interleave(task.shots).expand(count, -1),
         images(task.queries),
-        labels.repeat_interleave(task.queries).expand(count, -1),
         task.ways,
+        query_labels=labels.repeat_interleave(task.queries).expand(count, -1),
     )
 
 
-def check_shape(learner: Learner) -> None:
+def logits_problem(logits: Any, shape: tuple[int, ...]) -> str:
+    """What is wrong with what `classify` gives, where it should be floats `[B, Q, N]` of that shape; "" for nothing."""
+    if not isinstance(logits, Tensor):
+        return f"classify gives {type(logits).__name__}; the contract is a tensor [B, Q, N]"
+    if logits.shape != shape or not logits.is_floating_point():
+        found = f"{tuple(logits.shape)} of {str(logits.dtype).removeprefix('torch.')}"
+        return f"classify gives {found}; the contract is floats [B, Q, N], here {shape}"
+    return ""
+
+
+def check_methods(learner: Learner) -> None:
+    """Companions are learners, parameters are counted, and an `EmbeddingLearner` has no method that nothing calls."""
+    companions, parameters = learner.companions(), learner.scoring_parameters()
+    named = isinstance(companions, Mapping) and all(isinstance(each, Learner) for each in companions.values())
+    assert named, f"companions() gives {companions!r:.100}; the contract is learners by name"
+    assert type(parameters) is int, f"scoring_parameters() gives {parameters!r:.100}; the contract is a whole number"
+    used = type(learner).classify is not EmbeddingLearner.classify
+    for name in ("adapt", "predict") if isinstance(learner, EmbeddingLearner) and not used else ():
+        own = getattr(type(learner), name) is not getattr(Learner, name)
+        assert not own, f"an EmbeddingLearner's {name}() is never called; derive from Learner, or write classify() too"
+
+
+def check_shape(learner: Learner, episodes: EpisodeBatch) -> None:
     """`classify` gives finite logits `[B, Q, N]`."""
-    task = learner.problem.task
-    logits = _classify(learner, random_episodes(task=task))
-    expected = (2, task.ways * task.queries, task.ways)
-    assert logits.shape == expected, f"classify gives {tuple(logits.shape)}; the contract is [B, Q, N], here {expected}"
-    assert torch.isfinite(logits).all(), "classify gives logits that are not finite"
+    assert torch.isfinite(_classify(learner, episodes)).all(), "classify gives logits that are not finite"
 
 
 def check_seed(learner_class: type[Learner], problem: Problem, options: dict[str, Any], tolerance: float) -> None:
     """The same seed gives the same learner."""
     episodes = random_episodes(task=problem.task)
     first, second = (_classify(build(learner_class, problem=problem, **options), episodes) for _ in range(2))
-    _assert_equal(first, second, tolerance, "two learners from the same seed answer differently")
+    _assert_equal(first, second, tolerance, "two learners from the same seed predict differently")
 
 
-def check_no_state(learner: Learner, tolerance: float) -> None:
-    """`classify` leaves parameters, buffers and later answers as they were."""
+def check_no_state(learner: Learner, episodes: EpisodeBatch, others: EpisodeBatch, tolerance: float) -> None:
+    """`classify` leaves parameters, buffers and later predictions as they were."""
     before = copy.deepcopy(learner.state_dict())
-    episodes = random_episodes(task=learner.problem.task)
-    first = _classify(learner, episodes)
-    _classify(learner, random_episodes(seed=1, task=learner.problem.task))
+    first = _classify(learner, episodes).clone()
+    _classify(learner, others)
     for name, value in learner.state_dict().items():
-        assert torch.equal(value, before[name]), f"classify changes '{name}'"
+        same = name in before and torch.equal(value, before[name])
+        assert same, f"classify changes '{name}'"
     second = _classify(learner, episodes)
-    _assert_equal(first, second, tolerance, "classify answers differently when called again")
+    _assert_equal(first, second, tolerance, "classify predicts differently when called again")
 
 
 def check_save_and_load(
@@ -126,15 +199,14 @@ def check_save_and_load(
     file.seek(0)
     loaded.load_state_dict(torch.load(file, weights_only=True))
     first, second = (_classify(learner, random_episodes(task=problem.task)) for learner in (saved, loaded))
-    _assert_equal(first, second, tolerance, "a loaded learner answers differently: something is not in its state_dict")
+    _assert_equal(first, second, tolerance, "a loaded learner predicts differently: something is not in its state_dict")
 
 
-def check_neighbours(learner: Learner, tolerance: float) -> None:
-    """A task's answer does not depend on the other tasks in the batch."""
-    episodes = random_episodes(3, task=learner.problem.task)
+def check_neighbours(learner: Learner, episodes: EpisodeBatch, tolerance: float) -> None:
+    """A task's predictions do not depend on the other tasks in the batch."""
     together = _classify(learner, episodes)
-    alone = torch.cat([_classify(learner, _part(episodes, number)) for number in range(3)])
-    _assert_equal(together, alone, tolerance, "a task's answer depends on its neighbours in the batch")
+    alone = torch.cat([_classify(learner, _part(episodes, number)) for number in range(len(episodes))])
+    _assert_equal(together, alone, tolerance, "a task's predictions depend on its neighbours in the batch")
 
 
 def check_shots_order(learner: Learner, tolerance: float) -> None:
@@ -161,31 +233,36 @@ def check_labels(learner: Learner, tolerance: float) -> None:
     )
 
 
-def check_transduction(learner: Learner, tolerance: float) -> None:
-    """A query's answer does not depend on the other queries, unless the learner is declared transductive."""
+def check_transduction(learner: Learner, episodes: EpisodeBatch, tolerance: float) -> None:
+    """A query alone is predicted as among others, unless the learner is declared transductive."""
     if learner.transductive:
         return
-    episodes = random_episodes(task=learner.problem.task)
-    few = replace(episodes, query=episodes.query[:, :2], query_labels=episodes.query_labels[:, :2])
+    last = episodes.query.shape[1] - 1
     _assert_equal(
-        _classify(learner, episodes)[:, :2],
-        _classify(learner, few),
+        _classify(learner, episodes)[:, last:],
+        _classify(learner, replace(episodes, query=episodes.query[:, last:])),
         tolerance,
-        "a query's answer depends on the other queries, and the learner is not declared transductive",
+        "a query's prediction depends on the other queries, and the learner is not declared transductive "
+        "(`transductive = True`)",
     )
 
 
-def check_embedding(learner: Learner, tolerance: float) -> None:
+def check_embedding(learner: Learner, episodes: EpisodeBatch, tolerance: float) -> None:
     """`embed` treats each image on its own, and with `classify_features` gives what `classify` gives."""
     if not (isinstance(learner, EmbeddingLearner) and learner.frozen_embedding):
         return
-    episodes = random_episodes(1, task=learner.problem.task)
+
+    def embed(images: Tensor) -> Tensor:
+        alone = torch.stack([torch.cat([learner.embed(image[None]) for image in task]) for task in images])
+        together = learner.embed(images.flatten(0, 1)).view_as(alone)
+        _assert_equal(alone, together, tolerance, "embed gives an image other features alone than among others")
+        return alone
+
     with torch.no_grad():
-        support, query = (
-            torch.stack([learner.embed(image[None])[0] for image in images[0]])[None]
-            for images in (episodes.support, episodes.query)
-        )
-        logits = learner.classify_features(support, episodes.support_labels, query, episodes.ways)
+        pool = episodes.unlabelled if learner.semi_supervised else None
+        more = {} if pool is None else {"unlabelled": embed(pool)}
+        support, query = embed(episodes.support), embed(episodes.query)
+        logits = learner.classify_features(support, episodes.support_labels, query, episodes.ways, **more)
     _assert_equal(
         _classify(learner, episodes), logits, tolerance, "classify is not embed, image by image, and classify_features"
     )
@@ -207,7 +284,7 @@ def check_stages(learner: Learner) -> None:
         learner.eval()
 
 
-def _training_data(stage: Stage) -> EpisodeBatch | LabelledBatch:
+def _training_data(stage: Stage) -> LabelledEpisodeBatch | LabelledBatch:
     if isinstance(stage.data, Episodes):
         return random_episodes(stage.data.batch, task=stage.data.task)
     size = stage.data.size
@@ -215,8 +292,13 @@ def _training_data(stage: Stage) -> EpisodeBatch | LabelledBatch:
 
 
 def _classify(learner: Learner, episodes: EpisodeBatch) -> Tensor:
+    if isinstance(episodes, LabelledEpisodeBatch):
+        episodes = episodes.without_query_labels()
     with torch.no_grad():
-        return learner.classify(episodes)
+        logits = learner.classify(episodes)
+    problem = logits_problem(logits, (*episodes.query.shape[:2], episodes.ways))
+    assert not problem, problem
+    return logits
 
 
 def _part(episodes: EpisodeBatch, number: int) -> EpisodeBatch:
@@ -226,7 +308,7 @@ def _part(episodes: EpisodeBatch, number: int) -> EpisodeBatch:
         support=episodes.support[rows],
         support_labels=episodes.support_labels[rows],
         query=episodes.query[rows],
-        query_labels=episodes.query_labels[rows],
+        unlabelled=None if episodes.unlabelled is None else episodes.unlabelled[rows],
     )
 
 

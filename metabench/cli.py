@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
         from metabench.errors import RunError, UsageError
 
         if not isinstance(error, DataError | UsageError | RunError):
+            raise
+        if os.environ.get("METABENCH_TRACEBACK"):
             raise
         _fail(str(error), RUN_ERROR if isinstance(error, RunError) else USAGE_ERROR)
     sys.exit(code if isinstance(code, int) else 0)

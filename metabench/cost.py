@@ -24,7 +24,7 @@ def task_megabytes(learner: Learner, source: EpisodeSource) -> float:
     """
     was_training = learner.training
     learner.eval()
-    episode = source.batch([0]).to_float()
+    episode = source.batch([0]).to_float().without_query_labels()
     with torch.no_grad():
         if source.device.type == "cuda":
             megabytes = _on_gpu(learner, episode, source.device)

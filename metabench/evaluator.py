@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from episodes.episode import to_float
 from episodes.sampler import BankSource, EpisodeSource
+from metabench.checks import logits_problem
 from metabench.errors import RunError
 from metabench.learner import EmbeddingLearner, Learner
 from metabench.stopping import FixedWidth
@@ -21,6 +22,7 @@ from metabench.stopping import FixedWidth
 EPISODES_AT_ONCE = 16
 FUNCTIONS_AT_ONCE = 64  # in regression, whose episodes are a few numbers each
 IMAGES_AT_ONCE = 512
+LATENCY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ def answer_episodes(
         start: the first of them.
 
     Raises:
-        RunError: the learner's logits are not finite.
+        RunError: the learner's logits are not finite, or not `[B, Q, N]`.
     """
     asked = range(start, episodes)
     logits_of = _predictor(learner, sampler, asked)
@@ -80,14 +82,16 @@ def answer_episodes(
     with torch.no_grad(), tqdm(total=len(asked), desc=progress, unit="task", disable=hidden) as bar:
         at_once = FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
         for numbers in _chunks(asked, at_once if sampler.one_shape else 1):
-            logits, labels = logits_of(numbers)
+            logits, labels, task_ways = logits_of(numbers)
+            if problem := logits_problem(logits, (*labels.shape, task_ways)):
+                raise RunError(f"learner {type(learner).__name__} breaks its contract: {problem}")
             if not torch.isfinite(logits).all():
                 raise RunError(
-                    f"the learner's answers to tasks {numbers[0]} to {numbers[-1]} of '{sampler.name}' are not "
+                    f"the learner's predictions for tasks {numbers[0]} to {numbers[-1]} of '{sampler.name}' are not "
                     "finite; lower its learning rates"
                 )
             parts.append((measure.of_tasks(logits, labels), *_answers(learner, logits, labels)))
-            ways += [logits.shape[2]] * len(numbers)
+            ways += [task_ways] * len(numbers)
             queries += [labels.shape[1]] * len(numbers)
             bar.update(len(numbers))
     learner.train(was_training)
@@ -115,13 +119,18 @@ def evaluate_until(
 
 
 def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, repeats: int = 20) -> float:
-    """Median milliseconds to adapt to one of the first `episodes` tasks and answer its queries, over `repeats`."""
+    """Median milliseconds to adapt to one of the first `episodes` tasks and answer its queries.
+
+    Over `repeats`, or as many (at least two) as fit in `LATENCY_SECONDS`.
+    """
     was_training = learner.training
     learner.eval()
-    seconds = []
+    seconds: list[float] = []
     with torch.no_grad():
         for number in range(repeats + 1):
-            episode = sampler.batch([number % episodes]).to_float()
+            if len(seconds) > 2 and sum(seconds) > LATENCY_SECONDS:
+                break
+            episode = sampler.batch([number % episodes]).to_float().without_query_labels()
             if sampler.device.type == "cuda":
                 torch.cuda.synchronize(sampler.device)  # the gathering is not to be counted
             start = time.perf_counter()
@@ -137,9 +146,9 @@ class _Direct:
     def __init__(self, learner: Learner, sampler: EpisodeSource) -> None:
         self.learner, self.sampler = learner, sampler
 
-    def __call__(self, numbers: range) -> tuple[Tensor, Tensor]:
+    def __call__(self, numbers: range) -> tuple[Tensor, Tensor, int]:
         batch = self.sampler.batch(numbers).to_float()
-        return self.learner.classify(batch), batch.query_labels
+        return self.learner.classify(batch.without_query_labels()), batch.query_labels, batch.ways
 
 
 class _Embedded:
@@ -149,7 +158,7 @@ class _Embedded:
         self.learner, self.sampler, self.episodes = learner, sampler, episodes
         self.features: Tensor | None = None
 
-    def __call__(self, numbers: range) -> tuple[Tensor, Tensor]:
+    def __call__(self, numbers: range) -> tuple[Tensor, Tensor, int]:
         if self.features is None:
             self.features = self._embed_all()
         drawn, device = self.sampler.indices(numbers), self.features.device
@@ -162,22 +171,32 @@ class _Embedded:
             torch.from_numpy(part.copy()).to(device) for part in (drawn.support_labels, drawn.query_labels)
         )
         ways = drawn.classes.shape[1]
-        return self.learner.classify_features(support, support_labels, query, ways, **more), query_labels
+        return self.learner.classify_features(support, support_labels, query, ways, **more), query_labels, ways
 
     def _embed_all(self) -> Tensor:
         """`[M, D]`: the features of every image drawn; zeros for the others."""
         images = self.sampler.images
         drawn = np.zeros(len(images), dtype=bool)
         for numbers in _chunks(self.episodes, 1024 if self.sampler.one_shape else 1):
-            indices = self.sampler.indices(numbers)
+            indices = self.sampler.drawn(numbers)
             for part in (indices.support, indices.query, indices.unlabelled):
                 drawn[part.ravel()] = True
         rows = torch.from_numpy(np.flatnonzero(drawn)).to(images.device)
         parts = torch.split(rows, IMAGES_AT_ONCE)
-        features = torch.cat([self.learner.embed(to_float(images[part])) for part in parts])
+        features = torch.cat([self._embed(to_float(images[part])) for part in parts])
         table = features.new_zeros(len(images), features.shape[1])
         table[rows] = features
         return table
+
+    def _embed(self, images: Tensor) -> Tensor:
+        features = self.learner.embed(images)
+        if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(images):
+            found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+            name = type(self.learner).__name__
+            raise RunError(
+                f"learner {name} breaks its contract: embed gives {found} for {len(images)} images, not [n, D]"
+            )
+        return features
 
 
 def _predictor(learner: Learner, sampler: EpisodeSource, episodes: range) -> _Direct | _Embedded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,26 @@ from episodes.datasets.sinusoid import AnyDataset, sampler
 from episodes.manifest import Manifest
 from episodes.sampler import EpisodeSource
 from metabench.answers import digest
+from metabench.checks import broken_points
 from metabench.config import RunConfig, changed_options, learner_options, make_config
 from metabench.environment import choose_device, describe_environment
-from metabench.errors import UsageError
+from metabench.errors import RunError, UsageError
 from metabench.floors import floor_learners
 from metabench.hardest import draw_answered, draw_hardest
 from metabench.learner import Learner, Problem, TrainingOptions
 from metabench.loggers import check_packages, logged
 from metabench.records import Banks, DatasetInfo, RunRecord, Training, now
-from metabench.registry import get_learner
-from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, restore, save_run
+from metabench.registry import faults_of, get_learner
+from metabench.runs import (
+    CHECKPOINT_FILE,
+    claim_folder,
+    find_checkpoint,
+    in_folder,
+    kept,
+    load_run,
+    restore,
+    save_run,
+)
 from metabench.scoring import score_learner
 from metabench.tasks import load_data, scored_tasks, with_frozen
 from metabench.training import TrainingPlan, check_stages, train
@@ -57,7 +68,8 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
         torch.cuda.reset_peak_memory_stats(device)
     learner_class = get_learner(config.learner)
     _check_kind(config, learner_class)
-    options = learner_options(learner_class, config.learner, config.dataset, config.options)
+    with faults_of(learner_class, config.learner, UsageError):
+        options = learner_options(learner_class, config.learner, config.dataset, config.options)
     config = _resolve(config, device, options)
 
     dataset = load_data(config)
@@ -65,14 +77,18 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     validation = sampler(dataset.validation, config.validation_recipe, VALIDATION_SEED, device)
     learner = build(config, dataset, options)
     _check_ways(config, learner)
-    check_stages(learner, dataset, config.train_task)
     floors = floor_learners(learner.problem, options.backbone, config.seed)
+    with faults_of(learner_class, config.learner, UsageError):
+        _refuse_idle(config, learner_class, learner)
+        check_stages(learner, dataset, config.train_task)
+        _check_contract(config, learner.to(device), validation)
 
     about = _dataset_info(dataset, manifest)
     identity = {"config": config.model_dump(mode="json"), "data": about.model_dump()}
     folder, state = find_checkpoint(config, identity) if resume else (claim_folder(config), None)
-    with in_folder(folder), logged(folder, config) as loggers:
-        learner.to(device)
+    kept_of = partial(kept, folder / CHECKPOINT_FILE)
+    faults = faults_of(learner_class, config.learner, RunError, kept_of)
+    with in_folder(folder), logged(folder, config) as loggers, faults:
         plan = TrainingPlan(
             seed=config.seed,
             precision=config.precision,
@@ -152,6 +168,23 @@ def _check_kind(config: RunConfig, learner: type[Learner]) -> None:
         )
 
 
+def _refuse_idle(config: RunConfig, learner_class: type[Learner], learner: Learner) -> None:
+    idle = learner.idle_options()
+    for name, value in changed_options(learner_class, config.learner, config.dataset, config.options).items():
+        if name in idle:
+            raise UsageError(f"--set {name}={value} changes nothing, since {idle[name]}; leave it out")
+
+
+def _check_contract(config: RunConfig, learner: Learner, validation: EpisodeSource) -> None:
+    """Raise UsageError if the untrained learner breaks its contract on tasks as it will meet."""
+    broken = broken_points(learner, validation)
+    if broken:
+        raise UsageError(
+            f"learner '{config.learner}' breaks the contract of learners: {'; '.join(broken)}; fix it, or declare it, "
+            "since its scores would not compare with others'"
+        )
+
+
 def _check_ways(config: RunConfig, learner: Learner) -> None:
     if not learner.fixed_ways:
         return
@@ -169,7 +202,12 @@ def build(config: RunConfig, dataset: AnyDataset, options: TrainingOptions) -> L
     """The untrained learner that the configuration asks for; its first weights follow from the seed."""
     torch.manual_seed(config.seed)
     problem = Problem(dataset.train.image_shape, dataset.train.classes, config.shape)
-    return get_learner(config.learner)(problem, options)
+    learner_class = get_learner(config.learner)
+    with faults_of(learner_class, config.learner, UsageError):
+        learner = learner_class(problem, options)
+        if getattr(learner, "problem", None) is not problem:
+            raise UsageError(f"learner '{config.learner}': its __init__ must call super().__init__(problem, options)")
+    return learner
 
 
 def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) -> RunConfig:

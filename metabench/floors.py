@@ -28,7 +28,7 @@ class Zero(Learner):
     regression = True
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
-        return torch.zeros_like(episodes.query_labels)[..., None]
+        return torch.zeros_like(episodes.query)
 
 
 class SupportMean(Learner):
@@ -37,7 +37,7 @@ class SupportMean(Learner):
     regression = True
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
-        return episodes.support_labels.mean(1, keepdim=True).expand_as(episodes.query_labels)[..., None]
+        return episodes.support_labels.mean(1, keepdim=True)[..., None].expand_as(episodes.query)
 
 
 def floor_learners(problem: Problem, backbone: str, seed: int) -> dict[str, Learner]:

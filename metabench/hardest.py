@@ -42,8 +42,9 @@ def draw_answered(
     if learner:
         unadapted = learner.after_steps(0) if learner.problem.regression else None  # which alone is drawn with it
         with torch.no_grad():
-            answers = learner.eval().classify(batch).cpu()
-            before = unadapted.eval().classify(batch).cpu() if unadapted else None
+            asked = batch.without_query_labels()
+            answers = learner.eval().classify(asked).cpu()
+            before = unadapted.eval().classify(asked).cpu() if unadapted else None
         measure = learner.problem.measure
         score = float(measure.of_tasks(answers, batch.query_labels.cpu()))
         title += f", {name}: {measure.name} {measure.text(score)}"

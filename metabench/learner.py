@@ -14,7 +14,7 @@ Choose the base by what happens to a test task:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from episodes.batches import LabelledBatch
-from episodes.episode import EpisodeBatch
+from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
 from episodes.regression_task import RegressionTask
 from episodes.task import FixedTask
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
@@ -35,6 +35,7 @@ __all__ = [
     "Episodes",
     "FixedTask",
     "LabelledBatch",
+    "LabelledEpisodeBatch",
     "Learner",
     "Positive",
     "Problem",
@@ -100,7 +101,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Episodes:
-    """Training data of a stage: `batch` episodes of `task` a step, as an `EpisodeBatch`."""
+    """Training data of a stage: `batch` episodes of `task` a step, as a `LabelledEpisodeBatch`."""
 
     task: FixedTask | RegressionTask
     batch: int = 1
@@ -177,9 +178,10 @@ class Learner(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} needs adapt() and predict(), or classify()")
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
-        """Logits `[B, Q, N]` for B tasks, each on its own; looks at everything but `query_labels`.
+        """Logits `[B, Q, N]` for B tasks, each on its own.
 
-        Called without gradients and in evaluation mode; changes no state of the learner.
+        Called without gradients and in evaluation mode; changes no state of the learner. Queries come in random order
+        and without their labels, which only training losses get (`LabelledEpisodeBatch`).
         """
         return self.predict(self.adapt(episodes.support, episodes.support_labels, episodes.ways), episodes.query)
 
@@ -189,6 +191,16 @@ class Learner(nn.Module):
         0 is before any. None, the default, where a task is not learnt by gradient steps.
         """
         return None
+
+    def idle_options(self) -> Mapping[str, str]:
+        """Options that change nothing for this problem and with these options, each with the reason.
+
+        `run` refuses them where they were given, as they would make a row of their own in the leaderboard.
+        """
+        if self.stages():
+            return {}
+        of_training = [item.name for item in fields(TrainingOptions) if item.name != "backbone"]
+        return dict.fromkeys(of_training, "the learner has no training")
 
     def companions(self) -> Mapping[str, Learner]:
         """Other learners in this one that the record shows beside it, by name (a student's teacher)."""
@@ -204,8 +216,11 @@ class EmbeddingLearner(Learner):
 
     @property
     def frozen_embedding(self) -> bool:
-        """Whether `classify` is no more than `embed` and `classify_features`."""
-        return True
+        """Whether `classify` is no more than `embed` and `classify_features`, so that images may be embedded once.
+
+        Where a subclass has a `classify` of its own, that is asked instead, unless this says otherwise.
+        """
+        return type(self).classify is EmbeddingLearner.classify
 
     def embed(self, images: Tensor) -> Tensor:
         """Features `[n, D]` of images `[n, C, H, W]`, in evaluation mode each on its own."""

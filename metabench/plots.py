@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from episodes.bank import ImageBank
-    from episodes.episode import EpisodeBatch, EpisodeIndices
+    from episodes.episode import EpisodeIndices, LabelledEpisodeBatch
 
 RIGHT, WRONG = "#1a7f37", "#c4290a"
 MOST = 20  # images of a class that are drawn in support and in queries; a row of more is too small to see
@@ -64,7 +64,11 @@ def draw_episode(
 
 
 def draw_function(
-    episode: EpisodeBatch, path: Path, answers: Tensor | None = None, title: str = "", before: Tensor | None = None
+    episode: LabelledEpisodeBatch,
+    path: Path,
+    answers: Tensor | None = None,
+    title: str = "",
+    before: Tensor | None = None,
 ) -> None:
     """Draw one task of regression: the function through its queries, its support as points, and the predictions.
 

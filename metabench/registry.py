@@ -1,17 +1,28 @@
-"""Learners by name, through the entry-point group `metabench.learners`. Listing imports nothing."""
+"""Learners by name, through the entry-point group `metabench.learners`. Listing imports nothing.
+
+A plug-in may raise anything: here it becomes one line that says where.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from episodes.errors import nearest
-from metabench.errors import UsageError
-from metabench.learner import EmbeddingLearner, Learner
+import torch
+
+from episodes.errors import DataError, nearest
+from metabench.errors import RunError, UsageError
+from metabench.escape import plain
+from metabench.learner import EmbeddingLearner, Learner, TrainingOptions
 
 GROUP = "metabench.learners"
+OURS = (DataError, RunError, UsageError, torch.OutOfMemoryError)  # which say themselves what is wrong
 
 
 def learner_names() -> list[str]:
@@ -47,8 +58,52 @@ def _load(entry: EntryPoint, what: str) -> type[Learner]:
     module, _, attribute = entry.value.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a plug-in's module may raise anything
-        raise UsageError(f"{what} cannot be imported: {type(error).__name__}: {error}; mend or uninstall it") from error
+    except (Exception, SystemExit) as error:  # a plug-in's module may raise anything, or end the program
+        raise UsageError(f"{what} cannot be imported: {_said(error)}; fix or uninstall it") from error
     if not (isinstance(found, type) and issubclass(found, Learner)) or found in (Learner, EmbeddingLearner):
         raise UsageError(f"{what} is {entry.value}, which is not a subclass of metabench.learner.Learner")
+    options = found.Options
+    if not (isinstance(options, type) and issubclass(options, TrainingOptions) and is_dataclass(options)):
+        raise UsageError(f"{what}: its Options must be a dataclass that derives from metabench.learner.TrainingOptions")
     return found
+
+
+@contextmanager
+def faults_of(
+    learner: type[Learner], name: str, refusal: type[Exception], kept: Callable[[], str] | None = None
+) -> Iterator[None]:
+    """Within it, whatever a learner raises, or its results lead to, is one line that says what, and where.
+
+    Args:
+        learner: its class.
+        name: as given to --learner.
+        refusal: the error to raise in its place, UsageError or RunError.
+        kept: what is kept of the run, for the message.
+    """
+    try:
+        yield
+    except OURS:
+        raise
+    except (Exception, SystemExit) as error:
+        ending = f"; {kept()}" if kept else ""
+        what = f"learner '{name}' failed in {_place(error, learner)}: {_said(error)}"
+        # contextlib takes a RuntimeError that a StopIteration caused for Python's own, and lets the latter pass.
+        cause = None if isinstance(error, StopIteration) else error
+        raise refusal(f"{what}{ending} (METABENCH_TRACEBACK=1 shows the traceback)") from cause
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it ended the program (sys.exit({error.code!r}))"
+    text = plain(" ".join(str(error).split()), 300)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _place(error: BaseException, learner: type[Learner]) -> str:
+    """The last line of the learner's own files in the traceback, or the last of all: `classify (file.py, line 3)`."""
+    modules = [sys.modules.get(each.__module__) for each in learner.__mro__ if issubclass(each, Learner)]
+    base = sys.modules[Learner.__module__].__file__
+    files = {getattr(module, "__file__", None) for module in modules} - {None, base}
+    frames = traceback.extract_tb(error.__traceback__)
+    last = [frame for frame in frames if frame.filename in files][-1:] or frames[-1:]
+    return f"{last[0].name} ({Path(last[0].filename).name}, line {last[0].lineno})"

@@ -114,7 +114,7 @@ def freeze(path: Path, **settings: object) -> Manifest:
         raise UsageError(
             f"the tasks of '{config.dataset}' have no images to freeze; --test-seed alone says which they are"
         )
-    frozen = (source.indices([number]) for number in range(config.episodes))
+    frozen = (source.drawn([number]) for number in range(config.episodes))
     recipe = config.model_dump(mode="json", include={*DATA, *NUMBERS, *RECIPE}, exclude_none=True)
     return write_manifest(path, dataset.test, frozen, recipe)
 

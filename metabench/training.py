@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from episodes.batches import BatchSampler
 from episodes.datasets.sinusoid import AnyDataset, Sinusoids, sampler
+from episodes.draw import derived_seed
 from episodes.errors import DataError
 from episodes.named_task import NamedTask
 from episodes.regression_task import RegressionTask
@@ -75,8 +76,21 @@ class TrainingPlan:
 
 
 def check_stages(learner: Learner, dataset: AnyDataset, named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
-    """Raise UsageError if a stage asks for more classes or images than the training bank has."""
-    for stage in learner.stages():
+    """Raise UsageError if a stage is not as the contract has it, or asks for more than the training bank has."""
+    stages = learner.stages()
+    if not isinstance(stages, Sequence) or not all(isinstance(stage, Stage) for stage in stages):
+        raise UsageError(f"stages() gives {stages!r:.100}; the contract is a list of metabench.learner.Stage")
+    names = [stage.name for stage in stages]
+    for stage in stages:
+        problem = ""
+        if not isinstance(stage.data, Episodes | Batches):
+            problem = f"its data is {stage.data!r:.100}; the contract is Episodes or Batches"
+        elif not any(parameter.requires_grad for parameter in stage.module.parameters()):
+            problem = "its module has no parameter to train; leave the stage out"
+        elif names.count(stage.name) > 1:
+            problem = "another stage has the same name; give each its own"
+        if problem:
+            raise UsageError(f"stage '{stage.name}': {problem}")
         try:
             _check_data(stage.data, dataset, named_tasks)
         except DataError as error:
@@ -134,7 +148,7 @@ class _StageRun:
         self.scored = stage.scored or learner
         self.measure = self.scored.problem.measure
         self.score = f"validation_{self.measure.field}"
-        self.draw = _data(stage, dataset, plan, plan.seed + number)
+        self.draw = _data(stage, dataset, plan, derived_seed(plan.seed, f"stage {stage.name}"))
         self.optimizer = _optimizer(stage)
         self.scheduler = _schedule(self.optimizer, stage.options)
         self.step = 0
@@ -186,6 +200,7 @@ class _StageRun:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
             loss = self.stage.loss(batch)
             for part in [loss] if isinstance(loss, Tensor) else loss:
+                self._check_loss(part)
                 part.backward()
                 total += part.item()
         if total - total != 0:  # true of nan and of both infinities
@@ -198,6 +213,15 @@ class _StageRun:
         self.losses.append(total)
         self.log.images += images
         self.step += 1
+
+    def _check_loss(self, part: Any) -> None:
+        if not isinstance(part, Tensor) or part.numel() != 1 or not part.requires_grad:
+            found = f"{tuple(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
+            found += " without a gradient" if isinstance(part, Tensor) and not part.requires_grad else ""
+            raise RunError(
+                f"the loss of stage '{self.stage.name}' gives {found}; the contract is a scalar tensor that its "
+                "parameters have a part in"
+            )
 
     def _validate(self) -> None:
         score = float(evaluate(self.scored, self.plan.validation, self.plan.validation_episodes).mean())

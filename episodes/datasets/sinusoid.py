@@ -20,7 +20,7 @@ from torch import Tensor
 from episodes.bank import ImageBank
 from episodes.datasets import DataOptions, Dataset
 from episodes.draw import Uniforms, generator_key, uniform_numbers
-from episodes.episode import EpisodeBatch
+from episodes.episode import LabelledEpisodeBatch
 from episodes.errors import DataError
 from episodes.regression_task import RegressionTask
 from episodes.sampler import EpisodeSampler, EpisodeSource
@@ -81,11 +81,11 @@ class SinusoidSampler(EpisodeSource):
     def one_shape(self) -> bool:
         return True
 
-    def batch(self, numbers: Iterable[int]) -> EpisodeBatch:
+    def batch(self, numbers: Iterable[int]) -> LabelledEpisodeBatch:
         """The episodes of the given numbers: inputs `[B, points, 1]` and outputs `[B, points]`, float32."""
         return self._batch(*self._draw(numbers))
 
-    def evenly(self, numbers: Iterable[int], points: int = 201) -> EpisodeBatch:
+    def evenly(self, numbers: Iterable[int], points: int = 201) -> LabelledEpisodeBatch:
         """The same episodes with evenly spaced queries over all inputs, for pictures."""
         amplitudes, phases, support, _ = self._draw(numbers)
         return self._batch(amplitudes, phases, support, np.linspace(*INPUTS, points)[None].repeat(len(support), axis=0))
@@ -102,9 +102,9 @@ class SinusoidSampler(EpisodeSource):
         phases: NDArray[np.float64],
         support: NDArray[np.float64],
         query: NDArray[np.float64],
-    ) -> EpisodeBatch:
+    ) -> LabelledEpisodeBatch:
         outputs, query_outputs = (amplitudes * np.sin(inputs - phases) for inputs in (support, query))
-        return EpisodeBatch(
+        return LabelledEpisodeBatch(
             support=self._tensor(support[..., None]),
             support_labels=self._tensor(outputs),
             query=self._tensor(query[..., None]),

@@ -9,7 +9,7 @@ from torch import Tensor
 from baselines.finetune import FineTune
 from baselines.maml import MAML
 from baselines.protonet import ProtoNet
-from episodes import EpisodeBatch
+from episodes import EpisodeBatch, LabelledEpisodeBatch
 from metabench import checks
 from metabench.registry import get_learner, learner_names
 
@@ -45,7 +45,7 @@ def test_transductive_maml_truly_looks_at_other_queries() -> None:
     learner = checks.build(MAML, transductive=True)
     learner.transductive = False
     with pytest.raises(AssertionError, match="depends on the other queries"):
-        checks.check_transduction(learner, 1e-2)
+        checks.check_transduction(learner, checks.random_episodes(), 1e-2)
 
 
 class Leaky(ProtoNet):
@@ -61,6 +61,10 @@ class Leaky(ProtoNet):
         self.secret = torch.rand(3)
         self.register_buffer("calls", torch.zeros(()))
         self.calls: Tensor
+
+    @property
+    def frozen_embedding(self) -> bool:
+        return True
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
         logits = super().classify(episodes)
@@ -91,7 +95,7 @@ class Leaky(ProtoNet):
             return 2 * logits
         return logits
 
-    def loss(self, episodes: EpisodeBatch) -> Tensor:
+    def loss(self, episodes: LabelledEpisodeBatch) -> Tensor:
         loss = super().loss(episodes)
         if self.fault == "loss":
             return loss * float("nan")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -43,9 +45,7 @@ def test_scope_all_starts_at_the_ridge_head_and_lowers_the_support_loss() -> Non
     losses = []
     for steps in (0, 5, 20):
         learner = build(FineTune, scope="all", tuning_steps=steps, tuning_rate=1e-4)
-        logits = learner.classify(
-            type(episodes)(episodes.support, episodes.support_labels, episodes.support, episodes.support_labels, 3)
-        )
+        logits = learner.classify(replace(episodes, query=episodes.support))
         losses.append(float(F.cross_entropy(logits[0], episodes.support_labels[0])))
     assert losses[0] > losses[1] > losses[2]
 

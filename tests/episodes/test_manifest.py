@@ -20,7 +20,7 @@ BANK = numbered_bank((30, 31, 32, 33, 34, 35, 30, 30))
 def frozen(path: Path, task: Task, bank: ImageBank = BANK, count: int = 7) -> Manifest:
     source = EpisodeSampler(bank, task, seed=2)
     settings = {"ways": 3, "label_noise": getattr(task, "label_noise", 0.0)}
-    return write_manifest(path, bank, (source.indices([number]) for number in range(count)), settings)
+    return write_manifest(path, bank, (source.drawn([number]) for number in range(count)), settings)
 
 
 @pytest.mark.parametrize("task", [FixedTask(3, 2, 4, unlabelled=2, label_noise=0.5), VariableTask()])
@@ -85,7 +85,7 @@ def test_an_edited_file_is_refused(tmp_path: Path, what: str) -> None:
         read_manifest(path)
 
 
-TASK = EpisodeSampler(BANK, FixedTask(3, 2, 4, unlabelled=1), seed=2).indices([0])
+TASK = EpisodeSampler(BANK, FixedTask(3, 2, 4, unlabelled=1), seed=2).drawn([0])
 OTHER = EpisodeSampler(BANK, FixedTask(8, 1, 4), seed=2).indices([0]).support  # an image of each class
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from episodes import DataError, EpisodeSampler, FixedTask, ImageBank
+from episodes import DataError, EpisodeList, EpisodeSampler, FixedTask, ImageBank
 from episodes.episode import EpisodeIndices
 from episodes.sampler import BLOCK
 from tests.episodes.banks import numbered_bank
@@ -84,8 +84,28 @@ def test_batches_hold_the_images_and_labels_of_the_indices() -> None:
     assert batch.support.flatten(1).tolist() == drawn.support.tolist()
     assert batch.query.flatten(1).tolist() == drawn.query.tolist()
     assert batch.support_labels.tolist() == [[0, 0, 1, 1, 2, 2]] * 2
-    assert batch.query_labels.tolist() == [[0, 0, 0, 1, 1, 1, 2, 2, 2]] * 2
+    assert batch.query_labels.tolist() == drawn.query_labels.tolist()
+    assert np.sort(batch.query_labels, axis=1).tolist() == [[0, 0, 0, 1, 1, 1, 2, 2, 2]] * 2
     assert batch.to_float().query.max() <= 1
+
+
+def test_queries_are_the_drawn_ones_in_an_order_that_says_nothing() -> None:
+    """Each of the nine places has each class equally often (chi-square), and places are independent of each other."""
+    bank, numbers = numbered_bank(), range(6000)
+    sampler = EpisodeSampler(bank, TASK, seed=0)
+    drawn, asked = sampler.drawn(numbers), sampler.indices(numbers)
+    assert (drawn.query_labels == [0, 0, 0, 1, 1, 1, 2, 2, 2]).all()
+    assert np.array_equal(np.sort(asked.query, axis=1), np.sort(drawn.query, axis=1))
+    assert np.array_equal(bank.labels.numpy()[asked.query], np.take_along_axis(asked.classes, asked.query_labels, 1))
+    assert all(stats.chisquare(np.bincount(place)).pvalue > 1e-3 for place in asked.query_labels.T)
+    assert len({tuple(row) for row in asked.query_labels.tolist()}) > 1500  # of 1,680 orders of the labels
+    assert np.array_equal(asked.support, drawn.support)
+
+
+def test_given_episodes_have_the_order_of_drawn_ones() -> None:
+    sampler = EpisodeSampler(numbered_bank(), TASK, seed=0)
+    listed = EpisodeList(numbered_bank(), [sampler.drawn([number]) for number in range(20)])
+    assert np.array_equal(listed.indices([5, 19]).query, sampler.indices([5, 19]).query)
 
 
 @pytest.mark.parametrize("pool", [{}, {"unlabelled": 1, "distractors": 1}])

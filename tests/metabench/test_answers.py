@@ -52,9 +52,10 @@ def test_the_table_is_what_classifying_task_by_task_gives(kind: type[Learner], t
     learner, names = untrained(kind).eval(), np.asarray(glyphs.test.class_names)
     for number, part in table.groupby("task"):
         drawn, episode = source.indices([number]), source.batch([number]).to_float()
+        by_class = np.argsort(drawn.query_labels[0], kind="stable")
         with torch.no_grad():
-            logits = learner.classify(episode)[0].double().numpy()
-        of_images = [glyphs.test.labels[image] for image in drawn.query[0]]
+            logits = learner.classify(episode)[0].double().numpy()[by_class]
+        of_images = [glyphs.test.labels[image] for image in drawn.query[0][by_class]]
         assert part["class"].tolist() == names[of_images].tolist()
         assert part["group"].tolist() == [glyphs.test.groups[label] for label in of_images]
         answers = names[drawn.classes[0][logits.argmax(1)]]

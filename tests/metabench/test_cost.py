@@ -19,7 +19,7 @@ class Hungry(Learner):
         third = (first * second).relu_()
         del first
         fourth = torch.ones(2**18, device=third.device)
-        return (third[0] + fourth[0]).expand(*episodes.query_labels.shape, episodes.ways)
+        return (third[0] + fourth[0]).expand(*episodes.query.shape[:2], episodes.ways)
 
 
 @pytest.mark.parametrize("device", DEVICES)

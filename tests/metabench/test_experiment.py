@@ -193,3 +193,30 @@ def test_the_main_job_reaches_its_accuracy(tmp_path: Path) -> None:
     """`metabench run --learner maml --ways 3 --shots 5`, in full; an untrained Conv-4 gets about 50%."""
     record = metabench.run(learner="maml", ways=3, shots=5, output=tmp_path)
     assert record.score.accuracy > 0.9
+
+
+IDLE = [
+    ("protonet", {"refine_steps": 3}, "tasks have no unlabelled images"),
+    ("finetune", {"tuning_steps": 5}, "scope is head"),
+    ("finetune", {"tuning_rate": 0.5}, "scope is head"),
+    ("distill", {"mixing": 0.0, "temperature": 2.0}, "mixing is 0"),
+    ("maml", {"first_order": True, "inner_steps": 0}, "inner_steps is 0"),
+    ("maml", {"transductive": True, "backbone": "mlp:8"}, "the network has no batch normalisation"),
+    ("nearest", {"steps": 10}, "the learner has no training"),
+    ("nearest", {"learning_rate": 0.1}, "the learner has no training"),
+    ("nearest", {"backbone": "resnet12"}, "the learner has no network"),
+]
+
+
+@pytest.mark.parametrize(("learner", "options", "reason"), IDLE)
+def test_an_option_that_changes_nothing_is_refused(
+    learner: str, options: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    options = {**OPTIONS.get(learner, {}), **options}
+    with pytest.raises(UsageError, match=rf"--set \w+=.* changes nothing, since {reason}.*; leave it out"):
+        metabench.run(**{**QUICK, "learner": learner, "options": options, "output": tmp_path})
+    assert not list(tmp_path.iterdir())
+
+
+def test_given_as_it_is_anyway_it_is_not(tmp_path: Path) -> None:
+    assert quick("finetune", tmp_path, options={**OPTIONS["finetune"], "tuning_steps": 20}).score.accuracy > 0

@@ -81,7 +81,7 @@ def test_marks_are_where_the_answers_are(column: int, toy: Dataset, tmp_path: Pa
     source = EpisodeSampler(toy.test, FixedTask(ways=2, shots=1, queries=15), seed=0)
     predictions = np.repeat([0, 1], 15)
     predictions[column] = 1
-    draw_episode(toy.test, source.indices([0]), tmp_path / "task.png", predictions)
+    draw_episode(toy.test, source.drawn([0]), tmp_path / "task.png", predictions)
     with Image.open(tmp_path / "task.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     reds = np.flatnonzero((np.abs(pixels - RED).max(2) < 10).any(0))

@@ -2,7 +2,7 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +304,25 @@ def test_the_curve_is_watched_row_by_row_in_time_that_is_none_of_trainings(toy: 
     assert seen == [(number, row["step"]) for number, row in enumerate(log.curve, 1)]
     assert len(seen) == 10
     assert log.seconds < time.perf_counter() - began - 10 * 0.3
+
+
+def test_the_stages_of_one_run_have_nothing_to_do_with_another_seeds(toy: Dataset, tmp_path: Path) -> None:
+    """A student's batches under one seed are not the teacher's under the next."""
+    first = []
+    for seed in (0, 1, 2):
+        seen: dict[str, list[int]] = {}
+        learner = build("distill", toy)
+        learner.stages = lambda whole=learner.stages, seen=seen: [_watched(stage, seen) for stage in whole()]
+        train(learner, toy, plan(toy, tmp_path, seed=seed))
+        first += list(seen.values())
+    assert len({str(batch) for batch in first}) == len(first) == 6
+
+
+def _watched(stage: Stage, seen: dict[str, list[int]]) -> Stage:
+    """The stage, noting the labels of its first batch."""
+
+    def loss(batch: LabelledBatch) -> Any:
+        seen.setdefault(stage.name, batch.labels.tolist())
+        return stage.loss(batch)
+
+    return replace(stage, loss=loss)
