@@ -63,8 +63,8 @@ def test_by_default_it_takes_the_shots_that_the_images_suffice_for(tmp_path: Pat
 
 def test_disjoint_tasks_are_as_many_as_there_are(tmp_path: Path) -> None:
     """Of 147 classes of 40 images; more shots leave fewer tasks."""
-    changes = {"disjoint": True, "ways": 20, "episodes": None, "learner": "nearest", "queries": 15}
-    changes["options"] = {"backbone": "conv4:4"}
+    changes = {"disjoint": True, "ways": 20, "episodes": None, "learner": "protonet", "queries": 15}
+    changes["options"] = {"backbone": "conv4:4", "steps": 0}
     folder, record = quick(tmp_path, **changes)
     table = run_curve(folder, shots=(2, 20)).query("not floor")
     assert table["episodes"][0] == record.config.episodes
