@@ -1,6 +1,26 @@
 """mini-ImageNet under torchmeta's names."""
 
+from typing import Any
+
+from episodes.bank import ImageBank
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset, BankMetaDataset
+from episodes.torchmeta.utils.data.pictures import PictureClass, Pictures
+
+
+class MiniImagenetDataset(PictureClass):
+    """The pictures of one class; see `PictureClass`. Their target is the class's WordNet number."""
+
+    def __init__(
+        self,
+        index: int,
+        data: Any,
+        class_name: str,
+        transform: Any = None,
+        target_transform: Any = None,
+        pictures: Pictures | None = None,
+    ) -> None:
+        super().__init__(index, data, class_name, transform, target_transform, pictures)
+        self.class_name = class_name
 
 
 class MiniImagenetClassDataset(BankClassDataset):
@@ -9,9 +29,12 @@ class MiniImagenetClassDataset(BankClassDataset):
     folder = "miniimagenet"
     source = "mini-imagenet"
 
-    def label(self, number: int) -> str:
+    def label(self, bank: ImageBank, number: int) -> str:
         """The class's WordNet number, which is what torchmeta calls it."""
-        return self.bank.groups[number]
+        return bank.groups[number]
+
+    def one_class(self, index: int, data: Any, label: Any, **arguments: Any) -> MiniImagenetDataset:
+        return MiniImagenetDataset(index, data, label, **arguments)
 
 
 class MiniImagenet(BankMetaDataset):

@@ -11,8 +11,30 @@ from episodes.combine import join
 from episodes.datasets import DataOptions
 from episodes.datasets.omniglot import evaluation_alphabets, load_upright
 from episodes.errors import DataError
-from episodes.torchmeta.datasets.bank_classes import PARTS, BankClassDataset
+from episodes.torchmeta.datasets.bank_classes import BankClassDataset
+from episodes.torchmeta.datasets.stored import Stored
+from episodes.torchmeta.datasets.utils import PARTS
 from episodes.torchmeta.utils.data.dataset import CombinationMetaDataset
+from episodes.torchmeta.utils.data.pictures import PictureClass, Pictures
+
+
+class OmniglotDataset(PictureClass):
+    """The drawings of one character; see `PictureClass`. Their target is its `character_name`.
+
+    That is such as `images_background/Greek/character01`.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        data: Any,
+        character_name: str,
+        transform: Any = None,
+        target_transform: Any = None,
+        pictures: Pictures | None = None,
+    ) -> None:
+        super().__init__(index, data, character_name, transform, target_transform, pictures)
+        self.character_name = character_name
 
 
 class OmniglotClassDataset(BankClassDataset):
@@ -29,6 +51,7 @@ class OmniglotClassDataset(BankClassDataset):
 
     folder = "omniglot"
     source = "omniglot"
+    downloads = True
 
     def __init__(
         self,
@@ -44,27 +67,30 @@ class OmniglotClassDataset(BankClassDataset):
     ) -> None:
         self.use_vinyals_split = use_vinyals_split
         self._evaluation = evaluation_alphabets()
+        if (meta_val if meta_split is None else meta_split == "val") and not use_vinyals_split:
+            raise DataError("there is meta-validation only with the Vinyals split; give use_vinyals_split=True")
         super().__init__(root, meta_train, meta_val, meta_test, meta_split, transform, class_augmentations, download)
 
     def read(self, options: DataOptions) -> ImageBank:
-        if self.meta_val and not self.use_vinyals_split:
-            raise DataError("there is meta-validation only with the Vinyals split; give use_vinyals_split=True")
         split = "vinyals" if self.use_vinyals_split else "lake"
         dataset = load_upright(self.source, DataOptions(options.data_root, split, 105, download=options.download))
         bank: ImageBank = getattr(dataset, PARTS[self.meta_split])
-        if self.meta_train and not self.use_vinyals_split:
+        if self.meta_split == "train" and not self.use_vinyals_split:
             # The validation classes are metabench's own, of the background alphabets.
             return join("omniglot/images_background", [bank, dataset.validation])
         return bank
 
-    def label(self, number: int) -> list[str]:
-        """`images_background` or `images_evaluation`, alphabet, character."""
-        part = "images_evaluation" if self.bank.groups[number] in self._evaluation else "images_background"
-        return [part, *self.bank.class_names[number].split("/")]
+    def stored(self, place: Path) -> Stored:
+        labels = f"{'vinyals_' if self.use_vinyals_split else ''}{self.meta_split}_labels.json"
+        return Stored(place / "data.hdf5", place / labels, "/")
 
-    def target(self, label: list[str]) -> str:
-        """Such as `images_background/Greek/character01`."""
-        return "/".join(label)
+    def label(self, bank: ImageBank, number: int) -> list[str]:
+        """`images_background` or `images_evaluation`, alphabet, character."""
+        part = "images_evaluation" if bank.groups[number] in self._evaluation else "images_background"
+        return [part, *bank.class_names[number].split("/")]
+
+    def one_class(self, index: int, data: Any, label: Any, **arguments: Any) -> OmniglotDataset:
+        return OmniglotDataset(index, data, "/".join(label), **arguments)
 
 
 class Omniglot(CombinationMetaDataset):

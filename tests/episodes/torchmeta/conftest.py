@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from episodes import DataOptions, Dataset, ImageBank
-from episodes.torchmeta.datasets.bank_classes import PARTS, BankClassDataset
+from episodes.torchmeta.datasets.bank_classes import BankClassDataset
+from episodes.torchmeta.datasets.utils import PARTS
 
 
 @pytest.fixture

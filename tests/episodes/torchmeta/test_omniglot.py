@@ -73,6 +73,18 @@ def test_pictures_and_names_are_torchmetas(validation: OmniglotClassDataset, dat
             assert np.array_equal(np.asarray(task[start + place][0]), np.asarray(drawing))
 
 
+def test_drawings_may_be_had_by_name_and_as_classes(validation: OmniglotClassDataset, data_root: Path) -> None:
+    drawn = validation[172 + 3]
+    assert drawn.character_name == "/".join(validation.labels[3])
+    expected = np.stack([np.asarray(drawing) for drawing in drawings(data_root, drawn.character_name)])
+    assert np.array_equal(validation.data[drawn.character_name], expected)
+    assert np.array_equal(drawn.data, expected)
+    assert len(validation.data) == 172
+    assert [*validation.data] == ["/".join(label) for label in validation.labels]
+    validation.close()
+    assert np.array_equal(np.asarray(validation[3][0][0]), expected[0])
+
+
 def test_batches_are_the_drawings_resized(validation: OmniglotClassDataset, data_root: Path) -> None:
     """What Pillow makes of the files, and the ink white: few pixels of a character are bright."""
     validation.transform = Compose([Resize(28), ToTensor()])

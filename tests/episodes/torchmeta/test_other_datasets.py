@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from torchvision.transforms import Compose, Resize, ToTensor
 
 from episodes import DataOptions, Dataset, ImageBank
-from episodes.torchmeta.datasets import CUB, FC100, TieredImagenet, bank_classes, helpers
+from episodes.torchmeta.datasets import FC100, TieredImagenet, bank_classes, helpers
+from episodes.torchmeta.datasets.utils import get_asset
 from episodes.torchmeta.utils.data import BatchMetaDataLoader
+from episodes.torchmeta.utils.data.dataset import SPLITS
 
 BIRDS = ("robin", "junco", "brambling", "indigo_bunting", "goldfinch", "house_finch")
 HELPERS = {
@@ -18,7 +19,6 @@ HELPERS = {
     "tieredimagenet": ("tiered-imagenet", 84),
     "cifar_fs": ("cifar-fs", 32),
     "fc100": ("fc100", 32),
-    "cub": ("cub", 84),
 }
 
 
@@ -62,18 +62,14 @@ def test_classes_are_sorted_by_name(asked: Any, tmp_path: Path) -> None:
 def test_targets_have_the_superclass_where_torchmetas_have(asked: Any, tmp_path: Path) -> None:
     assert FC100(tmp_path, 2, meta_train=True)[4, 1][0][1] == (("group4", "class4"), 0)
     birds = TieredImagenet(tmp_path, 2, meta_train=True)
-    assert birds[4, 1][0][1] == (("passerine, passeriform bird", "junco, snowbird"), 0)
-    assert birds.dataset.labels == sorted(birds.dataset.labels)
+    assert birds[1, 4][0][1] == (("passerine, passeriform bird", "junco, snowbird"), 0)
+    assert [label.split(",")[0].replace(" ", "_") for label in birds.dataset.labels] == list(BIRDS)  # the file's order
+    junco = birds.dataset[1]
+    assert (junco.general_class_name, junco.specific_class_name) == ("passerine, passeriform bird", "junco, snowbird")
     assert FC100(tmp_path, 2, meta_train=True).dataset.labels[1] == ["group1", "class1"]
 
 
-def test_birds_are_read_at_the_size_they_are_resized_to(asked: list[tuple[str, DataOptions]], tmp_path: Path) -> None:
-    for transform in (None, ToTensor(), Resize(224), Compose([Resize((200, 180)), ToTensor()])):
-        CUB(tmp_path, 2, meta_train=True, transform=transform)
-    assert [options.image_size for _, options in asked] == [126, 126, 224, 200]
-
-
-@pytest.mark.parametrize("helper", HELPERS)
+@pytest.mark.parametrize("helper", [*HELPERS, "cub"])
 def test_nothing_is_downloaded_unless_asked_for(helper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
     monkeypatch.setattr(socket, "create_connection", lambda *arguments, **options: tried.append(arguments))
@@ -89,3 +85,31 @@ def test_mini_imagenet_itself(mini_imagenet: Path) -> None:
     batch = next(iter(BatchMetaDataLoader(dataset, batch_size=2)))
     assert batch["test"][0].shape == (2, 75, 3, 84, 84)
     assert 0.2 < batch["test"][0].mean() < 0.7
+
+
+def test_the_lists_of_classes_are_given_by_their_path() -> None:
+    counts = {("cub",): (100, 50, 50), ("cifar100", "cifar-fs"): (64, 16, 20), ("cifar100", "fc100"): (12, 4, 4)}
+    for path, expected in counts.items():
+        lists = [get_asset(*path, f"{split}.json", dtype="json") for split in ("train", "val", "test")]
+        assert tuple(map(len, lists)) == expected
+        assert all(names == sorted(names) for names in lists)
+    assert get_asset("cub/train.json")[0] == "001.Black_footed_Albatross"
+    assert ["trees", "oak_tree"] in [
+        pair for split in SPLITS for pair in get_asset("cifar100/cifar-fs", f"{split}.json")
+    ]
+    characters = [
+        sum(
+            len(of_alphabet)
+            for side in get_asset("omniglot", f"{split}.json").values()
+            for of_alphabet in side.values()
+        )
+        for split in SPLITS
+    ]
+    assert characters == [1028, 172, 423]
+    assert get_asset("omniglot", "test.json")["evaluation"]["Gurmukhi"] == [f"character{i}" for i in range(42, 46)]
+    with pytest.raises(
+        OSError, match=r"doublemnist/train.json not found; there are train.json, val.json and test.json"
+    ):
+        get_asset("doublemnist", "train.json")
+    with pytest.raises(NotImplementedError, match="of dtype json, not csv"):
+        get_asset("cub", "train.json", dtype="csv")

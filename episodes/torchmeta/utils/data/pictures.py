@@ -1,9 +1,10 @@
-"""Classes of a bank as datasets of pictures, and batches of their tasks gathered without a Python call an image."""
+"""Classes as datasets of pictures, and batches of their tasks gathered without a Python call an image."""
 
 from __future__ import annotations
 
+import io
 import mmap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import CenterCrop, Grayscale, Normalize, Pad, Resize, ToTensor
 
-from episodes.bank import ImageBank
+from episodes.errors import DataError
 from episodes.torchmeta.transforms.augmentations import HorizontalFlip, Rotation, VerticalFlip
 from episodes.torchmeta.transforms.categorical import Categorical, FixedCategory
 from episodes.torchmeta.transforms.target_transforms import DefaultTargetTransform
@@ -35,8 +36,15 @@ class Recipe(NamedTuple):
     tensor_steps: list[Any]
 
 
-def recipe_of(transform: Any, augmentations: Sequence[Any]) -> Recipe | None:
-    """The parts of a transform around its `ToTensor`; None where a step, or an augmentation, is not a known one."""
+def recipe_of(transform: Any, augmentations: Sequence[Any], *, one_size: bool) -> Recipe | None:
+    """The parts of a transform around its `ToTensor`.
+
+    None where a step, or an augmentation, is not a known one, or leaves pictures of several sizes as they are.
+
+    Args:
+        transform, augmentations: as a class dataset has them.
+        one_size: whether the pictures have one size before it.
+    """
     steps = list(steps_of(transform))
     places = [place for place, step in enumerate(steps) if type(step) is ToTensor]
     if not places:
@@ -44,34 +52,60 @@ def recipe_of(transform: Any, augmentations: Sequence[Any]) -> Recipe | None:
     recipe = Recipe(steps[: places[0]], steps[places[0] + 1 :])
     on_pictures = [*recipe.picture_steps, *augmentations]
     known = all(type(step) in PICTURE_STEPS and not getattr(step, "expand", False) for step in on_pictures)
+    if not (one_size or (known and any(_gives_one_size(step) for step in recipe.picture_steps))):
+        return None
     return recipe if known and all(type(step) in TENSOR_STEPS for step in recipe.tensor_steps) else None
+
+
+def _gives_one_size(step: Any) -> bool:
+    return isinstance(step, CenterCrop) or (isinstance(step, Resize) and not isinstance(step.size, int))
+
+
+class Stacked(NamedTuple):
+    """Pictures that are one tensor already.
+
+    Attributes:
+        images: `[M, C, H, W]` uint8.
+        starts: `[classes]` int64, each class's first row; its others follow.
+    """
+
+    images: Tensor
+    starts: NDArray[np.int64]
 
 
 class Pictures:
     """The images of every class, and of its augmentations, as a recipe leaves them before they become floats.
 
-    They are made when their class is first drawn and kept as uint8. Where the recipe leaves the bank's images as
-    they are, it is the bank's tensor itself.
+    They are made when their class is first drawn and kept as uint8. Where they are stacked already and the recipe
+    leaves them as they are, it is that tensor itself.
 
     Args:
-        bank: where the images come from.
-        classes: the bank's number of each class.
-        augmentations: of the classes; class i of augmentation a is number `a * len(classes) + i`, a = 0 for none.
+        data: the pictures of each class, as in `PictureClass`.
+        names: of the classes, keys of `data`; class i of augmentation a is number `a * len(names) + i`, a = 0 for none.
+        augmentations: of the classes.
         recipe: what is done to each.
+        stacked: the same pictures, if they are one tensor.
     """
 
-    def __init__(self, bank: ImageBank, classes: NDArray[np.int64], augmentations: list[Any], recipe: Recipe) -> None:
-        self._bank = bank
-        self._classes = classes
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        names: Sequence[str],
+        augmentations: list[Any],
+        recipe: Recipe,
+        stacked: Stacked | None,
+    ) -> None:
+        self._data = data
+        self._names = names
         self._augmentations = augmentations
         self._recipe = recipe
-        first = to_picture(bank.images[0])
+        first = to_picture(data[names[0]][0])
         done = _apply(recipe.picture_steps, first)
-        if done is first and not augmentations:
-            self.images, self.starts = bank.images, bank.class_starts[classes]
-            self._made = np.ones(len(classes), dtype=np.bool_)
+        if stacked is not None and done is first and not augmentations:
+            self.images, self.starts = stacked
+            self._made = np.ones(len(names), dtype=np.bool_)
         else:
-            sizes = np.tile(bank.sizes[classes], 1 + len(augmentations))
+            sizes = np.tile([len(data[name]) for name in names], 1 + len(augmentations))
             self.starts = np.cumsum(sizes) - sizes
             shape = (int(sizes.sum()), *_to_array(done).shape)
             self.images = torch.from_numpy(_shared_zeros(shape, np.uint8))
@@ -91,44 +125,39 @@ class Pictures:
         return done
 
     def _make(self, number: int) -> None:
-        augmentation, place = divmod(number, len(self._classes))
+        augmentation, place = divmod(number, len(self._names))
         steps = [*self._augmentations[augmentation - 1 : augmentation], *self._recipe.picture_steps]
-        for row, image in enumerate(class_images(self._bank, self._classes[place]), start=int(self.starts[number])):
-            self.images[row] = torch.from_numpy(_to_array(_apply(steps, to_picture(image))))
+        content = self._data[self._names[place]]
+        start = int(self.starts[number])
+        for row in range(len(content)):
+            self.images[start + row] = torch.from_numpy(_to_array(_apply(steps, to_picture(content[row]))))
 
 
 class PictureClass(Dataset):
-    """The images of one class: item i is the pair of a picture (as transformed) and the class's name (likewise).
+    """The pictures of one class: item i is the pair of a picture (as transformed) and the class's name (likewise).
 
     Args:
         index: its number in its class dataset.
-        bank, number: which class of which bank.
+        data: its pictures, each a uint8 array: `[H, W]` grey, `[H, W, 3]` in colour, or `[bytes]`, a picture file.
         name: the target of each.
         transform, target_transform: see `Dataset`.
-        pictures: the same images as `transform` leaves them; None where that has to be found out item by item.
+        pictures: the same pictures as `transform` leaves them; None where that has to be found out item by item.
     """
 
     def __init__(
         self,
         index: int,
-        bank: ImageBank,
-        number: int,
+        data: Any,
         name: Any,
-        transform: Any,
-        target_transform: Any,
-        pictures: Pictures | None,
+        transform: Any = None,
+        target_transform: Any = None,
+        pictures: Pictures | None = None,
     ) -> None:
         super().__init__(index, transform, target_transform)
-        self._bank = bank
-        self._number = number
+        self.data = data
         self.name = name
         self._pictures = pictures
         self._transform_of_pictures = transform
-
-    @property
-    def images(self) -> Tensor:
-        """`[n, C, H, W]` uint8."""
-        return class_images(self._bank, self._number)
 
     @property
     def pictures(self) -> Pictures | None:
@@ -139,10 +168,10 @@ class PictureClass(Dataset):
         return self.name if self.target_transform is None else self.target_transform(self.name)
 
     def __len__(self) -> int:
-        return self._bank.class_sizes[self._number]
+        return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        picture = to_picture(self.images[index])
+        picture = to_picture(self.data[index])
         return picture if self.transform is None else self.transform(picture), self.target()
 
 
@@ -187,7 +216,9 @@ def rows_of(parts: list[Any]) -> list[Rows] | None:
 
 
 def _rows_of_classes(task: Any) -> Rows | None:
-    if type(task) is not ConcatTask or any(type(owner) is not PictureClass for owner in task.datasets):
+    if type(task) is not ConcatTask or any(
+        type(owner).__getitem__ is not PictureClass.__getitem__ for owner in task.datasets
+    ):
         return None
     classes = [owner for owner in task.datasets if isinstance(owner, PictureClass)]
     pictures = classes[0].pictures
@@ -199,15 +230,18 @@ def _rows_of_classes(task: Any) -> Rows | None:
     return Rows(pictures, np.arange(len(owners)) + shifts[owners], classes, owners)
 
 
-def class_images(bank: ImageBank, number: int) -> Tensor:
-    """The images of the bank's class of that number, `[n, C, H, W]` uint8."""
-    start = int(bank.class_starts[number])
-    return bank.images[start : start + bank.class_sizes[number]]
+def to_picture(array: NDArray[np.uint8]) -> Image.Image:
+    """`[H, W]` as a picture of mode L, `[H, W, 3]` or a picture file's bytes as one of mode RGB.
 
-
-def to_picture(image: Tensor) -> Image.Image:
-    """`[C, H, W]` uint8 as a picture of mode L (C = 1) or RGB (C = 3)."""
-    return Image.fromarray(image[0].numpy() if len(image) == 1 else image.permute(1, 2, 0).contiguous().numpy())
+    Raises:
+        DataError: a file's bytes that cannot be read.
+    """
+    if array.ndim > 1:
+        return Image.fromarray(array)
+    try:
+        return Image.open(io.BytesIO(array.tobytes())).convert("RGB")
+    except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
+        raise DataError(f"a picture of {array.size:,} bytes cannot be read ({error}); fetch its files anew") from None
 
 
 def _to_array(picture: Image.Image) -> NDArray[np.uint8]:
