@@ -27,7 +27,10 @@ class DataParallel(nn.DataParallel[Any], MetaModule):
         self, inputs: tuple[Any, ...], kwargs: dict[str, Any] | None, device_ids: Sequence[int | torch.device]
     ) -> Any:
         others = dict(kwargs or {})
-        params = others.pop("params", None)
+        params: Mapping[str, Tensor] | None = others.pop("params", None)
+        if params is None and isinstance(self.module, MetaModule):
+            # torch's replicas of a module have no parameters that `named_parameters` would find.
+            params = dict(self.module.named_parameters())
         parts, keywords = super().scatter(inputs, others, device_ids)
         if params is None:
             return parts, keywords

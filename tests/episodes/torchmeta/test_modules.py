@@ -160,3 +160,16 @@ def test_a_sequence_takes_layers_without_params_too() -> None:
     params = {f"{place}.weight": value * ONE for place, value in zip((0, 2), (3, 5), strict=True)}
     assert net(ONE, params).item() == pytest.approx(3 * net[1].weight.item() * 2 * 5)
     assert [name for name, _ in itertools.islice(net.meta_named_parameters(), 9)] == list(params)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_data_parallel_module_gives_each_gpu_its_params() -> None:
+    net = MetaSequential(MetaLinear(2, 2), Doubled(2, 1)).cuda()
+    inputs = torch.randn(6, 2, device="cuda")
+    params = {name: torch.randn_like(value).requires_grad_() for name, value in net.named_parameters()}
+    for given in (None, params):
+        owners = list((given or dict(net.named_parameters())).values())
+        outputs = [module(inputs, params=given) for module in (net, DataParallel(net))]
+        assert torch.allclose(*outputs)
+        gradients = [torch.autograd.grad(output.square().sum(), owners) for output in outputs]
+        assert all(torch.allclose(one, other) for one, other in zip(*gradients, strict=True))
