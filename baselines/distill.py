@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.finetune import FineTune
 from metabench.learner import LabelledBatch, Learner, Positive, Problem, Stage, option
@@ -36,8 +37,9 @@ def distillation_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperat
 class Distill(FineTune):
     """A student that learns from the softened answers of a larger teacher, then is scored as `finetune` is.
 
-    The teacher is a `finetune` learner of its own, trained first on the same data. The record shows both: size,
-    accuracy and speed.
+    The teacher is a `finetune` learner of its own, trained first on the same data. The record shows both, size,
+    accuracy and speed, and the student's network trained alone, from the same first weights: by default for as many
+    steps as cost what teacher and student cost together. Whether it does as well is whether the teacher was needed.
     """
 
     @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Distill(FineTune):
         mixing: Annotated[float, Field(ge=0, le=1)] = option(
             0.9, "weight of the teacher's answers against the labels, 0 to 1"
         )
+        alone_steps: Annotated[int, Field(ge=0)] | None = option(
+            None, "steps of the student's network alone, to compare with; 0 for none; default at equal cost"
+        )
 
     presets: ClassVar = {**FineTune.presets, "glyphs": {"steps": 1000}}
 
@@ -59,14 +64,25 @@ class Distill(FineTune):
         steps = options.steps if options.teacher_steps is None else options.teacher_steps
         teacher_options = replace(options, backbone=options.teacher_backbone, steps=steps)
         self.teacher = FineTune(problem, teacher_options)
+        alone = options.alone_steps
+        if alone is None:
+            costs = (forward_cost(each.backbone, problem.image_shape) for each in (self.teacher, self))
+            alone = equal_steps(steps, options.steps, *costs)
+        self.alone: FineTune | None = None
+        if alone:
+            self.alone = FineTune(problem, replace(options, steps=alone))
+            self.alone.backbone.load_state_dict(self.backbone.state_dict())
+            self.alone.head.load_state_dict(self.head.state_dict())
 
     def idle_options(self) -> Mapping[str, str]:
         return {**super().idle_options(), **({} if self.options.mixing else {"temperature": "mixing is 0"})}
 
     def stages(self) -> Sequence[Stage]:
-        (teacher,) = self.teacher.stages()
-        (student,) = super().stages()
-        return [replace(teacher, name="teacher", scored=self.teacher), replace(student, name="student")]
+        (teacher,), (student,) = self.teacher.stages(), super().stages()
+        stages = [replace(teacher, name="teacher", scored=self.teacher), replace(student, name="student")]
+        if self.alone:  # last, so that it takes no part in the student's training
+            stages += [replace(stage, name="alone", scored=self.alone, beside=True) for stage in self.alone.stages()]
+        return stages
 
     def loss(self, batch: LabelledBatch) -> Tensor:
         with torch.no_grad():
@@ -75,4 +91,23 @@ class Distill(FineTune):
         return distillation_loss(student, answers, batch.labels, self.options.temperature, self.options.mixing)
 
     def companions(self) -> Mapping[str, Learner]:
-        return {"teacher": self.teacher}
+        return {"teacher": self.teacher, **({"network alone": self.alone} if self.alone else {})}
+
+
+def forward_cost(network: nn.Module, image_shape: Sequence[int]) -> int:
+    """Floating-point operations of one image's way through a network."""
+    training = network.training
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.zeros(1, *image_shape))
+    network.train(training)
+    return int(counter.get_total_flops())
+
+
+def equal_steps(teacher_steps: int, student_steps: int, teacher_cost: float, student_cost: float) -> int:
+    """Steps of the student's network alone that cost what the teacher's and the student's training cost together.
+
+    A way back costs two ways forward; a step of the student takes one way forward through the teacher, too.
+    """
+    teacher = 3 * teacher_cost * teacher_steps
+    student = (3 * student_cost + teacher_cost) * student_steps
+    return round((teacher + student) / (3 * student_cost))

@@ -126,6 +126,7 @@ class Stage:
         module: the part whose parameters this stage trains.
         options: steps, optimiser and schedule.
         scored: the learner whose validation score chooses the best step; None for the learner itself.
+        beside: whether it trains a companion that the learner does without; its cost is then not the learner's.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Stage:
     module: nn.Module
     options: TrainingOptions
     scored: Learner | None = None
+    beside: bool = False
 
 
 class Learner(nn.Module):

@@ -40,7 +40,8 @@ class TrainingLog:
         curve: rows of stage, step, loss (mean since the row before) and `validation_accuracy`, or in regression
             `validation_squared_error`.
         best: the step of each finished or running stage whose weights were kept, and its validation score.
-        seconds: time spent in training, validation included, over all interruptions.
+        seconds: time spent in training, validation included, over all interruptions; as `images`, without stages of
+            companions that the learner does without.
         images: images (points in regression) seen in training steps, repeats counted.
     """
 
@@ -167,11 +168,11 @@ class _StageRun:
         ):
             while self.step < steps:
                 self._one_step()
-                self.log.seconds = time.perf_counter() - started
+                self._count(started)
                 bar.update()
                 if self.step * VALIDATIONS // steps > (self.step - 1) * VALIDATIONS // steps:
                     self._validate()
-                    self.log.seconds = time.perf_counter() - started
+                    self._count(started)
                     row = self.log.curve[-1]
                     bar.set_postfix(loss=f"{row['loss']:.3f}", validation=self.measure.text(row[self.score]))
                     self._save()
@@ -192,6 +193,10 @@ class _StageRun:
             self.plan.watch(self.log.curve)
         return time.perf_counter() - began
 
+    def _count(self, started: float) -> None:
+        if not self.stage.beside:
+            self.log.seconds = time.perf_counter() - started
+
     def _one_step(self) -> None:
         total = 0.0
         self.optimizer.zero_grad(set_to_none=True)
@@ -211,7 +216,7 @@ class _StageRun:
         self.optimizer.step()
         self.scheduler.step()
         self.losses.append(total)
-        self.log.images += images
+        self.log.images += 0 if self.stage.beside else images
         self.step += 1
 
     def _check_loss(self, part: Any) -> None:

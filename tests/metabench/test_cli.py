@@ -44,16 +44,17 @@ def test_a_run_prints_its_accuracy_and_where_its_record_is(tmp_path: Path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("distill on glyphs, 3-way 2-shot: accuracy ")
     assert lines[0].endswith(" points (95% interval over 20 test tasks)")
-    bars = [re.fullmatch(r"  (.+?)  +(\d+\.\d\d)( ± \d+\.\d\d)?  +(=+)", line) for line in lines[2:7]]
+    bars = [re.fullmatch(r"  (.+?)  +(\d+\.\d\d)( ± \d+\.\d\d)?  +(=+)", line) for line in lines[2:8]]
     named = {bar[1]: (float(bar[2]), len(bar[4])) for bar in bars if bar}
-    assert list(named)[:2] == ["distill", "its teacher"]
-    assert set(named) == {"distill", "its teacher", "chance", "pixels", "random network"}
+    assert list(named)[:3] == ["distill", "its teacher", "its network alone"]
+    assert set(named) == {"distill", "its teacher", "its network alone", "chance", "pixels", "random network"}
     assert all(length == round(figure * 40 / 100) for figure, length in named.values())
     assert f"accuracy {named['distill'][0]:.2f}% ±" in lines[0]
     assert named["chance"][0] == 33.33
-    assert re.fullmatch(r"  worst 5% of tasks [\d.]+%, worst class [\d.]+%, calibration error [\d.]+%", lines[8])
-    assert lines[9].startswith("  its teacher: ")
-    assert Path(lines[10].removeprefix("record: "), "record.json").is_file()
+    assert re.fullmatch(r"  worst 5% of tasks [\d.]+%, worst class [\d.]+%, calibration error [\d.]+%", lines[9])
+    assert lines[10].startswith("  its teacher: ")
+    assert lines[11].startswith("  its network alone: ")
+    assert Path(lines[12].removeprefix("record: "), "record.json").is_file()
 
 
 def test_a_regression_from_run_to_leaderboard_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
