@@ -73,7 +73,9 @@ class _Files:
     def __init__(self, folder: Path) -> None:
         self._paths = sorted(folder.glob("*.jpg"))
 
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+    def __getitem__(self, index: int | slice) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+        if isinstance(index, slice):
+            return [np.fromfile(path, np.uint8) for path in self._paths[index]]
         return np.fromfile(self._paths[index], np.uint8)
 
     def __len__(self) -> int:

@@ -127,10 +127,8 @@ class Pictures:
     def _make(self, number: int) -> None:
         augmentation, place = divmod(number, len(self._names))
         steps = [*self._augmentations[augmentation - 1 : augmentation], *self._recipe.picture_steps]
-        content = self._data[self._names[place]]
-        start = int(self.starts[number])
-        for row in range(len(content)):
-            self.images[start + row] = torch.from_numpy(_to_array(_apply(steps, to_picture(content[row]))))
+        for row, content in enumerate(self._data[self._names[place]][:], start=int(self.starts[number])):
+            self.images[row] = torch.from_numpy(_to_array(_apply(steps, to_picture(content))))
 
 
 class PictureClass(Dataset):
