@@ -1,13 +1,16 @@
 """The other image datasets: what torchmeta calls them, and which of metabench's they are."""
 
+import pickle
 import socket
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from episodes import DataOptions, Dataset, ImageBank
+from episodes.splitting import published
 from episodes.torchmeta.datasets import FC100, TieredImagenet, bank_classes, helpers
 from episodes.torchmeta.datasets.utils import get_asset
 from episodes.torchmeta.utils.data import BatchMetaDataLoader
@@ -113,3 +116,23 @@ def test_the_lists_of_classes_are_given_by_their_path() -> None:
         get_asset("doublemnist", "train.json")
     with pytest.raises(NotImplementedError, match="of dtype json, not csv"):
         get_asset("cub", "train.json", dtype="csv")
+
+
+def test_tiered_imagenets_classes_are_in_the_order_of_its_authors_files(tmp_path: Path) -> None:
+    content = published("tiered-imagenet")
+    words = {}
+    for split, part in (("train", "train"), ("val", "validation"), ("test", "test")):
+        wnids = [wnid for category in content[part] for wnid in content["superclasses"][category]][::-1]
+        words[split] = [content["names"][wnid] for wnid in wnids]
+        labels = {
+            "label_specific": np.arange(len(wnids)),
+            "label_specific_str": words[split],
+            "label_general_str": content[part],
+        }
+        (tmp_path / f"{split}_labels.pkl").write_bytes(pickle.dumps(labels, protocol=2))
+        shades = np.arange(len(wnids)) % 256
+        images = np.broadcast_to(shades.astype(np.uint8)[:, None, None, None], (len(wnids), 84, 84, 3))
+        np.savez(tmp_path / f"{split}_images.npz", images=images)
+    classes = TieredImagenet(tmp_path, 2, meta_val=True).dataset
+    assert classes.labels == words["val"] != sorted(words["val"])
+    assert [classes[number][0][0].getpixel((5, 5))[0] for number in range(97)] == list(range(97))
