@@ -38,12 +38,12 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = root / "cub" / "CUB_200_2011" / "images" / bird
         folder.mkdir(parents=True)
         for number in range(2):
-            photograph(bird, number).save(folder / f"{number}.jpg", quality=95)
+            photograph(bird, number).save(folder / f"{bird}_{number}.jpg", quality=95)
     return root
 
 
 def read(birds: Path, bird: str, number: int) -> Image.Image:
-    return Image.open(birds / "cub" / "CUB_200_2011" / "images" / bird / f"{number}.jpg")
+    return Image.open(birds / "cub" / "CUB_200_2011" / "images" / bird / f"{bird}_{number}.jpg")
 
 
 def test_a_transform_gets_the_photograph_as_it_is(birds: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_archive_is_read_like_its_folder(birds: Path, tmp_path: Path, monkey
         CUB(tmp_path, 2, meta_train=True)
     monkeypatch.setattr(cub, "MD5", md5((tmp_path / "CUB_200_2011.tgz").read_bytes()).hexdigest())
     ours, theirs = (CUBClassDataset(place, meta_train=True) for place in (tmp_path, birds))
-    for name in theirs.labels[::20]:
+    for name in theirs.labels:  # a folder lists its files in any order
         assert [list(content) for content in ours.data[name]] == [list(content) for content in theirs.data[name]]
 
 

@@ -89,7 +89,9 @@ def test_pictures_are_the_arrays_in_the_files_order(mini: tuple[Path, dict[str, 
     assert wrapped[4][1] == ("n03", 0)
 
 
-def test_a_file_is_opened_anew_after_closing_and_in_another_process(mini: tuple[Path, dict[str, Any]]) -> None:
+def test_a_file_is_opened_anew_after_closing_and_in_another_process(
+    mini: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, arrays = mini
     classes = MiniImagenetClassDataset(root, meta_val=True)
     first = np.asarray(classes[0][1][0])
@@ -97,6 +99,10 @@ def test_a_file_is_opened_anew_after_closing_and_in_another_process(mini: tuple[
     assert np.array_equal(np.asarray(classes[0][1][0]), first)
     again = pickle.loads(pickle.dumps(classes))
     assert np.array_equal(np.asarray(again[0][1][0]), arrays["n07"][1])
+    handle = classes.data["n07"].file.id.id
+    assert classes.data["n03"].file.id.id == handle
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as after a fork
+    assert classes.data["n03"].file.id.id != handle
 
 
 def test_omniglot_and_cifar_have_one_file_for_all_splits(tmp_path: Path) -> None:
