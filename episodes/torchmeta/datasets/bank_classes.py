@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class BankClassDataset(ClassDataset):
     sort = True  # the labels; else they have the bank's order
     one_size = True  # of all pictures
     downloads = False  # whether its files can be had without their page
+    archive = ""  # what torchmeta downloads them as, where they are not read from it
 
     def __init__(
         self,
@@ -156,6 +158,8 @@ class BankClassDataset(ClassDataset):
             return self.contents(DataOptions(root))
         what = problem or f"there is no folder '{root}'"
         advice = " (download=True downloads what is missing)" if self.downloads else ""
+        if left := [place / self.archive for place in (own, root) if self.archive and (place / self.archive).is_file()]:
+            advice = f" (unpack '{left[0]}' where it is)"
         raise MissingData(f"{type(self).__name__} integrity check failed: {what}{advice}")
 
     def __getitem__(self, index: int) -> PictureClass:
@@ -171,14 +175,17 @@ class BankClassDataset(ClassDataset):
 
     @property
     def pictures(self) -> Pictures | None:
-        """All pictures as the transform leaves them; None where only applying it tells."""
+        """All pictures as the transform leaves them; None where only applying it tells, or memory is too small."""
         steps = list(steps_of(self.transform))
         if self._pictures is None or self._pictures[0] != steps:
             recipe = recipe_of(self.transform, self.class_augmentations, one_size=self.one_size)
             stacked = self.data.stacked() if isinstance(self.data, BankPictures) else None
             names = [key_of(label) for label in self.labels]
-            made = recipe and Pictures(self.data, names, self.class_augmentations, recipe, stacked)
-            self._pictures = steps, made
+            self._pictures = steps, None
+            if recipe is not None:
+                with suppress(DataError):  # more than memory takes, which reading them one by one does not need
+                    made = Pictures(self.data, names, self.class_augmentations, recipe, stacked)
+                    self._pictures = steps, made
         return self._pictures[1]
 
     @property

@@ -28,6 +28,7 @@ class MiniImagenetClassDataset(BankClassDataset):
 
     folder = "miniimagenet"
     source = "mini-imagenet"
+    archive = "mini-imagenet.tar.gz"
 
     def label(self, bank: ImageBank, number: int) -> str:
         """The class's WordNet number, which is what torchmeta calls it."""

@@ -37,6 +37,7 @@ class TieredImagenetClassDataset(BankClassDataset):
 
     folder = "tieredimagenet"
     source = "tiered-imagenet"
+    archive = "tiered-imagenet.tar"
     sort = False
 
     @cached_property

@@ -136,3 +136,15 @@ def test_tiered_imagenets_classes_are_in_the_order_of_its_authors_files(tmp_path
     classes = TieredImagenet(tmp_path, 2, meta_val=True).dataset
     assert classes.labels == words["val"] != sorted(words["val"])
     assert [classes[number][0][0].getpixel((5, 5))[0] for number in range(97)] == list(range(97))
+
+
+def test_an_archive_that_torchmeta_left_is_named(tmp_path: Path) -> None:
+    (tmp_path / "miniimagenet").mkdir()
+    (tmp_path / "miniimagenet" / "mini-imagenet.tar.gz").touch()
+    with pytest.raises(
+        RuntimeError, match=r"mini-imagenet is not in .* \(unpack '.*mini-imagenet.tar.gz' where it is\)"
+    ):
+        helpers.miniimagenet(tmp_path, 1, 5, meta_train=True)
+    (tmp_path / "tiered-imagenet.tar").touch()
+    with pytest.raises(RuntimeError, match=r"\(unpack '.*tiered-imagenet.tar' where it is\)"):
+        helpers.tieredimagenet(tmp_path, 1, 5, meta_train=True)

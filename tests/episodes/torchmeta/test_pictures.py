@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import ImageOps
@@ -115,6 +116,19 @@ def test_other_transforms_are_applied_to_each_picture(toy_classes: Make, transfo
     classes = toy_classes(transform=transform)
     assert classes.pictures is None
     assert_same(first_batches(tasks(classes)), item_by_item(tasks(classes)))
+
+
+def test_pictures_that_do_not_fit_in_memory_are_read_one_by_one(
+    toy_classes: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transform = Compose([Resize(20), ToTensor()])
+    expected = item_by_item(tasks(toy_classes(transform=transform)))
+    free = psutil.virtual_memory()._replace(available=8 * 20 * 20 * 20 - 1)  # a byte less than they take
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    classes = toy_classes(transform=transform)
+    assert classes.pictures is None
+    assert_same(first_batches(tasks(classes)), expected)
+    assert toy_classes(transform=ToTensor()).pictures is not None  # those of the bank itself
 
 
 def test_an_augmentation_of_ones_own_is_applied_to_each_picture(toy_classes: Make) -> None:

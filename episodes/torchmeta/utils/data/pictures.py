@@ -15,6 +15,7 @@ from torch import Tensor
 from torchvision.transforms import CenterCrop, Grayscale, Normalize, Pad, Resize, ToTensor
 
 from episodes.errors import DataError
+from episodes.memory import check_memory
 from episodes.torchmeta.transforms.augmentations import HorizontalFlip, Rotation, VerticalFlip
 from episodes.torchmeta.transforms.categorical import Categorical, FixedCategory
 from episodes.torchmeta.transforms.target_transforms import DefaultTargetTransform
@@ -85,6 +86,9 @@ class Pictures:
         augmentations: of the classes.
         recipe: what is done to each.
         stacked: the same pictures, if they are one tensor.
+
+    Raises:
+        DataError: they do not fit in memory, or the first cannot be read.
     """
 
     def __init__(
@@ -108,6 +112,7 @@ class Pictures:
             sizes = np.tile([len(data[name]) for name in names], 1 + len(augmentations))
             self.starts = np.cumsum(sizes) - sizes
             shape = (int(sizes.sum()), *_to_array(done).shape)
+            check_memory("the class dataset", shape)
             self.images = torch.from_numpy(_shared_zeros(shape, np.uint8))
             self._made = _shared_zeros((len(sizes),), np.bool_)
 
