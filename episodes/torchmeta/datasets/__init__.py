@@ -1,4 +1,4 @@
-"""torchmeta.datasets, those that metabench has: the images come from its banks, not from torchmeta's HDF5 files."""
+"""torchmeta.datasets, those that metabench has: from torchmeta's own files, or from metabench's banks."""
 
 from episodes.torchmeta.datasets import helpers
 from episodes.torchmeta.datasets.cifar100 import CIFARFS, FC100

@@ -42,9 +42,16 @@ class Stored(NamedTuple):
             labels = json.loads(self.labels.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise MissingData(f"cannot read '{self.labels}': {error}; let torchmeta write it anew") from None
+        if not isinstance(labels, list) or not all(map(_is_label, labels)):
+            raise MissingData(f"'{self.labels}' is not a list of names; let torchmeta write it anew")
         pictures = StoredPictures(self.pictures, self.group, [key_of(label) for label in labels])
         pictures.check()
         return labels, pictures
+
+
+def _is_label(label: Any) -> bool:
+    parts = label if isinstance(label, list) and label else [label]
+    return all(isinstance(part, str) and part for part in parts)
 
 
 def key_of(label: Any) -> str:
@@ -69,15 +76,18 @@ class StoredPictures(Mapping[str, Any]):
         self._owner = 0
 
     def check(self) -> None:
-        """MissingData if h5py is not installed, or the file cannot be read or lacks one of the classes."""
+        """MissingData if h5py is not installed, or the file cannot be read or lacks the pictures of a class."""
         try:
-            missing = [name for name in self._names if name not in self._open()]
+            file = self._open()
+            shapes = {name: getattr(file[name], "shape", ()) if name in file else () for name in self._names}
         except (OSError, KeyError) as error:
             raise MissingData(f"cannot read '{self._path}': {error}; let torchmeta write it anew") from None
+        missing = [name for name, shape in shapes.items() if not shape or 0 in shape]
         if missing:
             self.close()
             raise MissingData(
-                f"'{self._path}' lacks {len(missing)} classes, '{missing[0]}' first; let torchmeta write it anew"
+                f"'{self._path}' lacks pictures of {len(missing)} classes, '{missing[0]}' first; "
+                "let torchmeta write it anew"
             )
 
     def __getitem__(self, name: str) -> Any:

@@ -157,12 +157,26 @@ def test_what_is_wrong_with_the_files_is_said(
         MiniImagenet(root, 2, meta_train=True)
     labels = root / "miniimagenet" / "val_labels.json"
     labels.write_text(json.dumps([*WNIDS, "n99"]))
-    with pytest.raises(RuntimeError, match=r"val_data.hdf5' lacks 1 classes, 'n99' first; let torchmeta write it anew"):
+    with pytest.raises(
+        RuntimeError, match=r"val_data.hdf5' lacks pictures of 1 classes, 'n99' first; let torchmeta write it anew"
+    ):
         MiniImagenet(root, 2, meta_val=True)
+    for wrong in ({"n07": 1}, ["n07", 5], [[]], [["fish", None]], "n07"):
+        labels.write_text(json.dumps(wrong))
+        with pytest.raises(RuntimeError, match=r"val_labels.json' is not a list of names; let torchmeta write it anew"):
+            MiniImagenet(root, 2, meta_val=True)
     labels.write_text("[")
     with pytest.raises(RuntimeError, match=r"cannot read '.*val_labels.json'.*; let torchmeta write it anew"):
         MiniImagenet(root, 2, meta_val=True)
     labels.write_text(json.dumps(WNIDS))
+    for empty in (np.zeros((0, 12, 12, 3), np.uint8), None):
+        with h5py.File(root / "miniimagenet" / "val_data.hdf5", "a") as file:
+            del file["datasets/n05"]
+            file.create_group("datasets/n05") if empty is None else file.create_dataset("datasets/n05", data=empty)
+        with pytest.raises(
+            RuntimeError, match=r"lacks pictures of 1 classes, 'n05' first; let torchmeta write it anew"
+        ):
+            MiniImagenet(root, 2, meta_val=True)
     (root / "miniimagenet" / "val_data.hdf5").write_bytes(b"cut short")
     with pytest.raises(RuntimeError, match=r"cannot read '.*val_data.hdf5'.*; let torchmeta write it anew"):
         MiniImagenet(root, 2, meta_val=True)
