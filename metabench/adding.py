@@ -9,9 +9,10 @@ from pathlib import Path
 
 from metabench.answers import ANSWERS_FILE, read_answers
 from metabench.errors import RunError, UsageError
-from metabench.origin import ADDED_FILE, FIGURES, figures_digest, mark
+from metabench.origin import ADDED_FILE, FIGURES, VERIFIED_FILE, figures_digest, mark
 from metabench.reading import read_record
 from metabench.records import HARDEST_FILE, RECORD_FILE, now
+from metabench.reference import reference_digests
 from metabench.runs import WEIGHTS_FILE, numbered
 
 ADDED_FOLDER = "added"
@@ -23,11 +24,13 @@ class Added:
 
     Attributes:
         folders: of the records that were added, in the results.
+        released: how many of these are reference records, to the byte, and so verified by the release.
         known: how many were there before.
         problems: a line on each that is not valid.
     """
 
     folders: list[Path] = field(default_factory=list)
+    released: int = 0
     known: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -35,8 +38,9 @@ class Added:
 def add_records(theirs: Path, results: Path) -> Added:
     """Copy every valid run below a folder to `added/` in the results, marked as added.
 
-    Of a run's folder only the files that runs have are taken: figures, weights, the picture of the hardest tasks. A
-    record that is in the results already, to the byte, is not added again.
+    What is one of the reference records that ship with metabench, to the byte, is marked as verified too. Of a run's
+    folder only the files that runs have are taken: figures, weights, the picture of the hardest tasks. A record that is
+    in the results already, to the byte, is not added again.
 
     Args:
         theirs: a folder with runs.
@@ -54,6 +58,7 @@ def add_records(theirs: Path, results: Path) -> Added:
     paths = sorted(source.rglob(RECORD_FILE))
     if not paths:
         raise UsageError(f"--add: there is no record ({RECORD_FILE}) below '{theirs}'; ask for whole run folders")
+    released = reference_digests()
     known = {figures_digest(path.parent) for path in target.rglob(RECORD_FILE) if path.is_file()}
     done = Added()
     for path in paths:
@@ -69,7 +74,11 @@ def add_records(theirs: Path, results: Path) -> Added:
             done.known += 1
             continue
         known.add(digest)
-        done.folders.append(_copy(path.parent, results / ADDED_FOLDER / source.name, str(theirs)))
+        made = _copy(path.parent, results / ADDED_FOLDER / source.name, str(theirs))
+        if digest in released:
+            mark(made, VERIFIED_FILE, verified=now(), by="release")
+            done.released += 1
+        done.folders.append(made)
     return done
 
 

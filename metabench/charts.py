@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ LINES: tuple[dict[str, str], ...] = (  # of learners, told apart without colour 
 STEPS = "gradient_steps"
 BARS = 12  # classes and pairs that are drawn
 NAME = 44  # characters of a name
+LETTER, LINE = 0.075, 0.3  # inches that a title's or legend's letter takes, and a legend of one line
 
 
 def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
@@ -84,10 +86,7 @@ def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "
     first = figure.axes[0]
     first.set_ylabel(f"{measure.name}{', %' if measure.percent else ''}")
     first.set_ylim(0, 101 if measure.percent else None)
-    handles, labels = first.get_legend_handles_labels()
-    legend = figure.legend(handles, labels, fontsize=8, ncols=len(labels), loc="outside lower center")
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    _legend_below(figure, first)
     save_figure(figure, path)
 
 
@@ -100,6 +99,22 @@ def panels(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return found
 
 
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    """In as many columns as the figure's width has room for, and the figure higher by what further lines take."""
+    handles, names = axes.get_legend_handles_labels()
+    room = int(figure.get_figwidth() / LETTER) - 8
+    labels = [textwrap.fill(name, room) for name in names]
+    for columns in range(len(labels), 0, -1):
+        legend = figure.legend(handles, labels, fontsize=8, ncols=columns, loc="outside lower center")
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        size = legend.get_window_extent()
+        if size.width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + max(0, size.height / figure.dpi - LINE))
+
+
 def _axis(kind: str, part: pd.DataFrame, measure: Measure) -> str:
     if kind == STEPS:
         return f"gradient steps on the support, {part['shots'].iloc[0]} shots"
@@ -110,7 +125,8 @@ def _axis(kind: str, part: pd.DataFrame, measure: Measure) -> str:
 def _figure(size: tuple[float, float], title: str) -> Figure:
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=9, ha="left", x=0.01, parse_math=False)
+    lines = textwrap.fill(title, int(size[0] / LETTER))
+    figure.suptitle(lines, fontsize=9, ha="left", x=0.01, parse_math=False)
     return figure
 
 

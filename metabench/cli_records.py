@@ -16,6 +16,7 @@ from metabench.cli_options import RUN_ERROR, given
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="The folder."
 )
 @click.option("--add", type=click.Path(path_type=Path), help="First copy the runs below this folder to --results.")
+@click.option("--reference", is_flag=True, help="Put the reference records that ship with metabench among them.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Write the table, a row a line.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
@@ -25,26 +26,36 @@ from metabench.cli_options import RUN_ERROR, given
 @click.option("--transductive/--no-transductive", default=None, help="Only learners that look at several queries.")
 @click.option("--outside-data/--no-outside-data", default=None, help="Only learners trained on other data.")
 def leaderboard(
-    results: Path, add: Path | None, csv: Path | None, markdown: Path | None, html: Path | None, **filters: Any
+    results: Path,
+    add: Path | None,
+    reference: bool,
+    csv: Path | None,
+    markdown: Path | None,
+    html: Path | None,
+    **filters: Any,
 ) -> None:
     """Rank all records, print the table, and write it to files.
 
-    Without --csv, --markdown and --html all records go to leaderboard.csv in --results. A record that cannot be used
-    is named; the others are ranked all the same, and the exit code is 1. Records of others, by --add, are marked
-    unverified and not ranked until `metabench verify` has scored them again.
+    Without --csv, --markdown, --html and --reference all records go to leaderboard.csv in --results. A record that
+    cannot be used is named; the others are ranked all the same, and the exit code is 1. Records of others, by --add,
+    are marked unverified and not ranked until `metabench verify` has scored them again; reference records are verified
+    by the release.
     """
     from episodes.cache import write_bytes
     from metabench import tables
     from metabench.escape import plain
     from metabench.filter import Filter
     from metabench.leaderboard import entries, frame, read_runs
+    from metabench.reference import reference_runs
     from metabench.report import page
 
     refused = _add(add, results) if add else []
-    runs, problems = read_runs(results)
+    runs, problems = read_runs(results) if results.is_dir() or not reference else ([], [])
+    if reference:
+        runs += reference_runs()
     wanted = given(filters)
     targets = {tables.csv: csv, tables.markdown: markdown, page: html}
-    if not any(targets.values()) and not wanted:
+    if not any(targets.values()) and not wanted and not reference:
         targets[tables.csv] = results / "leaderboard.csv"
     if runs:
         rows = entries(Filter(**wanted).keep(runs))
@@ -64,7 +75,9 @@ def _add(theirs: Path, results: Path) -> list[str]:
 
     done = add_records(theirs, results)
     there = f"; {done.known} were there already" if done.known else ""
-    click.echo(f"added {len(done.folders)} records of '{theirs}' to '{results}', unverified{there}")
+    kinds = {"unverified": len(done.folders) - done.released, "verified by the release": done.released}
+    counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "none"
+    click.echo(f"added records of '{theirs}' to '{results}': {counts}{there}")
     return done.problems
 
 

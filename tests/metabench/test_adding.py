@@ -92,7 +92,7 @@ def test_a_record_that_is_not_valid_is_named_and_not_copied(
         main(["leaderboard", "--results", str(results), "--add", str(theirs)])
     printed = capsys.readouterr()
     assert ended.value.code == 1
-    assert f"added 1 records of '{theirs}' to '{results}', unverified" in printed.out
+    assert f"added records of '{theirs}' to '{results}': 1 unverified" in printed.out
     assert "unverified" in printed.out.splitlines()[2]
     (line,) = printed.err.splitlines()
     assert "same/record.json' is not a valid record: " in line

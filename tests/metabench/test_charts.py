@@ -44,6 +44,25 @@ def test_a_curve_has_the_tables_means_and_intervals(drawn: list[Figure]) -> None
     assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["maml", "chance"]
 
 
+@pytest.mark.parametrize("learner", ["finetune backbone=conv4:4 pretrain_steps=100 steps=2", "x=1 " * 60])
+def test_all_of_the_legend_is_in_the_picture(learner: str, drawn: list[Figure]) -> None:
+    names = ["protonet backbone=conv4:4 steps=2", learner, "pixels", "random network", "chance"]
+    table = pd.DataFrame(
+        {"against": "shots", "ways": 5, "shots": 1, "learner": names, "floor": [False] * 2 + [True] * 3}
+    )
+    charts.draw_curve(table.assign(accuracy=50.0, half_width=1.0), ACCURACY, Path("x.png"), "a title " * 20)
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    width, height = figure.bbox.width, figure.bbox.height
+    for part in (figure.legends[0], figure.axes[0].xaxis.label, figure._suptitle):
+        box = part.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= width
+        assert box.y0 >= 0
+        assert box.y1 <= height
+    assert figure.axes[0].get_window_extent().height > 0.5 * 3.8 * figure.dpi
+
+
 def test_answers_are_drawn_as_they_are_tabulated(drawn: list[Figure]) -> None:
     answers = random_answers()
     charts.draw_answers(answers, Path("x.png"))
