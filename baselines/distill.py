@@ -53,7 +53,9 @@ class Distill(FineTune):
             0.9, "weight of the teacher's answers against the labels, 0 to 1"
         )
         alone_steps: Annotated[int, Field(ge=0)] | None = option(
-            None, "steps of the student's network alone, to compare with; 0 for none; default at equal cost"
+            None,
+            "steps of the student's network alone, to compare with; 0 for none; default at equal cost",
+            beside=True,
         )
 
     presets: ClassVar = {**FineTune.presets, "glyphs": {"steps": 1000}}

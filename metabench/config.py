@@ -280,9 +280,10 @@ def learner_options(learner: type[Learner], name: str, dataset: str, given: dict
 
 
 def changed_options(learner: type[Learner], name: str, dataset: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Those of a run's options that are not the learner's defaults for the dataset."""
+    """Those of a run's options that are not the learner's defaults for the dataset, and of a part in its result."""
     defaults = asdict(learner_options(learner, name, dataset, {}))
-    return {option: value for option, value in options.items() if value != defaults.get(option)}
+    beside = {item.name for item in fields(learner.Options) if item.metadata.get("beside")}
+    return {name: value for name, value in options.items() if value != defaults.get(name) and name not in beside}
 
 
 def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:

@@ -103,5 +103,6 @@ def test_training_the_network_alone_changes_nothing_of_the_others(tmp_path: Path
     assert all(torch.equal(value, weights[0][name]) for name, value in weights[1].items())
     assert not torch.equal(weights[0]["head.weight"], weights[0]["alone.head.weight"])
     assert beside.score.mean == without.score.mean
+    assert beside.changed_options == without.changed_options == options  # one row of the leaderboard
     assert beside.training.images == without.training.images == 2 * 12 * 16  # its cost is not the student's
     assert [row["stage"] for row in beside.training.curve[-5:]] == ["alone"] * 5
