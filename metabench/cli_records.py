@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def leaderboard(
     from metabench import tables
     from metabench.escape import plain
     from metabench.filter import Filter
-    from metabench.leaderboard import entries, frame, read_runs
+    from metabench.leaderboard import entries, read_runs
     from metabench.reference import reference_runs
     from metabench.report import page
 
@@ -59,7 +60,7 @@ def leaderboard(
         targets[tables.csv] = results / "leaderboard.csv"
     if runs:
         rows = entries(Filter(**wanted).keep(runs))
-        click.echo(tables.printable(frame(rows)))
+        click.echo(tables.printable(rows, shutil.get_terminal_size((80, 24)).columns))
         for make, target in targets.items():
             if target:
                 write_bytes(target, make(rows).encode())
@@ -128,7 +129,8 @@ def compare(records: tuple[Path, ...], diagram: Path | None) -> None:
     """Say which learner is better, and whether the difference is real.
 
     A, B and so on are run folders or their record.json, of the same test tasks. Runs that differ in
-    the training seed alone are one learner. Several datasets or tasks make a ranking over them.
+    the training seed alone are one learner, and give them two seeds at least: with one each, all that can be
+    said is about two networks. From five datasets on there is a ranking over them.
     """
     from metabench import contest
 

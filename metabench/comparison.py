@@ -1,121 +1,125 @@
-"""Comparison: two learners on the same tasks, in figures and in words."""
+"""Comparison: two learners on the same tasks, in values and in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from numpy.typing import ArrayLike
 
 from metabench.measure import Measure
-from metabench.stats import SEEDS, Estimate, crossed, mean_interval, seed_reach
+from metabench.stats import SEEDS, Estimate, crossed, mean_interval, seed_p_value, seed_reach
 
 DIFFERENCES = "the draw of test tasks, the same for both; not the choice of test classes and images, nor training"
+
+LEVEL, SMALLEST_P = 0.05, 0.0001
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the scores of one learner differ from those of another.
+    """How the scores of one learner differ from those of another: the first's less the second's.
 
     Attributes:
-        difference: of the first's less the second's, task by task, seeds averaged; Student's t over tasks.
-        p_value: of Wilcoxon's signed-rank test of these differences, two-sided; 1 where all are 0.
-        effect: their mean over their standard deviation (Cohen's d_z; Lakens 2013, Frontiers in Psychology 4): 0.2 is
-            small, 0.8 large; nan where all differences are equal.
-        deviation: that standard deviation.
-        over_seeds: the same difference with an interval over training seeds and tasks; None with one seed of either.
+        networks: task by task, seeds averaged: of these trained networks, with Student's t over tasks.
+        networks_p: the p-value of the paired t test, two-sided.
+        learners: the same difference with an interval over training seeds and tasks; None with one seed of either.
+        learners_p: the p-value of that test (`metabench.stats.seed_p_value`).
+        deviation: standard deviation of the differences between tasks.
     """
 
-    difference: Estimate
-    p_value: float
-    effect: float
+    networks: Estimate
+    networks_p: float
+    learners: Estimate | None
+    learners_p: float | None
     deviation: float
-    over_seeds: Estimate | None
+
+    @property
+    def effect(self) -> float | None:
+        """The mean difference over its standard deviation (Cohen's d_z; Lakens 2013, Frontiers in Psychology 4).
+
+        0.2 is small, 0.8 large; None where all differences are equal.
+        """
+        return self.networks.mean / self.deviation if self.deviation > 1e-9 else None
 
 
-def compare(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Comparison:
+def compare(
+    first: ArrayLike, second: ArrayLike, confidence: float = 0.95, *, seeded: tuple[bool, bool] = (True, True)
+) -> Comparison:
     """Compare two learners that were scored on the same tasks.
 
     Args:
         first, second: `[seeds, tasks]`, or `[tasks]` for one seed; as many tasks in both, at least two.
         confidence: nominal coverage of the intervals, between 0 and 1.
+        seeded: of each, whether its scores depend on the training seed; not those of a learner without training.
 
     Raises:
         ValueError: the numbers of tasks differ, or there is only one.
     """
-    one, two = (np.atleast_2d(np.asarray(scores, dtype=np.float64)) for scores in (first, second))
-    if one.shape[1] != two.shape[1] or one.shape[1] < 2:
-        raise ValueError(f"a comparison needs the same tasks, two or more; found {one.shape[1]} and {two.shape[1]}")
-    differences = one.mean(0) - two.mean(0)
-    deviation = float(differences.std(ddof=1))
-    mean = float(differences.mean())
-    over_seeds = None
-    if min(len(one), len(two)) > 1:
-        reach = seed_reach([crossed(one), crossed(two)], deviation**2 / len(differences), confidence)
-        over_seeds = Estimate(mean, mean - reach, mean + reach, len(one) + len(two), SEEDS)
+    both = [np.atleast_2d(np.asarray(scores, dtype=np.float64)) for scores in (first, second)]
+    tasks = both[0].shape[1]
+    if both[1].shape[1] != tasks or tasks < 2:
+        raise ValueError(f"a comparison needs the same tasks, two or more; found {tasks} and {both[1].shape[1]}")
+    differences = both[0].mean(0) - both[1].mean(0)
+    deviation, mean = float(differences.std(ddof=1)), float(differences.mean())
+    of_tasks = deviation**2 / tasks
+    learners = learners_p = None
+    if all(len(scores) > 1 or not has for scores, has in zip(both, seeded, strict=True)):
+        tables = [crossed(scores) for scores, has in zip(both, seeded, strict=True) if has]
+        reach = seed_reach(tables, of_tasks, tasks, confidence)
+        learners = Estimate(mean, mean - reach, mean + reach, sum(map(len, both)), SEEDS)
+        learners_p = seed_p_value(mean, tables, of_tasks, tasks)
     return Comparison(
         mean_interval(differences, confidence, covers=DIFFERENCES),
-        signed_rank(_without_last_digit(differences, max(np.abs(one).max(), np.abs(two).max()))),
-        mean / deviation if np.ptp(differences) > 1e-9 else float("nan"),
+        seed_p_value(mean, [], of_tasks, tasks),
+        learners,
+        learners_p,
         deviation,
-        over_seeds,
     )
 
 
-def signed_rank(differences: NDArray[np.float64]) -> float:
-    """The p-value of Wilcoxon's signed-rank test, two-sided; 1 where no difference is left."""
-    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+def verdict(comparison: Comparison, first: str, second: str, measure: Measure) -> list[str]:
+    """Which of the two is better, by how much and how surely: a sentence on the learners, and one on these networks.
 
-
-def _without_last_digit(differences: NDArray[np.float64], largest: float) -> NDArray[np.float64]:
-    """Files hold six digits of a score: differences that are the same but for those are to have the same rank."""
-    return np.round(differences, 5 - int(np.ceil(np.log10(largest)))) if largest > 0 else differences
-
-
-def apart(difference: Estimate) -> bool:
-    """Whether the interval tells the two apart: 0 is not in it."""
-    return difference.low > 0 or difference.high < 0
-
-
-def verdict(comparison: Comparison, first: str, second: str, measure: Measure) -> str:
-    """Which of the two is better, by how much and how surely, in a sentence.
-
-    One is better where the interval of the mean difference leaves 0 out; where the signed-rank test says otherwise,
-    the sentence says so. All figures are by how far the one with the better mean is ahead.
+    The first sentence is over training seeds and tasks, and all its values are of one test. With one seed of either
+    there is none, and the sentence says so.
     """
-    ahead = 1 if (comparison.difference.mean >= 0) == measure.more_is_better else -1
+    mean = comparison.networks.mean
+    ahead = 1 if (mean >= 0) == measure.more_is_better else -1
     better, worse = (first, second) if ahead > 0 else (second, first)
     sign = ahead if measure.more_is_better else -ahead
-    by = f"by {_figure(sign * comparison.difference.mean, measure)}" + (" points" if measure.percent else "")
-    by += f", 95% interval {_interval(comparison.difference, sign, measure)}"
-    by += ", p < 0.0001" if comparison.p_value < 0.0001 else f", p = {comparison.p_value:.4f}"
-    if told_apart := apart(comparison.difference):
-        text = f"{better} is better than {worse}" + ("" if measure.percent else f", its {measure.name} lower")
+    direction = "higher" if measure.more_is_better else "lower"
+
+    def by(estimate: Estimate, p_value: float) -> str:
+        low, high = sorted((sign * estimate.low, sign * estimate.high))
+        unit = " points" if measure.percent else ""
+        p = f"p < {SMALLEST_P}" if p_value < SMALLEST_P else f"p = {p_value:.4f}"
+        return (
+            f"{_value(sign * mean, measure)}{unit}, 95% interval {_value(low, measure)} to {_value(high, measure)}, {p}"
+        )
+
+    networks = by(comparison.networks, comparison.networks_p)
+    if comparison.learners is None or comparison.learners_p is None:
+        same = "differ significantly" if comparison.networks_p < LEVEL else "do not differ significantly"
+        return [
+            f"These two networks {same}: the {measure.name} of {better} is {direction} by {networks}, over test tasks.",
+            "Nothing is known of the learners: that takes two or more training seeds of each.",
+        ]
+    of_learners = by(comparison.learners, comparison.learners_p)
+    if comparison.learners_p < LEVEL:
+        lead = f"{better} is better than {worse}: its {measure.name} is {direction} by {of_learners}"
     else:
-        direction = "higher" if measure.more_is_better else "lower"
-        text = f"{first} and {second} are not distinguishable: {better}'s {measure.name} is {direction}"
-    text = f"{text} {by}"
-    if told_apart != (comparison.p_value < 0.05):
-        telling = "does not tell" if told_apart else "tells"
-        text += f" (the signed-rank test, which looks at ranks and not at the mean, {telling} them apart)"
-    if comparison.over_seeds is None:
-        return f"{text}; over training seeds nothing is known: it takes two or more of each"
-    too = "too" if apart(comparison.over_seeds) else "not distinguishable"
-    return f"{text}; over training seeds {too}, 95% interval {_interval(comparison.over_seeds, sign, measure)}"
+        lead = f"{first} and {second} do not differ significantly: the {measure.name} of {better} is {direction} by "
+        lead += of_learners
+    return [f"{lead}, over training seeds and test tasks.", f"These networks alone, over test tasks: {networks}."]
 
 
-def _interval(difference: Estimate, sign: int, measure: Measure) -> str:
-    low, high = sorted((sign * difference.low, sign * difference.high))
-    return f"{_figure(low, measure)} to {_figure(high, measure)}"
-
-
-def _figure(value: float, measure: Measure) -> str:
-    return f"{measure.scale * value:.{measure.digits}f}"
+def _value(value: float, measure: Measure) -> str:
+    # Not -0.00.
+    return f"{round(measure.scale * value, measure.digits) + 0.0:.{measure.digits}f}"
 
 
 def tasks_to_tell(deviation: float, margin: float, power: float = 0.8) -> int:
-    """How many test tasks it takes to tell two learners apart whose means differ by the margin.
+    """How many test tasks it takes to tell two networks apart whose means differ by the margin.
 
     By the power of the paired t test at the level 0.05, two-sided (statsmodels' TTestPower).
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metabench.aggregate import improvement, interquartile_mean, interval
 from metabench.comparison import compare, tasks_to_tell, verdict
 from metabench.config import describe_task
 from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.measure import Measure
-from metabench.ranking import Ranking, outcomes, rank, rank_intervals, tied_ranks, win_tie_loss
+from metabench.ranking import FEWEST_BLOCKS, Entrant, Ranking, outcomes, places, rank, win_tie_loss
 from metabench.reading import read_record, record_file
 from metabench.records import RunRecord
 from metabench.row import settings
 from metabench.stats import mean_interval, seed_interval
+
+WIDTH = 80  # of a terminal's line
 
 
 @dataclass(frozen=True)
@@ -27,25 +32,31 @@ class Contest:
     """Learners on the same test tasks.
 
     Attributes:
-        title: dataset and task.
+        dataset: its name.
+        task: what the tasks are.
         measure: what they are scored by.
         scores: by learner, `[seeds, tasks]`, the same tasks for all.
         most: tasks of the record that has most; more than are compared where another has fewer.
+        seedless: learners without training, whose scores depend on no seed.
     """
 
-    title: str
+    dataset: str
+    task: str
     measure: Measure
     scores: dict[str, NDArray[np.float64]]
     most: int
+    seedless: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}, {self.task}"
 
     @property
     def tasks(self) -> int:
-        return int(self.pooled.shape[1])
+        return int(next(iter(self.scores.values())).shape[1])
 
-    @property
-    def pooled(self) -> NDArray[np.float64]:
-        """`[learners, tasks]`: seeds averaged."""
-        return np.stack([scores.mean(0) for scores in self.scores.values()])
+    def entrants(self, names: Iterable[str]) -> list[Entrant]:
+        return [Entrant(self.scores[name], name not in self.seedless) for name in names]
 
 
 def contests(paths: Sequence[Path]) -> list[Contest]:
@@ -115,9 +126,10 @@ def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.floa
     for (name, _), (_, _, scores) in sorted(group.items(), key=lambda item: item[0][1]):
         by_name.setdefault(name, []).append(scores[: min(counts)])
     config = record.config.model_copy(update={"train_task": ()})
-    title = plain(f"{config.test_dataset or record.dataset.name}, {describe_task(config)}")
+    dataset, task = plain(config.test_dataset or record.dataset.name), plain(describe_task(config))
     in_order = {name: np.stack(by_name[name]) for name in dict.fromkeys(name for name, _ in group)}
-    return Contest(title, record.score.measure, in_order, max(counts))
+    seedless = frozenset(name for (name, _), (_, each, _) in group.items() if not each.seeded)
+    return Contest(dataset, task, record.score.measure, in_order, max(counts), seedless)
 
 
 def _refuse(records: Sequence[tuple[Path, RunRecord, NDArray[np.float64]]]) -> None:
@@ -131,75 +143,77 @@ def _refuse(records: Sequence[tuple[Path, RunRecord, NDArray[np.float64]]]) -> N
 
 
 def describe_pair(contest: Contest) -> str:
-    """Two learners: their figures, the verdict, what it covers, and how many tasks a small difference takes."""
+    """Two learners: their values, the verdict, what it covers, and how many tasks a small difference takes."""
     (first, one), (second, two) = contest.scores.items()
-    measure, found = contest.measure, compare(one, two)
+    measure = contest.measure
+    found = compare(one, two, seeded=(first not in contest.seedless, second not in contest.seedless))
     margin = 0.01 if measure.percent else 0.1 * min(one.mean(), two.mean())
     what = "1 point" if measure.percent else f"{margin:.{measure.digits}f}, a tenth of the lower error,"
-    lines = [_heading(contest)]
-    lines += [f"  {name}: {_figures(scores, measure)}" for name, scores in contest.scores.items()]
-    lines += [
-        verdict(found, first, second, measure),
-        f"The interval covers {found.difference.covers}.",
-        f"Effect size {abs(found.effect):.2f}: the mean difference over its standard deviation.",
-    ]
+    lines = [_heading(contest), *_table(contest)]
+    lines += verdict(found, first, second, measure)
+    covered = found.learners or found.networks
+    lines.append(f"The {'first ' if found.learners else ''}interval covers {covered.covers}.")
+    if found.effect is not None:
+        lines.append(f"Effect size {abs(found.effect):.2f}: the mean difference over its standard deviation.")
     if margin > 0:
         needed = tasks_to_tell(found.deviation, margin)
-        lines.append(f"To tell {what} apart takes about {needed:,} such tasks (paired t test, power 80%).")
-    return "\n".join(lines)
+        lines.append(f"To see {what} between two networks takes about {needed:,} such tasks (power 80%).")
+    return _wrapped(lines)
 
 
 def describe_table(contest: Contest) -> str:
-    """Several learners on the same tasks: the table with ranks, and which pairs cannot be told apart."""
-    measure, pooled = contest.measure, contest.pooled
+    """Several learners on the same tasks: the table with ranks, and which pairs do not differ significantly."""
     names = list(contest.scores)
-    table = pd.DataFrame(
-        {
-            "rank": tied_ranks(pooled, measure.more_is_better),
-            "ranks": [f"{low} to {high}" for low, high in rank_intervals(pooled, measure.more_is_better)],
-            "learner": names,
-            measure.name: [_figures(scores, measure) for scores in contest.scores.values()],
-        }
-    )
-    order = np.argsort(-pooled.mean(1) if measure.more_is_better else pooled.mean(1), kind="stable")
-    tied = [
-        f"{names[one]} and {names[two]}"
-        for one, two in zip(*np.nonzero(np.triu(outcomes(pooled) == 0, 1)), strict=True)
-    ]
-    lines = [_heading(contest), table.iloc[order].to_string(index=False)]
-    lines.append(f"Not distinguishable: {'; '.join(tied)}." if tied else "All pairs are told apart.")
-    return "\n".join(lines)
+    ranks = places(contest.entrants(names), contest.measure.more_is_better)
+    lines = [_heading(contest), *_table(contest, ranks)]
+    if not all(ranks):
+        lines.append("There are no ranks: no learner here has two training seeds to tell how far seeds differ.")
+        return _wrapped(lines)
+    found = outcomes(contest.entrants(names), contest.measure.more_is_better)
+    tied = [f"{names[one]} and {names[two]}" for one, two in zip(*np.nonzero(np.triu(found == 0, 1)), strict=True)]
+    end = f"Not significantly different: {'; '.join(tied)}." if tied else "All pairs differ significantly."
+    return _wrapped([*lines, f"{end} (Over seeds and tasks, Holm, 5% for the whole table.)"])
 
 
 def ranking(found: Sequence[Contest]) -> Ranking:
-    """The learners that are in all contests, ranked over these.
+    """The learners that are in all contests, ranked over datasets: a dataset is one block, its tasks' mean.
 
     Raises:
-        UsageError: fewer than three learners, or than two contests.
+        UsageError: fewer than three learners, or than five datasets.
     """
     names = _in_all(found)
-    if len(found) < 2 or len(names) < 3:
+    blocks = {each.dataset: [other for other in found if other.dataset == each.dataset] for each in found}
+    if len(blocks) < FEWEST_BLOCKS or len(names) < 3:
         raise UsageError(
-            "a ranking over datasets and tasks needs three learners, each on two or more of them; found "
-            f"{len(names)} on {len(found)}"
+            f"a ranking over datasets needs three learners, each on {FEWEST_BLOCKS} or more of them; found "
+            f"{len(names)} on {len(blocks)}"
         )
     means = [
-        [(1 if each.measure.more_is_better else -1) * each.scores[name].mean() for name in names] for each in found
+        [
+            np.mean([(1 if each.measure.more_is_better else -1) * each.scores[name].mean() for each in of])
+            for name in names
+        ]
+        for of in blocks.values()
     ]
-    return rank(pd.DataFrame(means, index=[each.title for each in found], columns=names))
+    return rank(pd.DataFrame(means, index=list(blocks), columns=names))
 
 
 def describe_ranking(found: Sequence[Contest]) -> str:
-    """Over datasets and tasks: wins, ties and losses, average ranks, Friedman's test, Nemenyi's, Holm's."""
+    """Over boards wins, ties and losses, and aggregates; from five datasets on the tests of Friedman and Nemenyi."""
     names = _in_all(found)
     if len(names) < 2:
-        return f"No two learners are on all {len(found)}: nothing is said over them."
-    tables = [
-        outcomes(np.stack([each.scores[name].mean(0) for name in names]), each.measure.more_is_better) for each in found
-    ]
-    lines = [f"Over these {len(found)}, win/tie/loss of row against column:", win_tie_loss(tables, names).to_string()]
-    if len(names) < 3:
-        return "\n".join(lines)
+        return f"No two learners are on all {len(found)} boards: nothing is said over them."
+    tables = [outcomes(each.entrants(names), each.measure.more_is_better) for each in _judged(found, names)]
+    lines: list[str | _Verbatim] = []
+    if tables:
+        lines += [f"Over these {len(tables)} boards, wins/ties/losses of row against column:"]
+        lines += _matrix(win_tie_loss(tables, [str(number) for number in range(1, len(names) + 1)]), names)
+    lines += _aggregates(found, names)
+    datasets = len({each.dataset for each in found})
+    if len(names) < 3 or datasets < FEWEST_BLOCKS:
+        few = f"{datasets} dataset{'s' if datasets > 1 else ''}"
+        lines.append(f"Friedman's and Nemenyi's tests take {FEWEST_BLOCKS} datasets and three learners; here {few}.")
+        return _wrapped(lines)
     result = ranking(found)
     apart = [
         f"{one} and {two} (Nemenyi p = {result.nemenyi.loc[one, two]:.4f}, Holm p = {result.holm.loc[one, two]:.4f})"
@@ -208,17 +222,34 @@ def describe_ranking(found: Sequence[Contest]) -> str:
         if min(result.nemenyi.loc[one, two], result.holm.loc[one, two]) < 0.05
     ]
     lines += [
-        "Average ranks: " + ", ".join(f"{name} {value:.2f}" for name, value in result.average_ranks.items()),
+        "Average ranks: " + ", ".join(f"{name} {value:.2f}" for name, value in result.average_ranks.items()) + ".",
         f"Friedman's test that all are equal: chi-squared {result.statistic:.2f}, p = {result.p_value:.4f}"
-        + (f" (an approximation, rough for {result.blocks})" if result.blocks < 10 else ""),
-        f"Critical difference (Nemenyi, 0.05): {result.critical_difference:.2f}; told apart over datasets and tasks: "
-        + ("; ".join(apart) or "none"),
+        + (f" (an approximation, rough for {result.blocks})." if result.blocks < 10 else "."),
+        f"Critical difference (Nemenyi, 0.05): {result.critical_difference:.2f}; significant over datasets: "
+        + ("; ".join(apart) or "none")
+        + ".",
     ]
-    return "\n".join(lines)
+    return _wrapped(lines)
+
+
+class _Verbatim(str):
+    """A line that is not wrapped."""
+
+
+def _wrapped(lines: Iterable[str]) -> str:
+    kept = (
+        line if isinstance(line, _Verbatim) else textwrap.fill(line, WIDTH, break_long_words=False) for line in lines
+    )
+    return "\n".join(kept)
 
 
 def _in_all(found: Sequence[Contest]) -> list[str]:
     return [name for name in found[0].scores if all(name in each.scores for each in found)]
+
+
+def _judged(found: Sequence[Contest], names: Sequence[str]) -> list[Contest]:
+    """The contests in which each of the learners has a rank."""
+    return [each for each in found if all(places(each.entrants(names)))]
 
 
 def _heading(contest: Contest) -> str:
@@ -226,13 +257,65 @@ def _heading(contest: Contest) -> str:
     return f"{contest.title}, on the same {contest.tasks:,} test tasks{fewer}:"
 
 
-def _figures(scores: NDArray[np.float64], measure: Measure) -> str:
-    bounded = measure.percent
-    estimate = mean_interval(scores.mean(0), bounded=bounded)
-    text = measure.interval(estimate.mean, estimate.half_width)
-    if len(scores) == 1:
-        return text
-    of_seeds = seed_interval(scores, bounded=bounded)
-    low, high = measure.text(of_seeds.estimate.low), measure.text(of_seeds.estimate.high)
-    parts = (f"{measure.scale * part:.{measure.digits}f}" for part in (of_seeds.seed, of_seeds.task, of_seeds.rest))
-    return f"{text}; over {len(scores)} seeds {low} to {high} (deviation of seed, task, rest: {', '.join(parts)})"
+def _table(contest: Contest, ranks: Sequence[object] | None = None) -> list[_Verbatim | str]:
+    """A row a learner, the best first, with the legend."""
+    measure, rows = contest.measure, []
+    for number, (name, scores) in enumerate(contest.scores.items()):
+        of_tasks = mean_interval(scores.mean(0), bounded=measure.percent)
+        over_seeds, seeds = "", len(scores)
+        if name in contest.seedless:
+            over_seeds, seeds = "none", 1
+        elif seeds > 1:
+            estimate = seed_interval(scores, bounded=measure.percent).estimate
+            over_seeds = f"{measure.scale * estimate.half_width:.{measure.digits}f}"
+        row = {
+            "mean": measure.text(of_tasks.mean),
+            "± seeds": over_seeds or "?",
+            "± tasks": f"{measure.scale * of_tasks.half_width:.{measure.digits}f}",
+            "seeds": "-" if name in contest.seedless else str(seeds),
+            "learner": name,
+        }
+        rows.append({"rank": str(ranks[number] or "-"), **row} if ranks else row)
+    order = np.argsort([scores.mean() for scores in contest.scores.values()], kind="stable")
+    table = pd.DataFrame(rows).iloc[order[::-1] if measure.more_is_better else order]
+    # The name last and to the left, since it may be long.
+    wide = table["learner"].str.len().max()
+    table = table.assign(learner=table["learner"].str.ljust(wide))
+    lines = table.rename(columns={"learner": "learner".ljust(wide)}).to_string(index=False).splitlines()
+    legend = "± seeds: 95% interval over training seeds and test tasks"
+    legend += ", ? with a single seed" if "?" in set(table["± seeds"]) else ""
+    legend += "; ± tasks: of these networks, over test tasks alone."
+    if ranks and any("*" in str(place) for place in ranks):
+        legend += " *: one training seed, its variance borrowed from the others'."
+    return [*(_Verbatim(line.rstrip()) for line in lines), legend]
+
+
+def _matrix(table: pd.DataFrame, names: Sequence[str]) -> list[_Verbatim]:
+    """Rows by number and name, columns by number alone, so that long names do not widen it."""
+    numbered = table.rename(index={str(number): f"{number} {name}" for number, name in enumerate(names, start=1)})
+    return [_Verbatim(line.rstrip()) for line in numbered.to_string().splitlines()]
+
+
+def _aggregates(found: Sequence[Contest], names: Sequence[str]) -> list[str]:
+    """Interquartile means and probabilities of improvement, of learners with two seeds or more on all boards."""
+    if len({each.measure.name for each in found}) > 1:
+        return []
+    measure = found[0].measure
+    several = [
+        name for name in names if all(len(each.scores[name]) > 1 and name not in each.seedless for each in found)
+    ]
+    boards = {name: [each.scores[name].mean(1) for each in found] for name in several}
+    order = sorted(several, key=lambda name: interquartile_mean(boards[name]), reverse=measure.more_is_better)
+    lines = []
+    for name in order:
+        estimate = interval(interquartile_mean, boards[name])
+        low, high = measure.text(estimate.low), measure.text(estimate.high)
+        lines.append(f"Interquartile mean of {name}: {measure.text(estimate.mean)} ({low} to {high} over seeds).")
+    for one, two in pairwise(order):
+        pair = (boards[one], boards[two]) if measure.more_is_better else (boards[two], boards[one])
+        estimate = interval(improvement, *pair)
+        lines.append(
+            f"A seed of {one} is better than one of {two} with probability {estimate.mean:.2f} "
+            f"({estimate.low:.2f} to {estimate.high:.2f})."
+        )
+    return lines

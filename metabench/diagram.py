@@ -12,9 +12,9 @@ from metabench.ranking import Ranking
 
 
 def draw_critical_differences(ranking: Ranking, path: Path) -> None:
-    """Average ranks on a line, the best on the left, with bars over learners that Nemenyi's test does not tell apart.
+    """Average ranks on a line, the best on the left, with bars over learners that do not differ significantly.
 
-    Source: Demšar 2006, JMLR 7, section 3.2.2.
+    By Nemenyi's test. Source: Demšar 2006, JMLR 7, section 3.2.2.
 
     Args:
         ranking: see `metabench.ranking.rank`.
@@ -36,7 +36,7 @@ def draw_critical_differences(ranking: Ranking, path: Path) -> None:
         label_fmt_right="({rank:.2f}) {label}",
     )
     axes.set_title(
-        f"Average rank over {ranking.blocks} datasets and tasks; those joined by a bar are not told apart "
+        f"Average rank over {ranking.blocks} datasets; those joined by a bar do not differ significantly "
         f"(critical difference {ranking.critical_difference:.2f})",
         fontsize=9,
         pad=14,

@@ -20,30 +20,36 @@ from metabench.config import NUMBERS
 from metabench.errors import UsageError
 from metabench.measure import Measure
 from metabench.origin import Origin, origin_of
-from metabench.ranking import tied_ranks
+from metabench.ranking import Entrant, Place, places
 from metabench.reading import read_records
 from metabench.records import RECORD_FILE, RunRecord
 from metabench.row import Board, Row, row_of
-from metabench.stats import mean_interval
+from metabench.stats import Estimate, mean_interval, seed_interval
 
 FEWEST_SHARED = 10  # tasks, for a comparison that says anything
-SCHEMA_VERSION = 1  # of the columns below; it rises with any change of their names or meaning
+SCHEMA_VERSION = 2  # of the columns below; it rises with any change of their names or meaning
 COLUMNS = {
-    "schema_version": "of these columns: 1",
+    "schema_version": "of these columns: 2",
     "dataset": "dataset as given to --dataset",
     "split": "its class split",
     "ways": "classes a task; 1 in regression; empty where tasks vary",
     "shots": "support images a class; in regression known points; empty where tasks vary",
     "queries": "query images a class; in regression points to predict; empty where tasks vary",
     "task": "what makes the tasks other than plain N-way K-shot; empty for plain",
-    "rank": "1 and one more for each learner that is significantly better (paired t, Holm, 5%); empty if incomparable",
+    "rank_low": "1 and one more for each learner that is significantly better (over seeds and tasks, Holm, 5%)",
+    "rank_high": "the number of ranked learners, less those significantly worse; both empty if it has no rank",
+    "seed_variance": "of that test: own; borrowed from learners with several seeds; none without training; or unknown",
     "learner": "learner as given to --learner",
     "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
     "accuracy": "mean accuracy on test tasks, in percent; empty in regression",
     "squared_error": "mean squared error on test tasks, for regression; less is better",
-    "half_width": "of the 95% interval of either over tasks, in percentage points or as the error; the longer arm",
-    "low": "where that interval begins (Student's t; near 0 and 100% a BCa bootstrap)",
+    "half_width": "of the 95% interval of either, in percentage points or as the error; the longer arm",
+    "low": "where that interval begins",
     "high": "where it ends",
+    "interval_over": "what that interval covers: seeds and tasks, or with one training seed tasks",
+    "tasks_half_width": "of the 95% interval over tasks alone, of these trained networks, as papers report it",
+    "tasks_low": "where that interval begins",
+    "tasks_high": "where it ends",
     "floor": "the best of what the same tasks give without training, in the same unit; mean over seeds",
     "worst_tasks": "mean of the worst 5% of tasks, in the same unit; mean over seeds",
     "worst_class": "accuracy of the class of the lowest, in percent, mean over seeds; empty in regression",
@@ -86,8 +92,9 @@ class Entry:
         values: its columns (see `COLUMNS`).
         mean: of the measure, as in records.
         row: what its runs have in common.
-        rank: among the entries of the same board, see `metabench.ranking.tied_ranks`; None for unverified ones, and
-            for those that share fewer than `FEWEST_SHARED` tasks with most others.
+        rank: among the entries of the same board, see `metabench.ranking.places`; None for unverified ones, for those
+            that share fewer than `FEWEST_SHARED` tasks with most others, and for those with one training seed where no
+            other has several.
     """
 
     runs: tuple[Run, ...]
@@ -95,7 +102,7 @@ class Entry:
     values: dict[str, Any]
     mean: float
     row: Row
-    rank: int | None = None
+    rank: Place | None = None
 
     @property
     def board(self) -> Board:
@@ -138,7 +145,7 @@ def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
 def frame(rows: Iterable[Entry]) -> pd.DataFrame:
     """Entries as a table of `COLUMNS`."""
     table = pd.DataFrame([entry.values for entry in rows], columns=list(COLUMNS))
-    return table.astype(dict.fromkeys((*NUMBERS, "rank"), "Int64"))
+    return table.astype(dict.fromkeys((*NUMBERS, "rank_low", "rank_high"), "Int64"))
 
 
 def entries(runs: Iterable[Run]) -> list[Entry]:
@@ -160,8 +167,22 @@ def entries(runs: Iterable[Run]) -> list[Entry]:
         ranks = iter(_ranks([entry for entry in on_board if not entry.unverified]))
         for entry in on_board:
             rank = None if entry.unverified else next(ranks)
-            ranked.append(replace(entry, rank=rank, values={**entry.values, "rank": rank}))
+            ranked.append(replace(entry, rank=rank, values={**entry.values, **_rank_values(entry, rank)}))
     return ranked
+
+
+def _rank_values(entry: Entry, rank: Place | None) -> dict[str, Any]:
+    if not entry.record.seeded:
+        variance = "none"
+    elif entry.values["seeds"] > 1:
+        variance = "own"
+    else:
+        variance = "borrowed" if rank else "unknown"
+    return {
+        "rank_low": rank.low if rank else None,
+        "rank_high": rank.high if rank else None,
+        "seed_variance": variance,
+    }
 
 
 def _comparable(board: Sequence[Entry]) -> list[bool]:
@@ -177,23 +198,32 @@ def _comparable(board: Sequence[Entry]) -> list[bool]:
     return [bool(entry) for entry in enough[which.ravel()]]
 
 
-def _ranks(entries: Sequence[Entry]) -> list[int | None]:
-    """By `metabench.ranking.tied_ranks`, over the tasks of every test seed; what fewer than two have is of no use."""
+def _ranks(entries: Sequence[Entry]) -> list[Place | None]:
+    """By `metabench.ranking.places`, over the tasks of every test seed; what fewer than two have is of no use."""
     if not entries:
         return []
-    comparable, blocks = _comparable(entries), []
+    comparable, shared = _comparable(entries), {}
     board = list(itertools.compress(entries, comparable))
     if not board:
         return [None] * len(entries)
     for seed in sorted({seed for entry in board for seed in entry.of_tasks}):
-        scores = [entry.of_tasks.get(seed, np.zeros(0)) for entry in board]
-        shared = sorted(map(len, scores))[-2:][0]
-        block = np.full((len(board), shared), np.nan)
-        for row, measures in zip(block, scores, strict=True):
-            row[: len(measures)] = measures[:shared]
-        blocks.append(block)
-    ranks = iter(tied_ranks(np.hstack(blocks), board[0].measure.more_is_better))
+        shared[seed] = sorted(len(entry.of_tasks.get(seed, ())) for entry in board)[-2:][0]
+    entrants = [Entrant(_by_seed(entry.runs, shared), entry.record.seeded) for entry in board]
+    ranks = iter(places(entrants, board[0].measure.more_is_better))
     return [next(ranks) if is_ranked else None for is_ranked in comparable]
+
+
+def _by_seed(runs: Sequence[Run], tasks: Mapping[int, int]) -> NDArray[np.float64]:
+    """`[training seeds, tasks]`, so many tasks of each test seed; nan where a run has none."""
+    rows = {seed: row for row, seed in enumerate(dict.fromkeys(run.record.config.seed for run in runs))}
+    starts = dict(zip(tasks, np.cumsum([0, *tasks.values()]).tolist(), strict=False))
+    table = np.full((len(rows), sum(tasks.values())), np.nan)
+    for run in runs:
+        config = run.record.config
+        if config.test_seed in tasks:
+            measures = run.of_tasks[: tasks[config.test_seed]]
+            table[rows[config.seed], starts[config.test_seed] :][: len(measures)] = measures
+    return table
 
 
 def _order(entry: Entry) -> tuple[Any, ...]:
@@ -210,15 +240,18 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         by_tasks.setdefault(run.record.config.test_seed, []).append(run.of_tasks)
     of_tasks = {test_seed: _mean_by_task(measures) for test_seed, measures in by_tasks.items()}
     measure = record.score.measure
-    estimate = mean_interval(np.concatenate(list(of_tasks.values())), bounded=measure.percent)
+    over_tasks = _over_tasks(runs, of_tasks)
+    estimate, over = _headline(runs, of_tasks, over_tasks)
     scale, digits = measure.scale, measure.digits
     values = {
         "schema_version": SCHEMA_VERSION,
         **{name: getattr(board, name) for name in ("dataset", "split", *NUMBERS, "task")},
         "learner": row.learner,
         "settings": row.settings,
-        measure.field: round(scale * estimate.mean, digits),
+        measure.field: round(scale * over_tasks.mean, digits),
         **{name: round(scale * getattr(estimate, name), digits) for name in ("half_width", "low", "high")},
+        "interval_over": over,
+        **{f"tasks_{name}": round(scale * getattr(over_tasks, name), digits) for name in ("half_width", "low", "high")},
         "floor": round(scale * _mean(_floor(each) for each in records), digits),
         "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, measure) for run in runs), digits),
         "worst_class": round(scale * _mean(each.score.worst_class for each in records), digits),
@@ -226,7 +259,7 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         "origin": " + ".join(sorted({run.origin for run in runs})),
         "seeds": len({each.config.seed for each in records}),
         "seed_deviation": round(scale * _seed_deviation(runs), digits),
-        "episodes": estimate.count,
+        "episodes": over_tasks.count,
         "transductive": record.transductive,
         "outside_data": record.outside_data,
         "parameters": record.score.parameters,
@@ -237,7 +270,25 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
         "test_fingerprint": board.test_fingerprint[:8],
     }
-    return Entry(tuple(runs), of_tasks, values, estimate.mean, row)
+    return Entry(tuple(runs), of_tasks, values, over_tasks.mean, row)
+
+
+def _over_tasks(runs: Sequence[Run], of_tasks: OfTasks) -> Estimate:
+    """Of these networks; of a single run with an interval of a given width, that one."""
+    score = runs[-1].record.score
+    estimate = mean_interval(np.concatenate(list(of_tasks.values())), bounded=score.measure.percent)
+    if len(runs) == 1 and runs[0].record.config.until_interval and score.low is not None and score.high is not None:
+        return replace(estimate, low=score.low, high=score.high)
+    return estimate
+
+
+def _headline(runs: Sequence[Run], of_tasks: OfTasks, over_tasks: Estimate) -> tuple[Estimate, str]:
+    """Over seeds and tasks where there are several seeds of the same tasks, else over tasks."""
+    record = runs[-1].record
+    table = _by_seed(runs, {seed: len(scores) for seed, scores in of_tasks.items()})
+    if not record.seeded or len(table) < 2 or not np.isfinite(table).all():
+        return over_tasks, "tasks"
+    return seed_interval(table, bounded=record.score.measure.percent).estimate, "seeds and tasks"
 
 
 def _seed_deviation(runs: Iterable[Run]) -> float:

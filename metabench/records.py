@@ -166,6 +166,11 @@ class RunRecord(_Part):
     peak_memory_megabytes: float | None
     environment: dict[str, Any]
 
+    @property
+    def seeded(self) -> bool:
+        """Whether scores depend on the training seed: it was trained, or has weights that are not others'."""
+        return self.training.images > 0 or (self.score.parameters > 0 and not self.outside_data)
+
     @model_validator(mode="before")
     @classmethod
     def _known_version(cls, values: Any) -> Any:

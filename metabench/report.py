@@ -43,14 +43,14 @@ MOST_RANKED = 20  # of whom average ranks are drawn
 
 @dataclass(frozen=True)
 class AverageRanks:
-    """Ranks of learners, averaged over the boards on which all of them are.
+    """Ranks of learners by their mean over the boards of a dataset on which all of them are, averaged over datasets.
 
     Attributes:
         names: of the learners with their settings, the best first.
         ranks: their average ranks, equals sharing the mean of their places.
         boards: how many.
         datasets: of how many datasets.
-        critical_difference: Nemenyi's: two learners whose average ranks are closer are not told apart.
+        critical_difference: Nemenyi's: learners whose average ranks are closer do not differ significantly.
     """
 
     names: list[str]
@@ -97,17 +97,17 @@ def page(rows: Sequence[Entry]) -> str:
 
 
 def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
-    """Average ranks over boards, of the learners that meet on most of them, at most `MOST_RANKED`.
+    """Average ranks over datasets, of the learners that meet on most boards, at most `MOST_RANKED`.
 
     Not every learner is on every board. Of the learners by the number of their boards, the most frequent first, as
     many are taken as make the most figures (learners times boards that they share).
 
     Returns:
-        None where no two learners share boards of two datasets.
+        None where no two learners share boards of five datasets.
     """
     scores: dict[str, dict[Any, float]] = defaultdict(dict)
     for entry, apart in zip(rows, _apart(rows), strict=True):
-        if entry.values["rank"] is None:
+        if entry.rank is None:
             continue
         name = " ".join(filter(None, (entry.values["learner"], entry.values["settings"], apart)))
         scores[name][entry.board] = entry.mean if entry.measure.more_is_better else -entry.mean
@@ -116,7 +116,7 @@ def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
     shared = set(scores[names[0]]) if names else set()
     for count, name in enumerate(names, 1):
         shared &= set(scores[name])
-        if len({board[0] for board in shared}) < 2:
+        if len({board[0] for board in shared}) < ranking.FEWEST_BLOCKS:
             break
         if count > 1 and count * len(shared) > best[0]:
             best = (count * len(shared), names[:count], sorted(shared, key=str))
@@ -124,13 +124,14 @@ def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
     if not chosen:
         return None
     table = pd.DataFrame([[scores[name][board] for name in chosen] for board in boards], columns=chosen)
+    table = table.groupby([board[0] for board in boards]).mean()  # the tasks of a dataset are one block
     averages = ranking.average_ranks(table)
     return AverageRanks(
         [plain(name) for name in averages.index],
         averages.round(3).tolist(),
         len(boards),
         len({board[0] for board in boards}),
-        ranking.critical_difference(len(chosen), len(boards)),
+        ranking.critical_difference(len(chosen), len(table)),
     )
 
 
@@ -180,12 +181,16 @@ def _apart(rows: Sequence[Entry]) -> list[str]:
 
 def _row(entry: Entry) -> dict[str, Any]:
     values = entry.values
-    numbers = ("rank", "origin", "seeds", "episodes", "transductive", "outside_data", "parameters", "task_milliseconds")
+    numbers = ("origin", "seeds", "episodes", "transductive", "outside_data", "parameters", "task_milliseconds")
     return {
+        "rank": None if entry.rank is None else str(entry.rank),
+        "best": entry.rank.low if entry.rank else None,
         "learner": plain(values["learner"], 80),
         "settings": plain(values["settings"], 200),
         "mean": entry.measure.scale * entry.mean,
         "half": values["half_width"],
+        "over": values["interval_over"],
+        "tasks": [values["tasks_low"], values["tasks_high"]],
         "low": values["low"],
         "high": values["high"],
         "floor": values["floor"] if math.isfinite(values["floor"]) else None,
@@ -196,12 +201,16 @@ def _row(entry: Entry) -> dict[str, Any]:
 def _pictures(rows: Sequence[Entry]) -> dict[int, str]:
     """The hardest tasks of rows as data URIs: of the best ranks first, while they fit."""
     left, found = PICTURES_BYTES, {}
-    for number, entry in sorted(enumerate(rows), key=lambda numbered: numbered[1].values["rank"] or math.inf):
+    for number, entry in sorted(enumerate(rows), key=lambda numbered: _best(numbered[1])):
         picture = next(filter(None, map(_picture, reversed(entry.runs))), None)
         if picture and len(picture) <= left:
             left -= len(picture)
             found[number] = picture
     return found
+
+
+def _best(entry: Entry) -> float:
+    return entry.rank.low if entry.rank else math.inf
 
 
 def _picture(run: Run) -> str | None:

@@ -34,11 +34,17 @@ def standing(record: RunRecord, results: Path) -> str | None:
     if own is None or len(ranked) < 2:
         return None
     seeds = f", over {own.values['seeds']} seeds" if own.values["seeds"] > 1 else ""
+    assert own.rank is not None
     line = f"rank {own.rank} of {len(ranked)} on these tasks, of the records below {results}{seeds}"
-    better = [_name(entry) for entry in ranked if entry.values["rank"] < own.values["rank"]]
-    equal = [_name(entry) for entry in ranked if entry.rank == own.rank and entry is not own]
+    better = [_name(entry) for entry in ranked if entry.rank and entry.rank.high < own.rank.low]
+    equal = [
+        _name(entry)
+        for entry in ranked
+        if entry is not own and entry.rank and entry.rank.low <= own.rank.high and own.rank.low <= entry.rank.high
+    ]
     line += f"; after {_listed(better)}" if better else ""
-    return line + (f"; the rank of {_listed(equal)} too" if equal else "")
+    line += f"; shares ranks with {_listed(equal)}" if equal else ""
+    return line + (" (*: one seed, its variance borrowed)" if own.rank.borrowed else "")
 
 
 def _name(entry: Entry) -> str:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 REDRAWN_TASKS = "the draw of test tasks from these test classes and images; not the choice of either, nor training"
 DISJOINT_TASKS = "the draw of test tasks, none sharing an image, and of images of these test classes; not training"
 FUNCTIONS = "the draw of test tasks, functions and their points; not training"
 CLASSES = "the choice of test classes with their images, and the draw of test tasks; not training"
+GROUPS = "the choice of whole groups of test classes, and the draw of test tasks; not training"
 SEEDS = "the training seed, and the draw of test tasks from these test classes and images; not the choice of either"
 
-# With fewer values the bootstrap is worse than Student's t; with more its jackknife, of their squared number, is slow,
-# and t leaves the bounds where a handful of values alone differ from them.
-BOOTSTRAPPED = range(20, 5001)
-RESAMPLES = 9999
+FEWEST_GROUPS = 3
+LEAST_P = 1e-12  # smaller ones are no more than that: 1 - p has no digits left for them
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class SeedEstimate:
 class Crossed:
     """What seeds, tasks and the rest add to the variance of a mean over seeds that all met the same tasks.
 
-    Each is a mean square of the two-way analysis of variance, divided by seeds x tasks.
+    Each is a mean square of the two-way analysis of variance, divided by seeds x tasks; shape is the two numbers.
     """
 
     seeds: float
@@ -75,8 +74,11 @@ class Crossed:
 
     @property
     def of_seeds(self) -> float:
-        """What seeds add beyond the rest, which is in their mean square too."""
-        return max(0, self.seeds - self.rest)
+        """What seeds add beyond the rest, which is in their mean square too; of two seeds, for safety, all of that.
+
+        Two seeds are alike by chance too often: intervals that took it for certain would cover in less than 92%.
+        """
+        return max(0, self.seeds - self.rest) if self.shape[0] > 2 else self.seeds
 
 
 def mean_interval(
@@ -91,10 +93,12 @@ def mean_interval(
     Args:
         values: at least one.
         confidence: nominal coverage, between 0 and 1.
-        bounded: whether values are fractions. Where the t interval would leave [0, 1], the interval is then the BCa
-            bootstrap's (Efron 1987), or, of fewer than 20 or more than 5,000 values, t cut at the bounds. Where all
-            values are 0, or all are 1, it is the exact binomial one of Clopper and Pearson (1934) for the chance
-            that a value is not, which bounds the mean.
+        bounded: whether values are fractions. The interval is then Wilson's score interval (1927) for as many trials
+            as have the variance of the mean, m (1 - m) / (s^2 / n), with Student's t in place of z (Dean and Pagano
+            2015, Journal of Survey Statistics and Methodology 3): it stays within [0, 1], and near its ends it is not
+            symmetric.
+            Where all values are 0, or all are 1, it is the exact binomial one of Clopper and Pearson (1934) for the
+            chance that a value is not, which bounds the mean.
         covers: for the estimate.
 
     Raises:
@@ -107,47 +111,45 @@ def mean_interval(
     if sample.size == 1:
         return Estimate(mean, float("nan"), float("nan"), 1, covers)
     # The function itself: `stats.t.ppf` and `stats.sem` check their arguments for ten times as long as they compute.
-    quantile = special.stdtrit(sample.size - 1, (1 + confidence) / 2)
-    reach = float(quantile * sample.std(ddof=1) / np.sqrt(sample.size))
-    estimate = Estimate(mean, mean - reach, mean + reach, sample.size, covers)
-    return _within_bounds(estimate, sample, confidence) if bounded else estimate
-
-
-def _within_bounds(estimate: Estimate, sample: NDArray[np.float64], confidence: float) -> Estimate:
-    if (sample == sample[0]).all() and sample[0] in (0, 1):
+    quantile = float(special.stdtrit(sample.size - 1, (1 + confidence) / 2))
+    reach = float(quantile * np.sqrt(sample.var(ddof=1) / sample.size))
+    if bounded and mean in (0, 1):
         exact = stats.binomtest(int(sample.sum()), sample.size).proportion_ci(confidence)
-        return replace(estimate, low=float(exact.low), high=float(exact.high))
-    if estimate.low >= 0 and estimate.high <= 1:
-        return estimate
-    if sample.size not in BOOTSTRAPPED:
-        return _cut(estimate)
-    interval = stats.bootstrap(
-        (sample,), np.mean, confidence_level=confidence, n_resamples=RESAMPLES, batch=500, method="BCa", rng=0
-    ).confidence_interval
-    return replace(estimate, low=float(interval.low), high=float(interval.high))
+        return Estimate(mean, float(exact.low), float(exact.high), sample.size, covers)
+    return _estimate(mean, reach, sample.size, covers, bounded)
 
 
-def _cut(estimate: Estimate) -> Estimate:
-    """The true mean of fractions is one too, so nothing is lost."""
-    return replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high))
+def _estimate(mean: float, reach: float, count: int, covers: str, bounded: bool) -> Estimate:
+    """mean ± reach, or of a fraction Wilson's score interval of the same reach at the mean's own variance."""
+    if bounded and 0 < mean < 1:
+        weight = reach**2 / (mean * (1 - mean))  # z^2 / n, with n the effective number of trials
+        centre = (mean + weight / 2) / (1 + weight)
+        reach = float(np.sqrt(weight * (mean * (1 - mean) + weight / 4))) / (1 + weight)
+        return Estimate(mean, max(0.0, centre - reach), min(1.0, centre + reach), count, covers)
+    return Estimate(mean, mean - reach, mean + reach, count, covers)
 
 
-def class_interval(answers: pd.DataFrame, confidence: float = 0.95) -> Estimate:
+def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_groups: bool = False) -> Estimate:
     """Mean accuracy over tasks with an interval that covers the choice of test classes.
 
     Classes are resampled by the jackknife: each in turn is left out with every task that has it, so that what a class
-    does to the answers about the others (it may be taken for them) is counted. A bootstrap of the answers by their
-    true class alone misses that. It is the jackknife of a U-statistic (Arvesen 1969, Annals of Mathematical
+    does to the predictions for the others (it may be taken for them) is counted. A bootstrap of the predictions by
+    their true class alone misses that. It is the jackknife of a U-statistic (Arvesen 1969, Annals of Mathematical
     Statistics 40), exact for what single classes add, but it counts the noise of a task once for each of its classes:
     the surplus is taken off, estimated by the residuals of least squares on the classes. Student's t with one degree
     less than there are classes, cut at [0, 1].
 
+    Where test classes come as whole groups (scripts, superclasses), classes of one group are not independent: what
+    leaving them out does is added up group by group, as in a cluster-robust variance (Liang and Zeger 1986, Biometrika
+    73), and t has one degree less than the effective number of groups, (sum of sizes)^2 / sum of squared sizes.
+
     Args:
-        answers: one row a query; columns `task` (its number), `class` (the true class), `right` (bool).
+        answers: one row a query; columns `task` (its number), `class` (the true class), `right` (bool), and `group`.
         confidence: nominal coverage, between 0 and 1.
+        whole_groups: whether classes were chosen as whole groups.
 
     Raises:
-        ValueError: fewer tasks than classes, or a class that is in every task.
+        ValueError: fewer tasks than classes, a class that is in every task, or fewer than three groups.
     """
     of_tasks = answers.groupby("task")["right"].mean().to_numpy(dtype=np.float64)
     task_numbers, class_numbers = pd.factorize(answers["task"], sort=True)[0], pd.factorize(answers["class"])[0]
@@ -163,15 +165,27 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95) -> Estimate:
     mean = of_tasks.mean()
     residuals = of_tasks - mean
     left_out = residuals @ member / (tasks - in_tasks)
-    jackknife = (classes - 1) / classes * np.square(left_out - left_out.mean()).sum()
+    effects = left_out - left_out.mean()
+    units, freedom = float(classes), classes - 1.0
+    if whole_groups:
+        groups = np.zeros(classes, dtype=np.int64)
+        groups[class_numbers] = pd.factorize(answers["group"])[0]
+        sizes = np.bincount(groups)
+        if len(sizes) < FEWEST_GROUPS:
+            raise ValueError(f"an interval over groups needs {FEWEST_GROUPS} or more; found {len(sizes)}")
+        effects = np.bincount(groups, weights=effects)
+        units, freedom = float(len(sizes)), float(classes**2 / np.square(sizes).sum() - 1)
+    jackknife = (classes - 1) ** 2 / classes**2 * units / (units - 1) * np.square(effects).sum()
     products, gram = member.T @ residuals, member.T @ member
-    effects = np.linalg.lstsq(gram, products, rcond=None)[0]
-    noise = (residuals @ residuals - effects @ products) / (tasks - classes) / tasks
+    explained = np.linalg.lstsq(gram, products, rcond=None)[0] @ products
+    noise = (residuals @ residuals - explained) / (tasks - classes) / tasks
     # The sum of the noise in n of T tasks, less their share of all, has the variance n (1 - n / T) times that of one.
     counted = (in_tasks / (tasks - in_tasks)).sum() * (classes - 1) / classes
     variance = max(jackknife - (counted - 1) * noise, of_tasks.var(ddof=1) / tasks)
-    reach = np.sqrt(variance) * stats.t.ppf((1 + confidence) / 2, classes - 1)
-    return _cut(Estimate(float(mean), float(mean - reach), float(mean + reach), int(classes), CLASSES))
+    reach = np.sqrt(variance) * stats.t.ppf((1 + confidence) / 2, freedom)
+    covers = GROUPS if whole_groups else CLASSES
+    # Not Wilson's: with few classes it is wide, and the variance between classes is not a binomial one.
+    return Estimate(float(mean), max(0.0, mean - reach), min(1.0, mean + reach), int(units), covers)
 
 
 def seed_interval(scores: ArrayLike, confidence: float = 0.95, *, bounded: bool = False) -> SeedEstimate:
@@ -179,12 +193,12 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95, *, bounded: bool 
 
     All seeds meet the same tasks, so the two are crossed: variance components by the two-way analysis of variance
     with random effects, one score a cell (Searle, Casella and McCulloch 1992, chapter 4). For the interval see
-    `seed_reach`. It covers as often as it says from three seeds on; of two it covers in 92% at the least.
+    `seed_reach`.
 
     Args:
         scores: `[seeds, tasks]`, at least two of each.
         confidence: nominal coverage, between 0 and 1.
-        bounded: whether scores are fractions; the interval is then cut at [0, 1].
+        bounded: whether scores are fractions; the interval is then Wilson's (see `mean_interval`).
 
     Raises:
         ValueError: fewer than two seeds or tasks.
@@ -192,11 +206,10 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95, *, bounded: bool 
     table = np.asarray(scores, dtype=np.float64)
     parts = crossed(table)
     seeds, tasks = parts.shape
-    mean, reach = float(table.mean()), seed_reach([parts], parts.tasks, confidence)
-    estimate = Estimate(mean, mean - reach, mean + reach, seeds, SEEDS)
+    mean, reach = float(table.mean()), seed_reach([parts], parts.tasks, tasks, confidence)
     return SeedEstimate(
-        _cut(estimate) if bounded else estimate,
-        seed=float(np.sqrt(parts.of_seeds * seeds)),
+        _estimate(mean, reach, seeds, SEEDS, bounded),
+        seed=float(np.sqrt(max(0, parts.seeds - parts.rest) * seeds)),
         task=float(np.sqrt(max(0, parts.tasks - parts.rest) * tasks)),
         rest=float(np.sqrt(parts.rest * seeds * tasks)),
     )
@@ -222,7 +235,7 @@ def crossed(table: NDArray[np.float64]) -> Crossed:
     )
 
 
-def seed_reach(tables: Sequence[Crossed], of_tasks: float, confidence: float = 0.95) -> float:
+def seed_reach(tables: Sequence[Crossed], of_tasks: float, tasks: int, confidence: float = 0.95) -> float:
     """Half of the interval, over seeds and tasks, of a learner's mean or of the difference between two.
 
     Seeds are few and tasks many, so each has Student's t of its own, and the two halves are squared and added (Howe
@@ -231,14 +244,48 @@ def seed_reach(tables: Sequence[Crossed], of_tasks: float, confidence: float = 0
     of two learners go together by Welch's (1947).
 
     Args:
-        tables: of one learner or two, on the same tasks.
+        tables: of one learner or two, on the same tasks; none of a learner without training, which has no seeds.
         of_tasks: variance of the mean, or of the mean difference, over tasks.
+        tasks: how many.
         confidence: nominal coverage, between 0 and 1.
     """
     upper = (1 + confidence) / 2
-    reach = of_tasks * stats.t.ppf(upper, tables[0].shape[1] - 1) ** 2
+    reach = of_tasks * special.stdtrit(tasks - 1, upper) ** 2
     of_seeds = sum(table.of_seeds for table in tables)
     if of_seeds > 0:
         freedom = of_seeds**2 / sum(table.of_seeds**2 / (table.shape[0] - 1) for table in tables)
-        reach += of_seeds * stats.t.ppf(upper, freedom) ** 2
+        reach += of_seeds * special.stdtrit(freedom, upper) ** 2
     return float(np.sqrt(reach))
+
+
+def seed_p_value(difference: float, tables: Sequence[Crossed], of_tasks: float, tasks: int) -> float:
+    """The p-value to the interval of `seed_reach`: 1 less the confidence at which it ends at 0.
+
+    Args:
+        difference: of the two means.
+        tables, of_tasks, tasks: as of `seed_reach`.
+    """
+
+    def beyond(log_p: float) -> float:
+        return seed_reach(tables, of_tasks, tasks, -np.expm1(log_p)) - abs(difference)
+
+    least = np.log(LEAST_P)
+    if difference == 0 or beyond(-1e-9) >= 0:
+        return 1.0
+    return LEAST_P if beyond(least) <= 0 else float(np.exp(optimize.brentq(beyond, least, -1e-9)))
+
+
+def retraining_deviation(tables: Iterable[NDArray[np.float64]]) -> tuple[float, int]:
+    """By how much scores of one learner differ when it is trained again: a standard deviation, pooled over learners.
+
+    Args:
+        tables: of each learner `[seeds, tasks]`, its mean on the same tasks under each seed; one with a single seed
+            says nothing.
+
+    Returns:
+        The standard deviation and its degrees of freedom; nan and 0 where no learner has two seeds.
+    """
+    means = [table.mean(1) for table in tables if len(table) > 1]
+    freedom = sum(len(each) - 1 for each in means)
+    squares = sum(np.square(each - each.mean()).sum() for each in means)
+    return (float(np.sqrt(squares / freedom)), freedom) if freedom else (float("nan"), 0)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from metabench.config import NUMBERS
 from metabench.escape import csv_cell, markdown_cell, plain
 from metabench.leaderboard import Entry, frame
-from metabench.measure import ACCURACY, SQUARED_ERROR
 
 HEADINGS = (
     "Rank",
@@ -37,28 +36,56 @@ def csv(rows: Sequence[Entry]) -> str:
     return table.to_csv(index=False)
 
 
-def printable(table: pd.DataFrame) -> str:
-    """The leaderboard for a terminal: the columns that people compare."""
-    names = ["dataset", "split", "ways", "shots", "queries", "task", "rank", "learner", "settings"]
-    names += ["seeds", "episodes", "transductive"]
-    names += ["origin"] if (table["origin"] != "own").any() else []
-    numbers = (*NUMBERS, "rank")
-    shown = table[names].astype(dict.fromkeys(numbers, "string")).fillna(dict.fromkeys(numbers, ""))
-    shown = shown.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
-    for place, (title, measure) in enumerate(
-        [("accuracy %", ACCURACY), ("squared error", SQUARED_ERROR)], names.index("learner") + 1
-    ):
-        means, digits = table[measure.field].astype(float), measure.digits
-        if means.notna().any():
-            interval = means.map(f"{{:.{digits}f}} ± ".format) + table["half_width"].map(f"{{:.{digits}f}}".format)
-            shown.insert(place, title, interval.where(means.notna(), ""))
-    of_errors = table[SQUARED_ERROR.field].notna()
-    floors = table["floor"].map("{:.2f}".format).where(~of_errors, table["floor"].map("{:.4f}".format))
-    floors = floors.where(table["floor"].notna(), "")
-    shown.insert(list(shown).index("settings"), "floor", floors)
-    shown["training s"] = table["training_seconds"].map("{:.0f}".format)
-    shown["ms/task"] = table["task_milliseconds"].map("{:.1f}".format)
-    return shown.to_string(index=False)
+def printable(rows: Sequence[Entry], width: int) -> str:
+    """The leaderboard for a terminal: a heading and a table for each dataset and task, with what fits the width.
+
+    Args:
+        rows: board by board.
+        width: characters in a line; a learner's name with its settings comes last and may be longer.
+    """
+    parts = []
+    for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
+        on_board = list(board)
+        table = pd.DataFrame([_shown(entry) for entry in on_board])
+        table = table.loc[:, [name for name in table if table[name].astype(bool).any()]]
+        for name in list(table)[-2:1:-1]:  # all but rank, score and learner; the last are the first to go
+            if len(table.to_string(index=False).splitlines()[0]) <= width:
+                continue
+            table = table.drop(columns=name)
+        wide = table["learner"].str.len().max()
+        table = table.assign(learner=table["learner"].str.ljust(wide)).rename(
+            columns={"learner": "learner".ljust(wide)}
+        )
+        lines = [line.rstrip() for line in table.to_string(index=False).splitlines()]
+        parts.append("\n".join([*textwrap.wrap(plain(_title(on_board[0], plain)), width), *lines]))
+    over = "Interval: 95% over training seeds and test tasks, or with one seed over tasks alone (t)."
+    stars = (
+        "" if not any(entry.rank and entry.rank.borrowed for entry in rows) else " *: one seed, its variance borrowed."
+    )
+    return "\n\n".join([*parts, textwrap.fill(over + stars, width)])
+
+
+def _shown(entry: Entry) -> dict[str, str]:
+    """Columns in the order in which they are shown, and the name last."""
+    values, digits = entry.values, entry.measure.digits
+    alone = "t" if values["interval_over"] == "tasks" and entry.record.seeded else ""
+    notes = [name for name, holds in _notes(entry).items() if holds]
+    name = " ".join(filter(None, (values["learner"], values["settings"], f"[{', '.join(notes)}]" if notes else "")))
+    return {
+        "rank": "-" if entry.rank is None else str(entry.rank),
+        entry.measure.name
+        + (
+            ", %" if entry.measure.percent else ""
+        ): f"{values[entry.measure.field]:.{digits}f} ± {values['half_width']:.{digits}f}{alone}",
+        "± tasks": f"{values['tasks_half_width']:.{digits}f}",
+        "floor": "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",
+        "seeds": str(values["seeds"]) if entry.record.seeded else "-",
+        "tasks": str(values["episodes"]),
+        "train s": f"{values['training_seconds']:.0f}",
+        "ms/task": f"{values['task_milliseconds']:.1f}",
+        "parameters": f"{values['parameters']:,}",
+        "learner": plain(name),
+    }
 
 
 def markdown(rows: Sequence[Entry]) -> str:
@@ -73,24 +100,28 @@ def markdown(rows: Sequence[Entry]) -> str:
     return "\n".join(parts)
 
 
-def _title(entry: Entry) -> str:
+def _title(entry: Entry, escape: Callable[[str], str] = markdown_cell) -> str:
     values = entry.values
-    split, fingerprint = markdown_cell(values["split"]), markdown_cell(values["test_fingerprint"])
-    parts = [markdown_cell(values["dataset"])]
+    split, fingerprint = escape(values["split"]), escape(values["test_fingerprint"])
+    parts = [escape(values["dataset"])]
     if entry.record.config.numbers:
         ways = "" if entry.record.config.regression else f"{values['ways']}-way "
         parts.append(f"{ways}{values['shots']}-shot")
-    parts += [markdown_cell(values["task"])] if values["task"] else []
+    parts += [escape(values["task"])] if values["task"] else []
     return f"{', '.join(parts)} (split {split}, test images {fingerprint})"
+
+
+def _notes(entry: Entry) -> dict[str, bool]:
+    origin = entry.values["origin"]
+    facts = {"transductive": entry.record.transductive, "outside data": entry.record.outside_data}
+    return {**facts, origin: origin != "own"}
 
 
 def _cells(entry: Entry) -> list[str]:
     values, digits = entry.values, entry.measure.digits
-    notes = [name for name, holds in (("transductive", entry.record.transductive),) if holds]
-    notes += ["outside data"] if entry.record.outside_data else []
-    notes += [] if values["origin"] == "own" else [values["origin"]]
+    notes = [name for name, holds in _notes(entry).items() if holds]
     return [
-        "" if entry.rank is None else str(entry.rank),
+        "" if entry.rank is None else str(entry.rank).replace("*", "\\*"),
         *(markdown_cell(values["learner"]), markdown_cell(values["settings"])),
         f"{values[entry.measure.field]:.{digits}f} ± {values['half_width']:.{digits}f}",
         "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",

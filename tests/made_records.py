@@ -9,6 +9,9 @@ import numpy as np
 from metabench.config import RunConfig
 from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, write_accuracies
 
+# Of a learner without training, whose scores depend on no seed: it is ranked by tasks alone.
+UNTRAINED: dict[str, Any] = {"training": Training(curve=[], best={}, seconds=0.0, images=0), "outside_data": True}
+
 
 def make_record(
     accuracies: np.ndarray,

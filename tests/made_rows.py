@@ -10,6 +10,7 @@ import numpy as np
 from playwright.sync_api import Browser, Page
 
 from metabench.leaderboard import Entry, Run, entries
+from metabench.ranking import Place
 from metabench.records import Training
 from metabench.report import page
 from tests.made_records import make_record
@@ -34,8 +35,9 @@ def make_row(
     scale = 1 if changes.get("dataset") == "sinusoid" else 100
     of_tasks = np.full(4, mean / scale)
     (entry,) = entries([Run(make_record(of_tasks, learner=learner, **changes), of_tasks)])
-    figures = {"half_width": max(mean - low, high - mean), "low": low, "high": high, "floor": floor, "rank": rank}
-    return replace(entry, values={**entry.values, **figures, **(values or {})})
+    figures = {"half_width": max(mean - low, high - mean), "low": low, "high": high, "floor": floor}
+    place = None if rank is None else Place(rank, rank)
+    return replace(entry, rank=place, values={**entry.values, **figures, **(values or {})})
 
 
 COSTS = ("training_seconds", "parameters", "task_milliseconds")

@@ -95,7 +95,8 @@ function factsOf(board, row, details) {
     [`its ${name}`, `${score}, ${parameters.toLocaleString("en")} parameters`]
   ));
   const known = [
-    ["95% interval", `${figure(board, row.low)} to ${figure(board, row.high)}`],
+    [`95% interval over ${row.over}`, `${figure(board, row.low)} to ${figure(board, row.high)}`],
+    ["95% interval over tasks alone", row.tasks.map((value) => figure(board, value)).join(" to ")],
     ...companions,
     ["Images in training", row.images.toLocaleString("en")],
   ];

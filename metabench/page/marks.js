@@ -111,7 +111,7 @@ function tipOf(row) {
   return [
     nameOf(row),
     `${figure(board, row.mean)} ${spread(board, row)}${board.percent ? " %" : ""}, ${rank}`,
-    `95% interval ${figure(board, row.low)} to ${figure(board, row.high)}`,
+    `95% interval ${figure(board, row.low)} to ${figure(board, row.high)}, over ${row.over}`,
     row.floor === null ? "" : `floor ${figure(board, row.floor)}`,
     `${board.dataset}, ${taskOf(board)}`,
   ].filter(Boolean).join("\n");

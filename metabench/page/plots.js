@@ -69,7 +69,7 @@ function shotFamilies(list) {
 }
 
 const shotsOf = (row) => boards[row.board].shots;
-const bestRank = (line) => Math.min(...line.map((row) => row.rank ?? Infinity));
+const bestRank = (line) => Math.min(...line.map((row) => row.best ?? Infinity));
 
 function shotsPanel(members, width) {
   const height = 290, box = {left: 44, right: width - 14, top: 24, bottom: height - 44};

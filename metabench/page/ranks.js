@@ -3,7 +3,7 @@
 const RANKS = {top: 52, line: 22, bar: 8};
 
 function ranksDiagram(width) {
-  if (!averageRanks) return note("Average ranks need two datasets on which two learners meet.");
+  if (!averageRanks) return note("Average ranks need five datasets on which two learners meet.");
   const {names, ranks, boards: shared, datasets, critical_difference: critical} = averageRanks;
   const margin = Math.min(280, width * 0.36), bars = joinedByBars(ranks, critical);
   // Whole ranks about those shown.
@@ -17,7 +17,7 @@ function ranksDiagram(width) {
   return panel(several(names.length, "learner"),
     [
       `over the ${shared} tasks of ${datasets} datasets that they share`,
-      bars.length ? "those joined by a bar are not told apart (Nemenyi, 5%)" : null,
+      bars.length ? "those joined by a bar do not differ significantly (Nemenyi, 5%)" : null,
     ],
     drawing(width, height, `Average ranks: ${names.map((name, place) => `${name} ${ranks[place]}`).join(", ")}`,
       ...ranksAxis(x, first, last, critical),
@@ -25,7 +25,7 @@ function ranksDiagram(width) {
       ...bars.map(bar)));
 }
 
-// The longest runs of learners, of whom the first and the last are not told apart.
+// The longest runs of learners, of whom the first and the last do not differ significantly.
 function joinedByBars(ranks, critical) {
   const bars = [];
   for (let from = 0; from < ranks.length; from++) {

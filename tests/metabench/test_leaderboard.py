@@ -9,10 +9,11 @@ from scipy import stats
 from metabench.errors import UsageError
 from metabench.filter import Filter
 from metabench.leaderboard import COLUMNS, Run, entries, frame, read_runs
-from metabench.ranking import tied_ranks
+from metabench.ranking import Entrant, places
 from metabench.records import Floor, RunRecord, Score
+from metabench.stats import mean_interval, seed_interval
 from metabench.tables import printable
-from tests.made_records import make_record
+from tests.made_records import UNTRAINED, make_record
 
 DIGITS = np.arange(10) / 1000
 
@@ -26,13 +27,29 @@ def scored(accuracies: object, **changes: object) -> tuple[RunRecord, np.ndarray
     return make_record(array, **changes), array
 
 
+def untrained(accuracies: object, **changes: object) -> tuple[RunRecord, np.ndarray]:
+    """Of a learner whose scores depend on no training seed: it is ranked by tasks alone."""
+    return scored(accuracies, **UNTRAINED, **changes)
+
+
+def ranks(rows: pd.DataFrame) -> dict[str, str | None]:
+    """By learner, as `1`, `2-3`, or None."""
+    pairs = zip(rows["rank_low"].astype(object), rows["rank_high"].astype(object), strict=True)
+    texts = [None if low is pd.NA else str(low) if low == high else f"{low}-{high}" for low, high in pairs]
+    return dict(zip(rows["learner"], texts, strict=True))
+
+
 def test_seeds_are_pooled_task_by_task() -> None:
     """Two seeds on the same four tasks are four values, not eight."""
     first, second = [0.2, 0.4, 0.6, 0.8], [0.4, 0.4, 0.8, 1.0]
     row = table(scored(first, seed=0), scored(second, seed=1)).iloc[0]
     pooled = np.mean([first, second], axis=0)
     assert row["accuracy"] == pytest.approx(100 * pooled.mean())
-    assert row["half_width"] == pytest.approx(100 * stats.sem(pooled) * stats.t.ppf(0.975, 3), abs=0.01)
+    assert row["tasks_half_width"] == pytest.approx(100 * mean_interval(pooled, bounded=True).half_width, abs=0.01)
+    over_seeds = seed_interval([first, second], bounded=True).estimate
+    assert (row["low"], row["high"]) == pytest.approx((100 * over_seeds.low, 100 * over_seeds.high), abs=0.01)
+    assert row["interval_over"] == "seeds and tasks"
+    assert row["seed_variance"] == "own"
     assert row["seeds"] == 2
     assert row["episodes"] == 4
     assert row["seed_deviation"] == pytest.approx(100 * np.std([0.5, 0.65], ddof=1), abs=0.01)
@@ -103,13 +120,13 @@ def test_errors_have_a_column_of_their_own_and_the_lowest_comes_first() -> None:
     assert rows["squared_error"].isna().tolist() == [True, False, False]
     assert rows["squared_error"].tolist()[1:] == [0.625, 3.0]
     assert rows["half_width"][2] == pytest.approx(stats.sem([2, 4]) * stats.t.ppf(0.975, 1), abs=1e-4)
-    printed = printable(rows)
+    made = entries(Run(*each) for each in (bad, classification, good))
+    printed = printable(made, 80)
     assert "3.0000 ± 12.7062" in printed
-    assert "55.00 ± 55.00" in printed  # Student's t is 63.53 wide, and is cut at 0 and 100%
-    assert (rows["low"][0], rows["high"][0]) == (0, 100)
+    assert 0 < rows["low"][0] < 55 < rows["high"][0] < 100  # of two tasks, where Student's t goes beyond 0 and 100%
     assert (rows["low"][2], rows["high"][2]) == pytest.approx((3 - 12.7062, 3 + 12.7062), abs=1e-4)
-    assert "squared error" not in printable(table(classification))
-    assert "accuracy" not in printable(table(good))
+    assert "squared error" not in printable(entries([Run(*classification)]), 80)
+    assert "accuracy" not in printable(entries([Run(*good)]), 80)
 
 
 def test_seeds_of_a_regression_are_pooled_task_by_task() -> None:
@@ -136,11 +153,11 @@ def test_what_the_mean_does_not_say_is_averaged_over_seeds_and_empty_where_unkno
     row = table(first, second, old).iloc[0]
     assert (row["floor"], row["worst_class"], row["calibration_error"], row["task_megabytes"]) == (61, 35, 3.5, 3.5)
     assert row["worst_tasks"] == pytest.approx(100 * tasks[:2].mean(), abs=0.01)
-    assert "61.00" in printable(table(first))
+    assert "61.00" in printable(entries([Run(*first)]), 80)
     alone = table(old).iloc[0]
     assert np.isnan(alone[["floor", "worst_class", "calibration_error", "task_megabytes"]].to_numpy(dtype=float)).all()
     assert alone["worst_tasks"] == row["worst_tasks"]
-    assert "nan" not in printable(table(old))
+    assert "nan" not in printable(entries([Run(*old)]), 80)
 
 
 def test_the_floor_of_a_regression_is_the_lowest_error_and_its_worst_tasks_the_highest() -> None:
@@ -152,7 +169,6 @@ def test_the_floor_of_a_regression_is_the_lowest_error_and_its_worst_tasks_the_h
 def test_settings_say_what_was_changed() -> None:
     row = table(scored([0.5, 0.6], changed_options={"steps": 7, "backbone": "resnet12"}, precision="bfloat16")).iloc[0]
     assert row["settings"] == "backbone=resnet12 precision=bfloat16 steps=7"
-    assert "50.00 ± 12.71" in printable(table(scored([0.49, 0.51])))
 
 
 def test_folders_without_records_are_refused(tmp_path: Path) -> None:
@@ -169,10 +185,11 @@ def test_ranks_are_those_of_all_pairs_on_the_same_tasks() -> None:
     means = [0.08, 0.06, 0.0595, 0.05, 0.045, 0.0]
     scores = [shared + mean + generator.normal(0, 0.03, 200) for mean in means]
     scores = np.clip(sorted(scores, key=np.mean, reverse=True), 0, 1)
-    rows = table(*(scored(row, learner=name) for row, name in zip(scores, "abcdef", strict=True)))
+    rows = table(*(untrained(row, learner=name) for row, name in zip(scores, "abcdef", strict=True)))
     assert rows["learner"].tolist() == list("abcdef")
-    assert rows["rank"].tolist() == tied_ranks(scores)
-    assert 2 < rows["rank"].nunique() < 6
+    expected = places([Entrant(row[None], seeded=False) for row in scores])
+    assert list(ranks(rows).values()) == list(map(str, expected))
+    assert 2 < len(set(expected)) < 6
 
 
 def test_more_comparisons_ask_for_more_evidence() -> None:
@@ -182,47 +199,45 @@ def test_more_comparisons_ask_for_more_evidence() -> None:
     noise -= noise.mean()
     difference = noise + stats.sem(noise) * stats.t.isf(0.015, 49)
     assert stats.ttest_1samp(difference, 0).pvalue == pytest.approx(0.03)
-    learners = [scored(0.5 - place * difference, learner=f"learner{place}") for place in range(3)]
-    assert table(*learners[:2])["rank"].tolist() == [1, 2]
-    assert table(*learners)["rank"].tolist() == [1, 1, 1]
+    learners = [untrained(0.5 - place * difference, learner=f"learner{place}") for place in range(3)]
+    assert list(ranks(table(*learners[:2])).values()) == ["1", "2"]
+    assert set(ranks(table(*learners)).values()) == {"1-3"}
 
 
 def test_pairing_tells_apart_what_intervals_do_not() -> None:
     hard = np.tile([0.2, 0.5, 0.8], 20)
-    one, other = scored(np.clip(hard + 0.02 + 0.001 * (np.arange(60) % 2), 0, 1), learner="maml"), scored(hard)
+    one, other = untrained(np.clip(hard + 0.02 + 0.001 * (np.arange(60) % 2), 0, 1), learner="maml"), untrained(hard)
     rows = table(one, other)
     assert abs(rows["accuracy"][0] - rows["accuracy"][1]) < rows["half_width"].min()
-    assert rows["rank"].tolist() == [1, 2]
+    assert list(ranks(rows).values()) == ["1", "2"]
 
 
 def test_only_common_tasks_are_compared() -> None:
     tasks, less = np.linspace(0.2, 0.9, 18), np.linspace(0.1, 0.15, 18)
 
-    def ranks(first: dict[int, np.ndarray], second: dict[int, np.ndarray]) -> dict[str, int | None]:
+    def of_two(first: dict[int, np.ndarray], second: dict[int, np.ndarray]) -> dict[str, str | None]:
         named = (("first", first), ("second", second))
-        runs = [scored(each, learner=name, test_seed=seed) for name, of in named for seed, each in of.items()]
-        rows = table(*runs)
-        return dict(zip(rows["learner"], rows["rank"].astype(object).replace({pd.NA: None}), strict=True))
+        runs = [untrained(each, learner=name, test_seed=seed) for name, of in named for seed, each in of.items()]
+        return ranks(table(*runs))
 
-    assert ranks({0: tasks}, {1: tasks - less}) == {"first": None, "second": None}  # other tasks: nothing to compare
-    assert ranks({0: tasks}, {0: tasks[:9] - less[:9]}) == {"first": None, "second": None}  # too few
-    assert ranks({0: tasks, 1: tasks}, {1: tasks[:10] - less[:10]}) == {"first": 1, "second": 2}
+    assert of_two({0: tasks}, {1: tasks - less}) == {"first": None, "second": None}  # other tasks: nothing to compare
+    assert of_two({0: tasks}, {0: tasks[:9] - less[:9]}) == {"first": None, "second": None}  # too few
+    assert of_two({0: tasks, 1: tasks}, {1: tasks[:10] - less[:10]}) == {"first": "1", "second": "2"}
     # On the first ten the second is ahead, though its mean over all of its own is lower.
-    assert ranks({0: tasks}, {0: tasks[:10] + less[:10] / 2}) == {"first": 2, "second": 1}
-    assert ranks({0: tasks, 1: tasks[::-1]}, {1: tasks[::-1]}) == {"first": 1, "second": 1}
+    assert of_two({0: tasks}, {0: tasks[:10] + less[:10] / 2}) == {"first": "2", "second": "1"}
+    assert of_two({0: tasks, 1: tasks[::-1]}, {1: tasks[::-1]}) == {"first": "1-2", "second": "1-2"}
 
 
 def test_who_shares_too_few_tasks_with_most_has_no_rank_and_costs_no_other_one() -> None:
     tasks = np.linspace(0.2, 0.9, 20)
     noise = np.linspace(-0.01, 0.01, 20)
     rows = table(
-        scored(tasks, learner="best"),
-        scored(tasks - 0.1 + noise, learner="second"),
-        scored(tasks + 0.1, learner="elsewhere", test_seed=9),
-        scored(tasks[:2] + 0.1, learner="two tasks"),
+        untrained(tasks, learner="best"),
+        untrained(tasks - 0.1 + noise, learner="second"),
+        untrained(tasks + 0.1, learner="elsewhere", test_seed=9),
+        untrained(tasks[:2] + 0.1, learner="two tasks"),
     )
-    ranks = dict(zip(rows["learner"], rows["rank"].astype(object).replace({pd.NA: None}), strict=True))
-    assert ranks == {"best": 1, "second": 2, "elsewhere": None, "two tasks": None}
+    assert ranks(rows) == {"best": "1", "second": "2", "elsewhere": None, "two tasks": None}
 
 
 def test_seeds_differ_on_the_tasks_that_all_of_them_have() -> None:
@@ -241,22 +256,46 @@ def test_an_error_is_no_seed_of_an_accuracy() -> None:
 
 def test_tasks_that_vary_have_a_board_of_their_own() -> None:
     rows = table(
-        scored(DIGITS + 0.5, task="variable"), scored(DIGITS + 0.2, task="variable", learner="maml"), scored(DIGITS)
+        untrained(DIGITS + 0.5, task="variable"),
+        untrained(DIGITS + 0.2, task="variable", learner="maml"),
+        untrained(DIGITS),
     )
     assert rows["ways"].isna().tolist() == [False, True, True]
-    assert rows["rank"].tolist() == [1, 1, 2]
+    assert rows["rank_low"].tolist() == [1, 1, 2]
 
 
 def test_ranks_are_within_a_board() -> None:
     rows = table(
-        scored(0.9 + DIGITS, learner="maml"),
-        scored(0.1 + DIGITS),
-        scored(0.5 + DIGITS, shots=5),
-        scored(2.0 + DIGITS, dataset="sinusoid"),
-        scored(1.0 + DIGITS, dataset="sinusoid", learner="maml"),
+        untrained(0.9 + DIGITS, learner="maml"),
+        untrained(0.1 + DIGITS),
+        untrained(0.5 + DIGITS, shots=5),
+        untrained(2.0 + DIGITS, dataset="sinusoid"),
+        untrained(1.0 + DIGITS, dataset="sinusoid", learner="maml"),
     )
-    assert rows["rank"].tolist() == [1, 2, 1, 1, 2]
+    assert rows["rank_low"].tolist() == rows["rank_high"].tolist() == [1, 2, 1, 1, 2]
     assert rows["learner"].tolist() == ["maml", "protonet", "protonet", "maml", "protonet"]
+
+
+def test_one_seed_has_no_rank_unless_another_learner_has_several() -> None:
+    tasks, noise = np.linspace(0.2, 0.7, 20), np.linspace(-0.01, 0.01, 20)
+    one, other = scored(tasks, learner="maml"), scored(tasks - 0.1 + noise)
+    rows = table(one, other)
+    assert ranks(rows) == {"maml": None, "protonet": None}
+    assert rows["seed_variance"].tolist() == ["unknown", "unknown"]
+    assert rows["interval_over"].tolist() == ["tasks", "tasks"]
+    rows = table(one, other, scored(tasks - 0.1 - noise, seed=1), scored(tasks - 0.1, seed=2))
+    assert ranks(rows) == {"maml": "1", "protonet": "2"}
+    assert rows["seed_variance"].tolist() == ["borrowed", "own"]
+    rows = table(untrained(tasks, learner="nearest"), untrained(tasks - 0.1 + noise))
+    assert (rows["seed_variance"].tolist(), rows["rank_low"].tolist()) == (["none", "none"], [1, 2])
+
+
+def test_an_interval_of_a_given_width_is_the_records() -> None:
+    accuracies = np.tile([0.4, 0.6], 300)
+    record, _ = scored(accuracies, until_interval=2.0)
+    score = record.score.model_copy(update={"half_width": 0.02, "low": 0.48, "high": 0.52})
+    row = table((record.model_copy(update={"score": score}), accuracies)).iloc[0]
+    assert (row["half_width"], row["low"], row["high"], row["tasks_half_width"]) == (2.0, 48.0, 52.0, 2.0)
 
 
 def runs() -> list[Run]:
@@ -302,5 +341,6 @@ def test_a_copied_record_counts_once() -> None:
 
 
 def test_orders_for_the_terminal_are_not_printed() -> None:
-    printed = printable(table(scored([0.5, 0.6], learner="maml\x1b[31m", class_split="a\u202eb")))
+    rows = entries([Run(*scored([0.5, 0.6], learner="maml\x1b[31m", class_split="a\u202eb"))])
+    printed = printable(rows, 80)
     assert printed.replace("\n", "").isprintable()

@@ -17,7 +17,7 @@ from metabench.leaderboard import Run, entries, read_runs
 from metabench.report import PICTURES_BYTES, average_ranks, page
 from metabench.tables import csv
 from tests.conftest import PROJECT
-from tests.made_records import make_record, write_run
+from tests.made_records import UNTRAINED, make_record, write_run
 from tests.made_rows import make_row, shown_page
 
 
@@ -72,19 +72,22 @@ def test_a_picture_that_is_none_is_left_out(tmp_path: Path) -> None:
 def test_average_ranks_are_over_the_boards_that_learners_share() -> None:
     def run(dataset: str, learner: str, accuracy: float, shots: int = 1) -> Run:
         of_tasks = np.full(10, accuracy)
-        return Run(make_record(of_tasks, dataset=dataset, learner=learner, shots=shots), of_tasks)
+        return Run(make_record(of_tasks, dataset=dataset, learner=learner, shots=shots, **UNTRAINED), of_tasks)
 
     one = [run("glyphs", "a", 0.9), run("glyphs", "b", 0.8), run("glyphs", "c", 0.8)]
     assert average_ranks(entries(one)) is None
     two = [run("cub", "a", 0.5), run("cub", "b", 0.6), run("cub", "c", 0.4)]
     other = [run("fc100", "a", 0.5), run("fc100", "b", 0.6), run("fc100", "rare", 0.9)]
-    ranks = average_ranks(entries([*one, *two, *other]))
+    other += [run("fc100", "a", 0.7, shots=5), run("fc100", "b", 0.65, shots=5)]
+    assert average_ranks(entries([*one, *two, *other])) is None
+    more = [run(name, learner, mean) for name in ("mine", "yours") for learner, mean in (("a", 0.5), ("b", 0.6))]
+    ranks = average_ranks(entries([*one, *two, *other, *more]))
     assert ranks
-    # a and b meet on three boards (6 figures), as do a, b and c on two: the first that makes as many is kept.
-    assert (ranks.names, ranks.ranks) == (["b", "a"], [1.333, 1.667])
-    assert (ranks.boards, ranks.datasets) == (3, 3)
-    # Nemenyi's quantile for two is the normal one: 1.960 * sqrt(2 * 3 / (6 * 3)).
-    assert ranks.critical_difference == pytest.approx(1.96 / 3**0.5, abs=1e-4)
+    # On fc100 b is ahead by the mean of two boards, which are one block.
+    assert (ranks.names, ranks.ranks) == (["b", "a"], [1.2, 1.8])
+    assert (ranks.boards, ranks.datasets) == (6, 5)
+    # Nemenyi's quantile for two is the normal one: 1.960 * sqrt(2 * 3 / (6 * 5)).
+    assert ranks.critical_difference == pytest.approx(1.96 / 5**0.5, abs=1e-4)
 
 
 def test_all_pictures_together_have_a_limit(tmp_path: Path) -> None:
@@ -122,7 +125,7 @@ def test_rows_that_differ_in_training_images_alone_have_names_and_lines_of_their
 def test_who_has_no_rank_has_no_average_rank() -> None:
     rows = [
         make_row(name, 50 + place, 40, 60, dataset=dataset, rank=None if name == "c" else place + 1)
-        for dataset in ("glyphs", "cub")
+        for dataset in ("glyphs", "cub", "fc100", "mine", "yours")
         for place, name in enumerate("abc")
     ]
     ranks = average_ranks(rows)

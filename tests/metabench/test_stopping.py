@@ -28,7 +28,7 @@ def test_what_is_not_reached_is_said() -> None:
     scores = accuracies(np.random.default_rng(0), 300, 0.8)
     short = FixedWidth(0.001, bounded=True, most=300)
     assert short.needed(scores) == 300
-    assert short.estimate(scores) == mean_interval(scores)
+    assert short.estimate(scores) == mean_interval(scores, bounded=True)
     reached = FixedWidth(0.05, bounded=True).estimate(scores)
     assert (reached.low, reached.high) == pytest.approx((scores.mean() - 0.05, scores.mean() + 0.05))
 

@@ -9,7 +9,7 @@ from metabench.leaderboard import COLUMNS, Run, entries, read_runs
 from metabench.records import Floor
 from metabench.tables import csv, markdown
 from tests.conftest import PROJECT
-from tests.made_records import make_record
+from tests.made_records import UNTRAINED, make_record
 
 FORMULA = '=HYPERLINK("http://example.org","x")'
 SCRIPT = "<script>alert(1)</script> | [a](javascript:b)"
@@ -24,8 +24,9 @@ def test_the_csv_is_read_back_as_the_entries() -> None:
     rows = entries(read_runs(PROJECT / "results" / "reference")[0])
     table = pd.read_csv(io.StringIO(csv(rows)), keep_default_na=False)
     assert list(table.columns) == list(COLUMNS)
-    assert set(table["schema_version"]) == {1}
-    assert table["rank"].tolist() == [entry.rank for entry in rows]
+    assert set(table["schema_version"]) == {2}
+    lows = [str(entry.rank.low) if entry.rank else "" for entry in rows]
+    assert table["rank_low"].astype(str).tolist() == lows
     assert table["task"].tolist() == [entry.values["task"] for entry in rows]
 
 
@@ -46,8 +47,8 @@ def test_markdown_has_a_table_a_board_with_ranks_and_what_was_given() -> None:
     text = markdown(
         entries(
             [
-                run(0.5 + TASKS, learner="good", transductive=True, floors=floors),
-                run(0.1 + TASKS, learner="bad", outside_data=True),
+                run(0.5 + TASKS, learner="good", transductive=True, floors=floors, **UNTRAINED),
+                run(0.1 + TASKS, learner="bad", **UNTRAINED),
                 run([0.5, 0.25], dataset="sinusoid", shots=10),
             ]
         )
@@ -55,9 +56,10 @@ def test_markdown_has_a_table_a_board_with_ranks_and_what_was_given() -> None:
     assert text.count("\n## ") + text.startswith("## ") == 2
     assert "## glyphs, 5-way 1-shot (split scripts, test images abababab)" in text
     assert "## sinusoid, 10-shot" in text
-    # Student's t of twelve: 2.201 x 8.528 / sqrt(12) = 5.42.
-    assert "| 1 | good |  | 60.00 ± 5.42 | 31.00 | 1 | 12 | 10 | 3 | 2.0 | transductive |" in text
-    assert "| 2 | bad |  | 20.00 ± 5.42 |  | 1 | 12 | 10 | 3 | 2.0 | outside data |" in text
+    # Student's t of twelve: 2.201 x 8.528 / sqrt(12) = 5.42; w = 5.42^2 / (60 x 40) = 0.01224, and Wilson's longer arm
+    # is 60 - ((60 + w / 2 x 100) - 100 sqrt(w (0.24 + w / 4))) / (1 + w) = 5.51; for 20% likewise 5.94.
+    assert "| 1 | good |  | 60.00 ± 5.51 | 31.00 | 1 | 12 | 10 | 0 | 2.0 | transductive, outside data |" in text
+    assert "| 2 | bad |  | 20.00 ± 5.94 |  | 1 | 12 | 10 | 0 | 2.0 | outside data |" in text
     assert "| Accuracy, % |" in text
     assert "| Mean squared error |" in text
     assert "0.3750 ± 1.5883" in text
