@@ -83,4 +83,4 @@ def test_copies_of_them_are_verified_by_the_release_unless_they_were_changed(tmp
     table = frame(entries(read_runs(tmp_path / "results")[0]))
     origins = dict(zip(table["learner"], table["origin"], strict=True))
     assert origins == {"nearest": "verified", "protonet2": "unverified"}
-    assert np.isfinite(table["rank"].to_numpy(dtype=float, na_value=np.nan)).sum() == 1
+    assert np.isfinite(table["rank_low"].to_numpy(dtype=float, na_value=np.nan)).sum() == 1
