@@ -8,8 +8,8 @@ from typing import Any
 
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.leaderboard import Run
 from metabench.records import RunRecord
+from metabench.row import Run
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metabench.analysis import worst_tasks
+from metabench.classes import OfClasses, of_classes
 from metabench.config import NUMBERS
 from metabench.errors import UsageError
 from metabench.measure import Measure
-from metabench.origin import Origin, origin_of
+from metabench.origin import origin_of
 from metabench.ranking import Entrant, Place, places
 from metabench.reading import read_records
 from metabench.records import RECORD_FILE, RunRecord
-from metabench.row import Board, Row, row_of
+from metabench.row import Board, Row, Run, row_of
 from metabench.stats import Estimate, mean_interval, seed_interval
 
 FEWEST_SHARED = 10  # tasks, for a comparison that says anything
@@ -41,45 +42,42 @@ COLUMNS = {
     "seed_variance": "of that test: own; borrowed from learners with several seeds; none without training; or unknown",
     "learner": "learner as given to --learner",
     "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
-    "accuracy": "mean accuracy on test tasks, in percent; empty in regression",
-    "squared_error": "mean squared error on test tasks, for regression; less is better",
-    "half_width": "of the 95% interval of either, in percentage points or as the error; the longer arm",
+    "metric": "what it is scored by: accuracy, or in regression squared_error, of which less is better",
+    "mean": "of the metric over test tasks; accuracies are in percent",
+    "half_width": "of its 95% interval, in percentage points or as the error; the longer arm",
     "low": "where that interval begins",
     "high": "where it ends",
     "interval_over": "what that interval covers: seeds and tasks, or with one training seed tasks",
     "tasks_half_width": "of the 95% interval over tasks alone, of these trained networks, as papers report it",
     "tasks_low": "where that interval begins",
     "tasks_high": "where it ends",
+    "classes_half_width": "of the 95% interval over test classes, or whole groups of them; empty if unknown",
+    "classes_low": "where that interval begins",
+    "classes_high": "where it ends",
     "floor": "the best of what the same tasks give without training, in the same unit; mean over seeds",
     "worst_tasks": "mean of the worst 5% of tasks, in the same unit; mean over seeds",
     "worst_class": "accuracy of the class of the lowest, in percent, mean over seeds; empty in regression",
+    "class_quantile": "5% quantile of the classes' accuracies, in percent, mean over seeds; empty in regression",
     "calibration_error": "expected calibration error in percent, mean over seeds; empty in regression",
     "origin": "own, or added from elsewhere: verified (scored again, the same figures) or unverified (and not ranked)",
     "seeds": "training seeds pooled",
-    "seed_deviation": "standard deviation of either between training seeds, on the tasks of all; empty for one seed",
+    "seed_deviation": "standard deviation of the mean between training seeds, on the tasks of all; empty for one seed",
     "episodes": "distinct test tasks",
     "transductive": "whether an answer may depend on the task's other queries",
     "outside_data": "whether weights were trained on other data",
     "parameters": "parameters that scoring a task needs",
     "task_milliseconds": "median time for one task, mean over seeds",
     "task_megabytes": "memory that one task takes (tensors, in MiB), mean over seeds",
-    "training_seconds": "mean over seeds",
+    "task_multiply_adds": "that scoring one task takes, mean over seeds; empty where they were not counted",
+    "training_seconds": "of a clock, of whatever else the machine did too; mean over seeds",
+    "processor_seconds": "of training, mean over seeds; empty where they were not measured",
+    "multiply_adds": "of training, mean over seeds; empty where they were not counted",
     "images": "images (in regression points) seen in training, mean over seeds",
     "device": "where it ran, as given by the machine",
     "test_fingerprint": "first 8 digits of the test images' fingerprint: rows compare only where it is the same",
 }
 
 OfTasks = Mapping[int, NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A record, its measure on each test task, its folder where it was read from one, and where it comes from."""
-
-    record: RunRecord
-    of_tasks: NDArray[np.float64]
-    folder: Path | None = None
-    origin: Origin = "own"
 
 
 @dataclass(frozen=True)
@@ -240,7 +238,7 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         by_tasks.setdefault(run.record.config.test_seed, []).append(run.of_tasks)
     of_tasks = {test_seed: _mean_by_task(measures) for test_seed, measures in by_tasks.items()}
     measure = record.score.measure
-    over_tasks = _over_tasks(runs, of_tasks)
+    over_tasks, classes = _over_tasks(runs, of_tasks), [of_classes(run) for run in runs]
     estimate, over = _headline(runs, of_tasks, over_tasks)
     scale, digits = measure.scale, measure.digits
     values = {
@@ -248,13 +246,16 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         **{name: getattr(board, name) for name in ("dataset", "split", *NUMBERS, "task")},
         "learner": row.learner,
         "settings": row.settings,
-        measure.field: round(scale * over_tasks.mean, digits),
+        "metric": measure.field,
+        "mean": round(scale * over_tasks.mean, digits),
         **{name: round(scale * getattr(estimate, name), digits) for name in ("half_width", "low", "high")},
         "interval_over": over,
         **{f"tasks_{name}": round(scale * getattr(over_tasks, name), digits) for name in ("half_width", "low", "high")},
+        **_over_classes(classes, over_tasks.mean),
         "floor": round(scale * _mean(_floor(each) for each in records), digits),
         "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, measure) for run in runs), digits),
         "worst_class": round(scale * _mean(each.score.worst_class for each in records), digits),
+        "class_quantile": round(scale * _mean(each.quantile for each in classes), digits),
         "calibration_error": round(scale * _mean(each.score.calibration_error for each in records), digits),
         "origin": " + ".join(sorted({run.origin for run in runs})),
         "seeds": len({each.config.seed for each in records}),
@@ -265,7 +266,10 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         "parameters": record.score.parameters,
         "task_milliseconds": round(fmean(each.score.task_milliseconds for each in records), 2),
         "task_megabytes": round(_mean(each.score.task_megabytes for each in records), 2),
+        "task_multiply_adds": _mean(getattr(each.score, "task_multiply_adds", None) for each in records),
         "training_seconds": round(fmean(each.training.seconds for each in records), 1),
+        "processor_seconds": round(_mean(getattr(each.training, "processor_seconds", None) for each in records), 1),
+        "multiply_adds": _mean(getattr(each.training, "multiply_adds", None) for each in records),
         "images": round(fmean(each.training.images for each in records)),
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
         "test_fingerprint": board.test_fingerprint[:8],
@@ -289,6 +293,18 @@ def _headline(runs: Sequence[Run], of_tasks: OfTasks, over_tasks: Estimate) -> t
     if not record.seeded or len(table) < 2 or not np.isfinite(table).all():
         return over_tasks, "tasks"
     return seed_interval(table, bounded=record.score.measure.percent).estimate, "seeds and tasks"
+
+
+def _over_classes(classes: Sequence[OfClasses], mean: float) -> dict[str, float]:
+    """The columns on the interval over test classes, in percent; nan where a run has none.
+
+    Of several runs it is the root mean square of theirs, which is no less than it should be: the variance of a mean is
+    at most the mean of the variances, and the classes are the same for all.
+    """
+    half = float(np.sqrt(np.mean([each.half_width**2 for each in classes])))
+    low, high = np.clip([mean - half, mean + half], 0, 1)
+    values = {"half_width": half, "low": low, "high": high}
+    return {f"classes_{name}": round(100 * float(value), 2) for name, value in values.items()}
 
 
 def _seed_deviation(runs: Iterable[Run]) -> float:

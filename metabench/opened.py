@@ -104,6 +104,9 @@ def _beyond_the_mean(record: RunRecord) -> dict[str, str]:
     figures |= {"Worst 5% of tasks": score.worst_tasks, "Worst class": score.worst_class}
     figures["Calibration error"] = score.calibration_error
     texts = {name: measure.text(value) for name, value in figures.items() if value is not None}
+    temperature = getattr(score, "temperature", None)
+    if temperature is not None:
+        texts["Temperature of the logits, fitted on validation tasks"] = f"{temperature:.4g}"
     if score.task_megabytes is not None:
         texts["Memory a task"] = f"{score.task_megabytes:,.1f} MiB"
     return texts

@@ -10,9 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from metabench.errors import UsageError
-from metabench.leaderboard import Run, read_runs
+from metabench.leaderboard import read_runs
 from metabench.origin import figures_digest
 from metabench.records import RECORD_FILE
+from metabench.row import Run
 
 
 def reference_folder() -> Path:

@@ -28,9 +28,10 @@ from PIL import Image
 
 from metabench import ranking
 from metabench.escape import plain
-from metabench.leaderboard import Entry, Run
+from metabench.leaderboard import Entry
 from metabench.opened import details
 from metabench.records import HARDEST_FILE
+from metabench.row import Run
 
 SCRIPTS = tuple(
     f"{name}.js"
@@ -193,9 +194,15 @@ def _row(entry: Entry) -> dict[str, Any]:
         "tasks": [values["tasks_low"], values["tasks_high"]],
         "low": values["low"],
         "high": values["high"],
-        "floor": values["floor"] if math.isfinite(values["floor"]) else None,
+        "floor": _number(values["floor"]),
         **{name: values[name] for name in (*numbers, "training_seconds", "images")},
+        **{name: _number(values[name]) for name in ("processor_seconds", "task_multiply_adds")},
+        "over_classes": _number(values["classes_half_width"]),
     }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _pictures(rows: Sequence[Entry]) -> dict[int, str]:

@@ -1,12 +1,28 @@
-"""What makes runs one row of the leaderboard, and rows one board."""
+"""Runs, and what makes them one row of the leaderboard, and rows one board."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from metabench.config import NUMBERS, RunConfig
+from metabench.origin import Origin
 from metabench.records import Banks, RunRecord
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record, its measure on each test task, its folder where it was read from one, and where it comes from."""
+
+    record: RunRecord
+    of_tasks: NDArray[np.float64]
+    folder: Path | None = None
+    origin: Origin = "own"
 
 
 class Board(NamedTuple):

@@ -25,6 +25,7 @@ HEADINGS = (
     "ms/task",
     "Notes",
 )
+LEARNER = 26  # characters that a learner's name and settings have on a line
 
 
 def csv(rows: Sequence[Entry]) -> str:
@@ -41,28 +42,35 @@ def printable(rows: Sequence[Entry], width: int) -> str:
 
     Args:
         rows: board by board.
-        width: characters in a line; a learner's name with its settings comes last and may be longer.
+        width: characters in a line; a learner's name with its settings comes last, on several lines if it is longer.
     """
     parts = []
     for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
         on_board = list(board)
         table = pd.DataFrame([_shown(entry) for entry in on_board])
         table = table.loc[:, [name for name in table if table[name].astype(bool).any()]]
-        for name in list(table)[-2:1:-1]:  # all but rank, score and learner; the last are the first to go
-            if len(table.to_string(index=False).splitlines()[0]) <= width:
-                continue
-            table = table.drop(columns=name)
-        wide = table["learner"].str.len().max()
-        table = table.assign(learner=table["learner"].str.ljust(wide)).rename(
-            columns={"learner": "learner".ljust(wide)}
-        )
-        lines = [line.rstrip() for line in table.to_string(index=False).splitlines()]
+        names, numbers = table["learner"], table.drop(columns="learner")
+        for name in list(numbers)[:1:-1]:  # all but rank and score; the last are the first to go
+            if len(numbers.to_string(index=False).splitlines()[0]) + 2 + LEARNER <= width:
+                break
+            numbers = numbers.drop(columns=name)
+        lines = _beside(numbers.to_string(index=False).splitlines(), ["learner", *names], width)
         parts.append("\n".join([*textwrap.wrap(plain(_title(on_board[0], plain)), width), *lines]))
     over = "Interval: 95% over training seeds and test tasks, or with one seed over tasks alone (t)."
     stars = (
         "" if not any(entry.rank and entry.rank.borrowed for entry in rows) else " *: one seed, its variance borrowed."
     )
     return "\n\n".join([*parts, textwrap.fill(over + stars, width)])
+
+
+def _beside(numbers: Sequence[str], names: Sequence[str], width: int) -> list[str]:
+    """Lines of numbers, and beside each its name, which goes on below itself."""
+    start = len(numbers[0]) + 2
+    lines = []
+    for number, name in zip(numbers, names, strict=True):
+        first, *others = textwrap.wrap(name, max(LEARNER, width - start), subsequent_indent="  ") or [""]
+        lines += [f"{number}  {first}", *(" " * start + other for other in others)]
+    return lines
 
 
 def _shown(entry: Entry) -> dict[str, str]:
@@ -76,7 +84,8 @@ def _shown(entry: Entry) -> dict[str, str]:
         entry.measure.name
         + (
             ", %" if entry.measure.percent else ""
-        ): f"{values[entry.measure.field]:.{digits}f} ± {values['half_width']:.{digits}f}{alone}",
+        ): f"{values['mean']:.{digits}f} ± {values['half_width']:.{digits}f}{alone}",
+        "± classes": "" if math.isnan(values["classes_half_width"]) else f"{values['classes_half_width']:.{digits}f}",
         "± tasks": f"{values['tasks_half_width']:.{digits}f}",
         "floor": "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",
         "seeds": str(values["seeds"]) if entry.record.seeded else "-",
@@ -123,7 +132,7 @@ def _cells(entry: Entry) -> list[str]:
     return [
         "" if entry.rank is None else str(entry.rank).replace("*", "\\*"),
         *(markdown_cell(values["learner"]), markdown_cell(values["settings"])),
-        f"{values[entry.measure.field]:.{digits}f} ± {values['half_width']:.{digits}f}",
+        f"{values['mean']:.{digits}f} ± {values['half_width']:.{digits}f}",
         "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",
         *(str(values["seeds"]), str(values["episodes"]), f"{values['parameters']:,}"),
         *(f"{values['training_seconds']:.0f}", f"{values['task_milliseconds']:.1f}"),

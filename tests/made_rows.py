@@ -40,7 +40,7 @@ def make_row(
     return replace(entry, rank=place, values={**entry.values, **figures, **(values or {})})
 
 
-COSTS = ("training_seconds", "parameters", "task_milliseconds")
+COSTS = ("processor_seconds", "images", "task_multiply_adds", "parameters")
 
 
 def costly(*costs: tuple[str, float, float], **changes: Any) -> list[Entry]:

@@ -81,6 +81,7 @@ function makeFilters() {
     for (const name of FILTERS) state[name] = "";
     showAll();
   });
+  byId("cost").value = Object.keys(COSTS).find((cost) => rows.some((row) => row[cost] !== null)) ?? "parameters";
   byId("cost").addEventListener("change", () => drawPlots(shownRows));
   addEventListener("hashchange", () => {
     readAddress();

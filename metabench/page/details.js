@@ -97,10 +97,18 @@ function factsOf(board, row, details) {
   const known = [
     [`95% interval over ${row.over}`, `${figure(board, row.low)} to ${figure(board, row.high)}`],
     ["95% interval over tasks alone", row.tasks.map((value) => figure(board, value)).join(" to ")],
+    row.over_classes === null ? null
+      : ["95% interval over test classes", `${figure(board, row.mean)} ± ${figure(board, row.over_classes)}`],
     ...companions,
+    ["Test tasks", row.episodes.toLocaleString("en")],
+    ["Parameters", row.parameters.toLocaleString("en")],
     ["Images in training", row.images.toLocaleString("en")],
+    row.processor_seconds === null ? null : ["Training, processor time", `${inTable(row.processor_seconds)} s`],
+    ["Training, by the clock", `${inTable(row.training_seconds)} s`],
+    row.task_multiply_adds === null ? null : ["Multiply-adds of a task", compact(row.task_multiply_adds)],
+    ["Time for a task", `${inTable(row.task_milliseconds)} ms`],
   ];
-  return [...known, ...details.facts];
+  return [...known.filter(Boolean), ...details.facts];
 }
 
 function hardest(row, picture) {

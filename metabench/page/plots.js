@@ -1,7 +1,10 @@
 // Plots as SVG: intervals, accuracy against shots and against cost; a panel for each board or family of boards.
 
 const MOST = {rows: 16, lines: 8, points: 60, panels: 12};
-const COSTS = {training_seconds: "training, seconds", parameters: "parameters", task_milliseconds: "milliseconds a task"};
+const COSTS = {
+  processor_seconds: "training, seconds of processor time", images: "images seen in training",
+  task_multiply_adds: "multiply-adds of a task", parameters: "parameters",
+};
 
 // One stop of the Tab key a drawing: from its first mark, arrow keys lead to the others.
 function drawing(width, height, label, ...parts) {
@@ -114,7 +117,9 @@ function upright(row, px, y) {
 
 function costPanel(board, members, cost, width) {
   const height = 290, box = {left: 44, right: width - 14, top: 24, bottom: height - 44};
-  const shown = members.slice(0, MOST.points), cheapFirst = [...shown].sort((one, other) => one[cost] - other[cost]);
+  const known = members.filter((row) => row[cost] !== null), unknown = members.length - known.length;
+  if (!known.length) return panel(titleOf(board), [], note("No record here says what this cost."));
+  const shown = known.slice(0, MOST.points), cheapFirst = [...shown].sort((one, other) => one[cost] - other[cost]);
   const x = {...costScale(shown.map((row) => row[cost]), box), title: COSTS[cost], text: compact};
   const y = {...linear(...reach(shown), box.bottom, box.top, 5, board.percent), title: unit(board)};
   const points = cheapFirst.map((row) => (
@@ -123,7 +128,8 @@ function costPanel(board, members, cost, width) {
   const gap = svg("text", {x: x.gap, y: box.bottom + 5, "text-anchor": "middle", class: "gap"}, "//");
   return panel(titleOf(board),
     [
-      members.length > shown.length ? `${shown.length} of ${members.length}` : null,
+      known.length > shown.length ? `${shown.length} of ${known.length}` : null,
+      unknown ? `${several(unknown, "row")} without it` : null,
       x.ticks[0] === 0 ? "who costs nothing stands at 0, beside the logarithmic scale" : null,
       floorsBeyond(board, shown, y),
     ],

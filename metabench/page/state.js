@@ -41,12 +41,12 @@ const SORTS = {
   learner: (row) => nameOf(row),
   task: (row) => row.board,
   score: (row) => goodness(row, row.mean),
+  over_classes: (row) => row.over_classes,
   floor: (row) => row.floor === null ? null : goodness(row, row.floor),
   seeds: (row) => row.seeds,
   episodes: (row) => row.episodes,
   parameters: (row) => row.parameters,
-  training_seconds: (row) => row.training_seconds,
-  task_milliseconds: (row) => row.task_milliseconds,
+  processor_seconds: (row) => row.processor_seconds,
 };
 const MEASURED = new Set(["score", "floor"]);
 const DOWN_FIRST = new Set([...MEASURED, "seeds", "episodes"]);

@@ -2,11 +2,11 @@
 
 const HEADS = [
   ["rank", "Rank", "number"], ["learner", "Learner", ""], ["task", "Dataset and task", ""], ["score", "Score", "number"],
-  [null, "95% interval", "bar"], ["floor", "Floor", "number"], ["seeds", "Seeds", "number"], ["episodes", "Tasks", "number"],
-  ["parameters", "Parameters", "number"], ["training_seconds", "Training, s", "number"],
-  ["task_milliseconds", "ms/task", "number"],
+  [null, "95% interval", "bar"], ["over_classes", "± classes", "number aside"], ["floor", "Floor", "number aside"],
+  ["seeds", "Seeds", "number spare"], ["episodes", "Tasks", "number spare"], ["parameters", "Parameters", "number rare"],
+  ["processor_seconds", "Training, CPU s", "number rare"],
 ];
-const BAR = {width: 160, left: 6, right: 154};
+const BAR = {width: 150, left: 6, right: 144};
 const openRows = new Set();
 let shownRows = [];
 
@@ -63,7 +63,7 @@ function bar(row, scale, withEnds) {
 
 const inTable = (value) => value < 100 ? value.toFixed(1) : compact(value);
 const cell = (kind, ...content) => element("td", {class: kind}, ...content);
-const counted = (value) => cell("number", value.toLocaleString("en"));
+const counted = (kind, value) => cell(`number ${kind}`, value.toLocaleString("en"));
 
 function nameCell(row, board, button) {
   const given = [
@@ -95,10 +95,10 @@ function makeRow(row, before, scale) {
     cell("task", board.dataset, element("span", {class: "settings"}, taskOf(board))),
     scoreCell(row, board),
     cell("bar", bar(row, scale, another)),
-    cell("number", row.floor === null ? "" : figure(board, row.floor)),
-    counted(row.seeds), counted(row.episodes), counted(row.parameters),
-    cell("number", inTable(row.training_seconds)),
-    cell("number", inTable(row.task_milliseconds)));
+    cell("number aside", row.over_classes === null ? "" : figure(board, row.over_classes)),
+    cell("number aside", row.floor === null ? "" : figure(board, row.floor)),
+    counted("spare", row.seeds), counted("spare", row.episodes), counted("rare", row.parameters),
+    cell("number rare", row.processor_seconds === null ? "" : inTable(row.processor_seconds)));
   made.addEventListener("click", (event) => {
     if (event.target.closest("button") === button || !event.target.closest("button, a")) toggle(row);
   });

@@ -73,8 +73,8 @@ def test_a_regression_from_run_to_leaderboard_and_picture(tmp_path: Path, capsys
     assert place == f"record: {folder}"
     assert call("leaderboard", "--results", tmp_path) == 0
     row = pd.read_csv(tmp_path / "leaderboard.csv").iloc[0]
-    assert f"{row['squared_error']:.4f} ± {row['half_width']:.4f}" in line
-    assert np.isnan(row["accuracy"])
+    assert f"{row['mean']:.4f} ± {row['half_width']:.4f}" in line
+    assert row["metric"] == "squared_error"
     assert (row["images"], row["task_milliseconds"] > 0) == (20 * 25 * 20, True)
     for arguments in (shared, ["--run", folder]):
         assert call("show", *arguments, "-o", tmp_path / "task.png") == 0
@@ -185,7 +185,7 @@ def test_the_leaderboard_names_a_broken_record_and_ranks_the_rest(
     assert "62.50 ±" in printed.out
     table = pd.read_csv(tmp_path / "leaderboard.csv")
     assert list(table.columns) == list(COLUMNS)
-    assert table["accuracy"].tolist() == [62.5]
+    assert table["mean"].tolist() == [62.5]
 
 
 def test_the_leaderboard_of_real_runs(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def test_the_tables_bars_have_a_scale_for_each_board(browser: Browser, tmp_path:
             ends = written or ends
             ((x1, x2),) = numbers(bar.locator(".band"), "x1", "x2")
             ((at,),) = numbers(bar.locator(".mean"), "x1")
-            found = [float(np.interp(x, (6, 154), ends)) for x in (x1, at, x2)]
+            found = [float(np.interp(x, (6, 144), ends)) for x in (x1, at, x2)]
             assert found == pytest.approx([low, mean, high], abs=0.01 * (ends[1] - ends[0]))
             assert x2 - x1 >= 10  # pixels
             assert bar.locator("line").last.get_attribute("class") == bar.locator(".band").get_attribute(
@@ -189,7 +189,9 @@ def test_learning_curves_pass_through_their_figures(
 
 
 def test_the_plots_follow_the_choice_of_cost(shown: Page) -> None:
-    assert shown.locator("#against-cost svg text.title", has_text="training, seconds").count()
+    assert shown.locator("#against-cost svg text.title", has_text="images seen in training").count()
+    shown.locator("#cost").select_option("processor_seconds")  # which records had not before version 3
+    assert shown.locator("#against-cost .note", has_text="No record here says what this cost").count()
     shown.locator("#cost").select_option("parameters")
     assert shown.locator("#against-cost svg text.title", has_text="parameters").count()
     assert shown.locator("#against-cost svg .frontier").count() == shown.locator("#against-cost figure").count()

@@ -1,0 +1,53 @@
+"""A run's accuracy by test class: its interval over classes, and how low the low ones are.
+
+Records since version 3 have both. Of older ones they are computed from the predictions beside the record, which takes
+some 20 ms a record.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from metabench.analysis import by_class
+from metabench.answers import ANSWERS_FILE, read_answers, right
+from metabench.errors import UsageError
+from metabench.row import Run
+from metabench.stats import class_interval
+
+LOW_CLASSES = 0.05
+WHOLE_GROUPS = ("scripts", "scripts-2", "tiered-imagenet", "fc100")  # splits of which no group is in two parts
+
+
+@dataclass(frozen=True)
+class OfClasses:
+    """Of a run.
+
+    Attributes:
+        half_width: of the 95% interval of its mean over test classes; nan where it cannot be known, as in regression.
+        quantile: the 5% quantile of the accuracies of the test classes, 0 to 1; nan likewise.
+    """
+
+    half_width: float = math.nan
+    quantile: float = math.nan
+
+
+def of_classes(run: Run) -> OfClasses:
+    """From the record, or from the predictions beside it."""
+    score = run.record.score
+    over, quantile = getattr(score, "over_classes", None), getattr(score, "class_quantile", None)
+    if over is not None or quantile is not None:
+        return OfClasses(math.nan if over is None else over.half_width, math.nan if quantile is None else quantile)
+    if run.folder is None or run.record.answers is None:
+        return OfClasses()
+    try:
+        answers = read_answers(run.folder / ANSWERS_FILE, run.of_tasks)
+    except UsageError:
+        return OfClasses()
+    quantile = float(by_class(answers)["accuracy"].quantile(LOW_CLASSES))
+    try:
+        whole_groups = run.record.dataset.split in WHOLE_GROUPS
+        over = class_interval(answers.assign(right=right(answers)), whole_groups=whole_groups)
+    except ValueError:  # too few tasks or classes
+        return OfClasses(quantile=quantile)
+    return OfClasses(over.half_width, quantile)
