@@ -124,8 +124,11 @@ def reproduce(record: Path, resume: bool, **settings: Any) -> None:
 
 @click.command()
 @click.argument("records", metavar="A B [C ...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--reference", is_flag=True, help="Also with the reference records of the same tasks, which ship with it."
+)
 @click.option("--diagram", type=click.Path(path_type=Path), help="Draw critical differences: .png, .pdf or .svg.")
-def compare(records: tuple[Path, ...], diagram: Path | None) -> None:
+def compare(records: tuple[Path, ...], reference: bool, diagram: Path | None) -> None:
     """Say which learner is better, and whether the difference is real.
 
     A, B and so on are run folders or their record.json, of the same test tasks. Runs that differ in
@@ -134,6 +137,10 @@ def compare(records: tuple[Path, ...], diagram: Path | None) -> None:
     """
     from metabench import contest
 
+    if reference:
+        from metabench.reference import with_reference
+
+        records = with_reference(records)
     found = contest.contests(records)
     ranking = contest.ranking(found) if diagram else None
     for each in found:

@@ -72,7 +72,7 @@ def contests(paths: Sequence[Path]) -> list[Contest]:
             there twice.
     """
     records = [(path, *read_record(record_file(path))) for path in paths]
-    names = [_name(record) for _, record, _ in records]
+    names = [learner_name(record) for _, record, _ in records]
     if len(records) == 2 and names[0] == names[1]:
         names = [str(path) for path in paths]
     if len(set(names)) < 2:
@@ -108,7 +108,7 @@ def same_tasks(record: RunRecord) -> dict[str, object]:
     }
 
 
-def _name(record: RunRecord) -> str:
+def learner_name(record: RunRecord) -> str:
     """The learner, and whatever was changed in how it was trained."""
     config = record.config
     changes = [settings(record)] if settings(record) else []

@@ -5,13 +5,16 @@ They lie in `results/reference` of a checkout, and a build puts the same files i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+from metabench.contest import learner_name, same_tasks
 from metabench.errors import UsageError
 from metabench.leaderboard import read_runs
 from metabench.origin import figures_digest
+from metabench.reading import read_record, record_file
 from metabench.records import RECORD_FILE
 from metabench.row import Run
 
@@ -45,3 +48,26 @@ def reference_runs() -> list[Run]:
         UsageError: this installation has none.
     """
     return [replace(run, origin="verified") for run in read_runs(reference_folder())[0]]
+
+
+def with_reference(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The paths of runs, and the reference records of their tasks, but those of the same learner and training seed.
+
+    Raises:
+        UsageError: a record cannot be read, or no reference record is of these tasks.
+    """
+    records = [read_record(record_file(path))[0] for path in paths]
+    tasks = {tuple(same_tasks(record).values()) for record in records}
+    given = {(learner_name(record), record.config.seed, *same_tasks(record).values()) for record in records}
+    alike = [run for run in reference_runs() if tuple(same_tasks(run.record).values()) in tasks]
+    if not alike:
+        raise UsageError(
+            f"--reference: no reference record is of the tasks of '{paths[0]}'; `metabench leaderboard --reference` "
+            "shows which tasks they are of"
+        )
+    rivals = [
+        run.folder
+        for run in alike
+        if (learner_name(run.record), run.record.config.seed, *same_tasks(run.record).values()) not in given
+    ]
+    return (*paths, *(folder for folder in rivals if folder))

@@ -11,8 +11,9 @@ import pytest
 
 from metabench.adding import add_records
 from metabench.cli import main
+from metabench.contest import contests
 from metabench.leaderboard import entries, frame, read_runs
-from metabench.reference import reference_folder, reference_runs
+from metabench.reference import reference_folder, reference_runs, with_reference
 from tests.conftest import PROJECT
 from tests.made_records import write_run
 
@@ -70,6 +71,31 @@ def test_ones_own_run_stands_among_them(tmp_path: Path, capsys: pytest.CaptureFi
     assert call("leaderboard", "--results", str(tmp_path / "nowhere"), "--reference") == 0
     assert not (tmp_path / "nowhere").exists()
     assert "protonet" in capsys.readouterr().out
+
+
+def test_a_run_is_compared_with_those_of_its_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run,) = (run for run in reference_runs() if run.record.id == "glyphs-5way-1shot-protonet-seed0")
+    (other,) = (run for run in reference_runs() if run.record.id == "omniglot-5way-1shot-protonet-seed0")
+    assert run.folder
+    names = {"finetune", "distill", "maml", "maml (transductive=true)", "nearest", "protonet"}
+    (found,) = contests(with_reference([run.folder]))
+    assert set(found.scores) == names
+    assert {name: len(scores) for name, scores in found.scores.items()}["protonet"] == 3  # its own seed once
+    write_run(
+        tmp_path / "mine",
+        run.of_tasks / 2,
+        learner="mine",
+        test_images=run.record.dataset.fingerprints.test,
+        **run.record.config.model_dump(include={"ways", "shots", "queries"}),
+    )
+    assert call("compare", str(tmp_path / "mine"), "--reference") == 0
+    printed = capsys.readouterr().out
+    assert "mine" in printed
+    assert "finetune" in printed
+    assert other.record.dataset.name not in printed
+    write_run(tmp_path / "elsewhere", run.of_tasks, learner="mine")
+    assert call("compare", str(tmp_path / "elsewhere"), "--reference") == 2
+    assert "no reference record is of the tasks of" in capsys.readouterr().err
 
 
 def test_copies_of_them_are_verified_by_the_release_unless_they_were_changed(tmp_path: Path) -> None:
