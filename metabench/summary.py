@@ -5,7 +5,7 @@ from __future__ import annotations
 from metabench.config import describe_task
 from metabench.escape import plain
 from metabench.measure import Measure
-from metabench.records import RunRecord, Score
+from metabench.records import Floor, RunRecord, Score
 
 BAR = 40  # characters of the longest bar
 
@@ -16,7 +16,7 @@ def headline(record: RunRecord) -> str:
     name = plain(f"{config.learner} on {record.dataset.name}, {describe_task(config)}")
     return (
         f"{name}: "
-        f"{score.measure.name} {score.measure.interval(score.mean, score.half_width)} "
+        f"{score.measure.name} {_interval(score)} "
         f"(95% interval{_ends(score)} over {config.episodes} test tasks)"
     )
 
@@ -46,9 +46,27 @@ def tails(record: RunRecord) -> str:
 
 def _ends(score: Score) -> str:
     """Where the interval begins and ends, unless that is what ± says."""
-    if score.low is None or score.high is None or abs(score.low + score.high - 2 * score.mean) < 1e-9:
+    if score.low is None or score.high is None or _symmetric(score):
         return ""
     return f" {score.measure.text(score.low)} to {score.measure.text(score.high)}"
+
+
+def _symmetric(score: Score) -> bool:
+    """Whether ± says well enough where its interval begins and ends."""
+    if score.low is None or score.high is None:
+        return True
+    return _alike(score.mean - score.low, score.high - score.mean, score.measure)
+
+
+def _alike(below: float, above: float, measure: Measure) -> bool:
+    """Whether two arms of an interval differ by less than a fifth, or than the digits that are shown."""
+    digit = float(10**-measure.digits) / measure.scale
+    return abs(below - above) < max(1.5 * digit, 0.2 * max(below, above))
+
+
+def _interval(score: Score) -> str:
+    """The mean with ±, or alone where both ends of its interval are told."""
+    return score.measure.interval(score.mean, score.half_width) if _symmetric(score) else score.measure.text(score.mean)
 
 
 def _not_met(record: RunRecord) -> list[str]:
@@ -60,18 +78,33 @@ def _not_met(record: RunRecord) -> list[str]:
 
 def _bars(record: RunRecord) -> list[str]:
     measure = record.score.measure
-    figures = {plain(record.config.learner): (record.score.mean, record.score.half_width)}
-    figures |= {f"its {name}": (each.mean, each.half_width) for name, each in record.companions.items()}
+    figures = {plain(record.config.learner): _arms(record.score)}
+    figures |= {f"its {name}": _arms(each) for name, each in record.companions.items()}
     floors = sorted(record.floors.items(), key=lambda floor: floor[1].mean, reverse=measure.more_is_better)
-    figures |= {name: (floor.mean, floor.half_width) for name, floor in floors}
+    figures |= {name: _arms(floor) for name, floor in floors}
     names, texts = max(map(len, figures)), [_figure(measure, *figure) for figure in figures.values()]
-    longest = 1 if measure.percent else max(mean for mean, _ in figures.values()) or 1
+    longest = 1 if measure.percent else max(mean for mean, *_ in figures.values()) or 1
     return [
         f"  {name:{names}}  {text:{max(map(len, texts))}}  {'=' * round(BAR * mean / longest)}"
-        for (name, (mean, _)), text in zip(figures.items(), texts, strict=True)
+        for (name, (mean, *_)), text in zip(figures.items(), texts, strict=True)
     ]
 
 
-def _figure(measure: Measure, mean: float, half_width: float) -> str:
-    interval = f" ± {measure.scale * half_width:.{measure.digits}f}" if half_width else ""
-    return f"{measure.scale * mean:.{measure.digits}f}{interval}"
+def _arms(score: Score | Floor) -> tuple[float, float, float]:
+    """The mean, and how far its interval reaches below and above it; of a floor's, which has none of its own, ±."""
+    if isinstance(score, Score) and score.low is not None and score.high is not None:
+        return score.mean, score.mean - score.low, score.high - score.mean
+    return score.mean, score.half_width, score.half_width
+
+
+def _figure(measure: Measure, mean: float, below: float, above: float) -> str:
+    """`96.50 ± 0.44`, where the interval is not symmetric `100.00 -45.93 +0.00`; of a known number itself alone."""
+    shown = f"{measure.scale * mean:.{measure.digits}f}"
+    if measure.percent:
+        below, above = min(below, mean), min(above, 1 - mean)
+    arms = [max(0.0, measure.scale * arm) for arm in (below, above)]
+    if max(arms) < 0.5 * 10**-measure.digits:
+        return shown
+    if _alike(below, above, measure):
+        return f"{shown} ± {max(arms):.{measure.digits}f}"
+    return f"{shown} -{arms[0]:.{measure.digits}f} +{arms[1]:.{measure.digits}f}"
