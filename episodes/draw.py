@@ -66,13 +66,14 @@ class Uniforms:
 def distinct(uniform: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each row r, distinct integers below `sizes[r]`: the first steps of a Fisher-Yates shuffle.
 
-    `uniform` is `[rows, draws]` in [0, 1), no size below `draws`; the result has its shape. Each row's items are in
-    random order.
+    `uniform` is `[rows, draws]` in [0, 1); the result has its shape. Each row's items are in random order. A row whose
+    size is below `draws` has all its items first; what follows them is no item.
     """
     rows, draws = uniform.shape
-    most = int(sizes.max(initial=0))
+    most = max(draws, int(sizes.max(initial=0)))
     steps = np.arange(draws)[:, None]
-    chosen = steps + (uniform.T * (sizes - steps)).astype(np.int64)
+    left = sizes - steps if sizes.min(initial=draws) >= draws else np.maximum(sizes - steps, 0)
+    chosen = steps + (uniform.T * left).astype(np.int64)
     places = chosen * rows + np.arange(rows)  # in the flat deck, whose columns are the rows' items: it is read by steps
     flat = np.repeat(np.arange(most), rows)
     deck = flat.reshape(most, rows)

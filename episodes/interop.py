@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -14,6 +15,7 @@ from torch.utils.data import Dataset
 from episodes.bank import ImageBank
 from episodes.episode import to_float
 from episodes.errors import DataError
+from episodes.pictures import flat
 
 
 class PairSource(Protocol):
@@ -47,17 +49,19 @@ def bank_from_pairs(name: str, pairs: PairSource, class_names: Sequence[str] | N
     Args:
         name: for messages and records.
         pairs: images are PIL's, arrays `[H, W]` or `[H, W, C]` of uint8, or tensors `[C, H, W]` of uint8 or floats in
-            [0, 1], all of one shape, C 1 or 3; labels are integers from 0 on, as such or as tensors.
+            [0, 1], all of one shape, C 1 or 3; labels are whole numbers from 0 on, as such or as tensors. Transparent
+            pictures and those of 16 bits become plain ones of 8 (see `episodes.pictures.flat`).
         class_names: by label; None for the dataset's own `classes`, and without those `class_0`, `class_1`, ...
 
     Raises:
-        DataError: no pairs, images of several shapes or kinds, floats out of range, or labels without a name.
+        DataError: no pairs, images of several shapes or kinds, floats out of range, or labels that are no such number
+            or have no name.
     """
     images, labels = [], []
-    for number in range(len(pairs)):
-        image, label = pairs[number]
+    for number in range(_count(name, pairs)):
+        image, label = _pair(name, number, pairs[number])
         images.append(_image(name, number, image))
-        labels.append(int(label))
+        labels.append(_label(name, number, label))
         if images[-1].shape != images[0].shape:
             raise DataError(
                 f"'{name}' has images of {list(images[0].shape)} and, at {number}, of {list(images[-1].shape)}; "
@@ -65,8 +69,13 @@ def bank_from_pairs(name: str, pairs: PairSource, class_names: Sequence[str] | N
             )
     if not images:
         raise DataError(f"'{name}' has no images; a bank needs at least one")
-    names = class_names or getattr(pairs, "classes", None) or [f"class_{label}" for label in range(max(labels) + 1)]
-    if min(labels) < 0 or max(labels) >= len(names):
+    if min(labels) < 0:
+        raise DataError(f"'{name}' has labels from {min(labels)} to {max(labels)}; give whole numbers from 0 on")
+    names = class_names or getattr(pairs, "classes", None)
+    if not names:
+        known = sorted(set(labels))
+        names, labels = [f"class_{label}" for label in known], [known.index(label) for label in labels]
+    if max(labels) >= len(names):
         raise DataError(
             f"'{name}' has labels from {min(labels)} to {max(labels)}; there are {len(names)} class names, from 0 on"
         )
@@ -74,10 +83,47 @@ def bank_from_pairs(name: str, pairs: PairSource, class_names: Sequence[str] | N
     return ImageBank.from_labels(name, torch.stack(images), labels, texts, texts)
 
 
+def _count(name: str, pairs: PairSource) -> int:
+    try:
+        return len(pairs)
+    except TypeError:
+        raise DataError(f"'{name}' is a {type(pairs).__name__} without a length; give a map-style dataset") from None
+
+
+def _pair(name: str, number: int, pair: Any) -> tuple[Any, Any]:
+    if isinstance(pair, (tuple, list)) and len(pair) == 2:
+        return pair[0], pair[1]
+    parts = f" of {len(pair)}" if isinstance(pair, (tuple, list, dict)) else ""
+    raise DataError(f"item {number} of '{name}' is a {type(pair).__name__}{parts}; a bank takes pairs (image, label)")
+
+
+def _label(name: str, number: int, label: Any) -> int:
+    try:
+        values = np.asarray(label)
+        if values.size == 1 and values.dtype.kind in "biuf" and float(values.item()).is_integer():
+            return int(values.item())
+        shape = f" of shape {list(values.shape)}" if values.ndim else f" {values.item()!r:.40}"
+    except (TypeError, ValueError, RuntimeError):  # what numpy makes no array of
+        shape = ""
+    raise DataError(
+        f"label {number} of '{name}' is a {type(label).__name__}{shape}; a bank takes whole numbers from 0 on: "
+        "give the dataset a target_transform, such as the index of a text, or int(y.argmax()) of a one-hot y"
+    )
+
+
+def _pixels(name: str, number: int, picture: Image.Image) -> NDArray[np.uint8]:
+    """Grey `[H, W]` or colour `[H, W, 3]`."""
+    try:
+        plain = flat(picture)
+        return np.array(plain if plain.mode in ("L", "RGB") else plain.convert("RGB"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"image {number} of '{name}' cannot be read: {error}; mend it or leave it out") from None
+
+
 def _image(name: str, number: int, image: object) -> Tensor:
     """`[C, H, W]` uint8."""
     if isinstance(image, Image.Image):
-        image = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+        image = _pixels(name, number, image)
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
         image = torch.from_numpy(image if image.ndim == 3 else image[:, :, None]).permute(2, 0, 1)
     if not isinstance(image, Tensor) or image.ndim != 3 or image.shape[0] not in (1, 3):

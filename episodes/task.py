@@ -48,7 +48,8 @@ class FixedTask:
         groups: `any` classes; all `within` one group (an alphabet, a superclass), drawn first, each group alike; or
             each of another group (`across`).
         imbalance: `none`; `step`: half of the classes (rounded down) have 1 shot, the others share the rest evenly;
-            `dirichlet`: each has 1, and the rest is shared by proportions from a flat Dirichlet distribution. The
+            `dirichlet`: each has 1, and the rest is shared by proportions from a flat Dirichlet distribution, as far as
+            the images of each class of the episode go. The
             whole support stays ways * shots images, so that imbalance alone makes the difference, as in Ochal et al.
             2021 (section 3). Queries are balanced.
         label_noise: the fraction of support labels that are wrong, 0 to 0.5, spread evenly over the classes: so many
@@ -161,19 +162,21 @@ class FixedTask:
         within = distinct(uniforms.take(wanted * drawn).reshape(-1, drawn), sizes)
         images = bank.class_starts[classes][..., None] + within.reshape(episodes, wanted, drawn)
         own, most = images[:, : self.ways], drawn - self.queries - self.unlabelled
+        caps = np.minimum(most, bank.sizes[classes] - self.queries - self.unlabelled)  # support images of each class
         labels = np.arange(self.ways)
         if self.imbalance == "none":
             support = own[..., :most].reshape(episodes, -1)
             support_labels = np.broadcast_to(labels.repeat(most), support.shape)
         else:
-            given = np.arange(most) < self._shots(uniforms, most)[..., None]
+            given = np.arange(most) < self._shots(uniforms, caps[:, : self.ways])[..., None]
             support = own[..., :most][given].reshape(episodes, -1)
             support_labels = np.broadcast_to(labels[:, None], given.shape)[given].reshape(episodes, -1)
         if self.label_noise:
             support_labels = self._exchange(support_labels, uniforms)
-        query = own[..., most : most + self.queries].reshape(episodes, -1)
+        rest = np.take_along_axis(images, caps[..., None] + np.arange(self.queries + self.unlabelled), 2)
+        query = rest[:, : self.ways, : self.queries].reshape(episodes, -1)
         query_labels = np.broadcast_to(labels.repeat(self.queries), query.shape)
-        unlabelled = images[..., most + self.queries :].reshape(episodes, -1)
+        unlabelled = rest[..., self.queries :].reshape(episodes, -1)
         return EpisodeIndices(classes[:, : self.ways], support, support_labels, query, query_labels, unlabelled)
 
     @property
@@ -188,8 +191,8 @@ class FixedTask:
         return round(self.label_noise * self.ways * self.shots)
 
     def _drawn(self, bank: ImageBank) -> int:
-        """Images drawn of each class; no more than the smallest has."""
-        return min(self._most_shots + self.queries + self.unlabelled, int(bank.sizes.min()))
+        """Images drawn of each class; those that it has, if it has fewer."""
+        return min(self._most_shots + self.queries + self.unlabelled, int(bank.sizes.max()))
 
     def _choose_classes(self, bank: ImageBank, uniforms: Uniforms) -> NDArray[np.int64]:
         wanted, episodes = self.ways + self.distractors, len(uniforms)
@@ -205,8 +208,8 @@ class FixedTask:
         chosen = distinct(uniforms.take(wanted), np.full(episodes, len(groups)))
         return table[chosen, below(uniforms.take(wanted), sizes[chosen])]
 
-    def _shots(self, uniforms: Uniforms, most: int) -> NDArray[np.int64]:
-        """Support images of each class, `[episodes, ways]`, each 1 to `most`, in sum ways * shots."""
+    def _shots(self, uniforms: Uniforms, caps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Support images of each class, `[episodes, ways]`, each 1 to its cap in `caps`, in sum ways * shots."""
         ways, rows = self.ways, np.arange(len(uniforms))
         if self.imbalance == "step":
             few, rest = ways // 2, ways * self.shots - ways // 2
@@ -215,7 +218,7 @@ class FixedTask:
         proportions = -np.log1p(-uniforms.take(ways))  # exponential variates, which a flat Dirichlet normalises
         shots = np.ones((len(rows), ways), dtype=np.int64)
         for uniform in uniforms.take(ways * (self.shots - 1)).T:
-            shots[rows, by_weight(uniform, proportions * (shots < most))] += 1
+            shots[rows, by_weight(uniform, proportions * (shots < caps))] += 1
         return shots
 
     def _exchange(self, labels: NDArray[np.int64], uniforms: Uniforms) -> NDArray[np.int64]:

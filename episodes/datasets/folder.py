@@ -1,55 +1,86 @@
-"""folder:PATH: any tree of class folders of pictures, by torchvision's ImageFolder rules, or a .zip or .tar of one."""
+"""folder:PATH: any tree of class folders of pictures, or a .zip or .tar of one."""
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from episodes.archives import is_archive, user_path
 from episodes.bank import ImageBank
 from episodes.bank_cache import cached_dataset
 from episodes.cache import content_key
 from episodes.datasets import DataOptions, Dataset
+from episodes.datasets.layout import Layout, check_parts, read_layout
 from episodes.errors import DataError
-from episodes.pictures import Pictures, is_archive, is_hidden
-from episodes.splitting import split_classes, split_key, split_name
+from episodes.pictures import Pictures, describe_left_out
+from episodes.splitting import by_names, split_classes, split_key, split_name
+
+OWN = "folders"  # the split that folders train, validation and test are
 
 
 def load(name: str, options: DataOptions) -> Dataset:
     """Every picture under `name/CLASS/`, nested folders too, as RGB (--channels 1: grey) of 84 x 84 (--image-size).
 
+    Folders train, validation and test are the split, and folders above classes are groups (see
+    `episodes.datasets.layout.read_layout`). Otherwise it is split as `episodes.splitting.split_classes` says.
+
     A picture's shorter side is resized to the size with antialiasing, then the middle is cropped. EXIF rotation is
-    applied. Split as `episodes.splitting.split_classes` says. Decoded once, in parallel, then read from the cache until
-    a file is added, removed or written (see `episodes.cache.content_key`).
+    applied, and transparent pictures are put on white (see `episodes.pictures.flat`). Decoded once, in parallel, then
+    read from the cache until a file is added, removed or written (see `episodes.cache.content_key`).
+
+    What is left out, such as files that are no pictures, and pictures that are there twice, is warned of.
 
     Raises:
-        DataError: missing or empty folder, a class without pictures, or a picture that cannot be read.
+        DataError: missing or empty folder, a class without pictures, or pictures that cannot be read.
     """
     root = find(name, options)
     pictures = Pictures(root)
-    if root.is_dir():
-        _check_folders(pictures)
+    paths = pictures.paths
+    left_out = pictures.left_out
+    layout = read_layout(pictures)
+    if left_out:
+        warnings.warn(f"'{root}': left out {describe_left_out(left_out)}", stacklevel=2)
+    own = options.split is None and bool(layout.parts)
+    if own:
+        check_parts(root, layout.parts)
+    asked = OWN if own else options.split or split_name(None, len(layout.groups))
     size, channels = options.image_size or 84, options.channels or 3
-    key = content_key(pictures.files(), size, channels, split_key(options.split))
+    key = content_key(pictures.files(), size, channels, split_key(asked))
 
     def make() -> Dataset:
-        return split_classes(read_classes(f"folder:{name}", pictures, pictures.paths, size, channels), options.split)
+        bank = _bank(f"folder:{name}", pictures, paths, layout, size, channels)
+        _warn_of_copies(pictures, dict(zip(paths, layout.classes, strict=True)))
+        return by_names(bank, bank.name, OWN, layout.parts) if own else split_classes(bank, asked)
 
-    return cached_dataset(f"folder:{name}", split_name(options.split), key, make)
+    return cached_dataset(f"folder:{name}", split_name(asked, 0), key, make)
 
 
 def find(name: str, options: DataOptions) -> Path:
     """The folder or archive itself.
 
     Raises:
-        DataError: it is not there.
+        DataError: it is not there, is something else, or has a name that no record could hold.
     """
-    root = Path(name).expanduser()
-    if not (root.is_dir() or (root.is_file() and is_archive(root))):
+    root = user_path(name)
+    needs = "--dataset folder:PATH needs one with a folder of pictures per class, or a .zip or .tar of one"
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    if shown != name:
         raise DataError(
-            f"there is no folder '{root}'; --dataset folder:PATH needs one with a folder of pictures a class, or a "
-            ".zip or .tar of one"
+            f"the name of the folder '{shown}' is not UTF-8, and no record could hold it; rename it, or name a link"
         )
-    return root
+    try:
+        if root.is_dir() or (root.is_file() and is_archive(root)):
+            return root
+        there = os.path.lexists(root)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{root}': {getattr(error, 'strerror', None) or error}; {needs}") from None
+    if root.is_file():
+        raise DataError(f"'{root}' is a file that is no .zip or .tar; {needs}")
+    if there:
+        raise DataError(f"'{root}' is no folder and no file, or a link to nothing; {needs}")
+    raise DataError(f"there is no folder '{root}'; {needs}")
 
 
 def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int, channels: int) -> ImageBank:
@@ -67,18 +98,27 @@ def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int,
             f"'{pictures.root}' does not hold a folder of pictures for each class: "
             + (f"'{min(paths, key=len)}' is in none" if paths else "it has no pictures")
         )
-    classes = sorted({parts[above] for parts in folders})
+    classes = [parts[above] for parts in folders]
+    return _bank(name, pictures, paths, Layout(classes, {each: each for each in classes}, {}), size, channels)
+
+
+def _bank(name: str, pictures: Pictures, paths: Sequence[str], layout: Layout, size: int, channels: int) -> ImageBank:
+    classes = sorted(layout.groups)
     number = {class_name: index for index, class_name in enumerate(classes)}
-    labels = [number[parts[above]] for parts in folders]
-    return ImageBank.from_labels(name, pictures.decode(paths, size, channels), labels, classes, classes)
+    labels = [number[each] for each in layout.classes]
+    groups = [layout.groups[each] for each in classes]
+    return ImageBank.from_labels(name, pictures.decode(paths, size, channels), labels, classes, groups)
 
 
-def _check_folders(pictures: Pictures) -> None:
-    """Raise DataError where a class folder has no picture, which the listing of pictures does not show."""
-    folders = {entry.name for entry in pictures.root.iterdir() if entry.is_dir() and not is_hidden(entry.name)}
-    empty = sorted(folders - {path.split("/")[0] for path in pictures.paths})
-    if empty:
-        raise DataError(
-            f"'{pictures.root}' does not hold a folder of pictures for each class: "
-            f"found no picture in {', '.join(empty)}"
-        )
+def _warn_of_copies(pictures: Pictures, class_of: dict[str, str]) -> None:
+    """A picture that is in a class twice may be support and query of one task; in two classes, it has two answers."""
+    for what, copies in {
+        "the same class": [pair for pair in pictures.copies if class_of[pair[0]] == class_of[pair[1]]],
+        "different classes": [pair for pair in pictures.copies if class_of[pair[0]] != class_of[pair[1]]],
+    }.items():
+        if copies:
+            warnings.warn(
+                f"'{pictures.root}' has {len(copies)} pictures that are copies of others in {what}, such as "
+                f"'{copies[0][0]}' of '{copies[0][1]}'; scores are too high or too low by them: remove copies",
+                stacklevel=2,
+            )

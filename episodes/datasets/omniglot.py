@@ -31,13 +31,13 @@ from PIL import Image
 from torch import Tensor
 from torchvision import datasets
 
+from episodes.archives import is_hidden
 from episodes.bank import ImageBank
 from episodes.cache import cached_arrays, content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.download import fetch
 from episodes.errors import DataError
 from episodes.memory import check_memory
-from episodes.pictures import is_hidden
 from episodes.splitting import published, refuse_split
 
 PARTS = ("images_background", "images_evaluation")

@@ -20,8 +20,8 @@ from episodes.cache import content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.errors import DataError, nearest
 from episodes.memory import check_memory
-from episodes.pictures import to_square
-from episodes.splitting import split_classes, split_key, split_name
+from episodes.pictures import flat, to_square
+from episodes.splitting import DEFAULT, split_classes, split_key
 
 _TRAIN_TEST: list[dict[str, Any]] = [{"train": True}, {"train": False}]
 _SPLITS: list[dict[str, Any]] = [{"split": "train"}, {"split": "test"}]
@@ -67,18 +67,19 @@ def load(name: str, options: DataOptions) -> Dataset:
         DataError: a name that is not in `SETS`, or files that are missing and cannot be downloaded.
     """
     source = _source(name)
+    split = options.split or DEFAULT
     channels, size = source.native or (3, 84)
     channels, size = options.channels or channels, options.image_size or size
     files = _files(options.folder, source)
     if not files:
         find(name, options)
         files = _files(options.folder, source)
-    key = content_key(files, size, channels, split_key(options.split))
+    key = content_key(files, size, channels, split_key(split))
 
     def make() -> Dataset:
-        return split_classes(_bank(name, _open(name, source, options), size, channels), options.split)
+        return split_classes(_bank(name, _open(name, source, options), size, channels), split)
 
-    return cached_dataset(f"torchvision:{name}", split_name(options.split), f"{name}-{key}", make)
+    return cached_dataset(f"torchvision:{name}", Path(split).name, f"{name}-{key}", make)
 
 
 def find(name: str, options: DataOptions) -> Path:
@@ -139,7 +140,7 @@ def _item(part: Any, number: int, size: int, channels: int) -> tuple[torch.Tenso
             "fetch the dataset anew"
         ) from None
     assert isinstance(picture, Image.Image)
-    return to_square(picture, size, channels), int(label)
+    return to_square(flat(picture), size, channels), int(label)
 
 
 def _class_names(part: Any, classes: int) -> list[str]:

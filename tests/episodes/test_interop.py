@@ -68,7 +68,7 @@ def test_arrays_and_names_are_taken() -> None:
             [(Image.new("L", (4, 4)), 0), (Image.new("L", (4, 5)), 0)],
             r"'x' has images of \[1, 4, 4\] and, at 1, of \[1, 5, 4\]",
         ),
-        ([(Image.new("L", (4, 4)), -1)], "'x' has labels from -1 to -1; there are 0 class names"),
+        ([(Image.new("L", (4, 4)), -1)], "'x' has labels from -1 to -1; give whole numbers from 0 on"),
         (
             TensorDataset(Normalize([0.5], [0.5])(torch.rand(3, 1, 4, 4)) - 1, torch.zeros(3)),
             r"image 0 of 'x' has torch.float32 values from -.* leave out what normalises them",

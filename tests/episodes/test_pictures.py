@@ -79,7 +79,7 @@ HIDDEN = ["__MACOSX/c/._a.png", "c/._a.png", ".thumbnails/a.png", "c/.a.png", "c
 def test_what_systems_leave_beside_pictures_is_passed_over_in_archives(tmp_path: Path, ending: str) -> None:
     members = [("./c/a.png", png(Image.new("L", (4, 4), 9))), *((name, b"no picture") for name in HIDDEN)]
     pictures = Pictures(pack(tmp_path / f"p.{ending}", members))
-    assert pictures.paths == ["./c/a.png"]
+    assert pictures.paths == ["c/a.png"]
     assert pictures.decode(pictures.paths, 16, 1).unique().tolist() == [9]
 
 
@@ -175,3 +175,75 @@ def test_a_picture_of_absurd_size_costs_nothing(side: int) -> None:
     content[29:33] = crc32(content[12:29]).to_bytes(4, "big")
     with pytest.raises(DataError, match=r"cannot read the picture 'big.png': .*(claims to be|exceeds limit).*; mend"):
         decode_picture(bytes(content), Path("big.png"), 16, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_pictures_are_put_on_white(mode: str) -> None:
+    """Black drawn on transparent is black on white; half-transparent black is 127 or 128."""
+    alpha = np.zeros((16, 16), np.uint8)
+    alpha[:, :4], alpha[:, 4:8] = 255, 128
+    drawn = Image.fromarray(np.dstack([np.zeros((16, 16, 3), np.uint8), alpha]), "RGBA")
+    shown = decode_picture(png(drawn if mode == "RGBA" else drawn.convert(mode)), Path("x"), 16, 1)[0]
+    assert shown[:, :4].unique().tolist() == [0]
+    assert shown[:, 8:].unique().tolist() == [255]
+    assert shown[0, 5].item() in (127, 128)
+
+
+def test_what_is_drawn_in_white_on_transparent_is_put_on_black() -> None:
+    alpha = np.zeros((16, 16), np.uint8)
+    alpha[:, :8] = 255
+    drawn = Image.fromarray(np.dstack([np.full((16, 16, 3), 255, np.uint8), alpha]), "RGBA")
+    shown = decode_picture(png(drawn), Path("x"), 16, 1)[0]
+    assert shown[:, :8].unique().tolist() == [255]
+    assert shown[:, 8:].unique().tolist() == [0]
+
+
+def test_links_of_a_tar_are_followed_and_those_that_lead_out_are_refused(tmp_path: Path) -> None:
+    def linked(kind: bytes, name: str, target: str) -> Path:
+        with tarfile.open(tmp_path / "p.tar", "w") as archive:
+            entry = tarfile.TarInfo("a/x.png")
+            content = png(Image.new("L", (4, 4), 77))
+            entry.size = len(content)
+            archive.addfile(entry, BytesIO(content))
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            archive.addfile(link)
+        return tmp_path / "p.tar"
+
+    for kind, name, target in (
+        (tarfile.LNKTYPE, "b/x.png", "a/x.png"),
+        (tarfile.SYMTYPE, "b/x.png", "../a/x.png"),
+        (tarfile.SYMTYPE, "b", "a"),
+    ):
+        pictures = Pictures(linked(kind, name, target))
+        assert pictures.paths == ["a/x.png", "b/x.png"]
+        assert pictures.decode(pictures.paths, 4, 1).unique().tolist() == [77]
+    for target, why in (("../../x.png", "leads out of it"), ("/x.png", "leads out of it"), ("y.png", "is not in it")):
+        with pytest.raises(DataError, match=rf"has a link 'b/x.png' to '.*', which {why}; pack it anew"):
+            _ = Pictures(linked(tarfile.SYMTYPE, "b/x.png", target)).paths
+
+
+def test_a_tar_cut_at_a_members_end_is_refused(tmp_path: Path) -> None:
+    shade = png(Image.new("L", (4, 4), 9))
+    path = pack(tmp_path / "p.tar", [("c/a.png", shade), ("d/a.png", shade)])
+    path.write_bytes(path.read_bytes()[:1024])
+    with pytest.raises(DataError, match="is cut short or damaged: it does not end as tars do; fetch it anew"):
+        _ = Pictures(path).paths
+
+
+def test_all_broken_pictures_are_named_at_once(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number:02}.png").write_bytes(b"none")
+    pictures = Pictures(tmp_path)
+    with pytest.raises(DataError, match=r"cannot read 12 pictures of .*: '00.png': .*; '09.png': .*; and 2 more; mend"):
+        pictures.decode(pictures.paths, 16, 1)
+
+
+def test_a_format_that_is_not_read_is_refused_and_other_files_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "a.png").write_bytes(png(Image.new("L", (4, 4))))
+    (tmp_path / "c" / "notes.txt").write_bytes(b"")
+    assert Pictures(tmp_path).left_out == {".txt": 1}
+    (tmp_path / "c" / "b.svg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"has 1 pictures of formats that cannot be read here \(.svg 1\), in c;"):
+        _ = Pictures(tmp_path).left_out

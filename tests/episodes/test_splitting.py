@@ -99,5 +99,5 @@ def test_a_published_split_is_not_replaced_by_a_list(name: str, tmp_path: Path) 
 def test_missing_files_and_unknown_splits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read --split .*No such file"):
         split_classes(animals(6), str(tmp_path / "none.json"))
-    with pytest.raises(DataError, match=r"'animals' has no split 'ravi'; give seed=N, or a .json file"):
+    with pytest.raises(DataError, match=r"'animals' has no split 'ravi'; give seed=N, small-seed=N, or a .json file"):
         split_classes(animals(6), "ravi")
