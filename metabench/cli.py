@@ -91,7 +91,8 @@ def run(
 
     Without --steps the learner's default budget for the dataset holds (`metabench list learners`).
     """
-    from metabench.config import make_config, read_config_file
+    from metabench.config import make_config
+    from metabench.config_file import read_config_file
     from metabench.experiment import run_config
     from metabench.standing import standing
     from metabench.summary import summary

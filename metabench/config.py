@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from episodes.errors import nearest
@@ -15,6 +15,7 @@ from episodes.regression_task import RegressionTask
 from episodes.task import FixedTask, Groups, Task
 from episodes.variable_task import VariableTask
 from metabench.errors import UsageError
+from metabench.escape import plain
 
 if TYPE_CHECKING:
     from episodes.datasets import DataOptions
@@ -213,6 +214,7 @@ def make_config(**values: Any) -> RunConfig:
     for name in values:
         if name not in RunConfig.model_fields:
             raise UsageError(f"there is no setting '{name}'{nearest(name, RunConfig.model_fields)}")
+    _check_given(values, {name: item.annotation for name, item in RunConfig.model_fields.items()}, "--")
     try:
         config = RunConfig(**values)
     except ValidationError as error:
@@ -234,29 +236,6 @@ def _refuse_classes(config: RunConfig) -> None:
             )
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
-    """The settings of a YAML file whose keys are RunConfig's fields, `backbone` and `steps` short for options.
-
-    Raises:
-        UsageError: missing or unreadable file, bad YAML, or not a mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read --config '{path}': {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"--config '{path}' is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"--config '{path}' must hold lines like 'learner: maml'; found {type(content).__name__}")
-    settings = {str(key).replace("-", "_"): value for key, value in content.items()}
-    options = settings.get("options") or {}
-    if not isinstance(options, dict):
-        raise UsageError(f"--config '{path}': options must be lines like 'inner_steps: 5'; found {options!r}")
-    options = {str(key).replace("-", "_"): value for key, value in options.items()}
-    short = {name: settings.pop(name) for name in ("backbone", "steps") if name in settings}
-    return {**settings, "options": {**options, **short}}
-
-
 def learner_options(learner: type[Learner], name: str, dataset: str, given: dict[str, Any]) -> TrainingOptions:
     """The learner's options: its defaults, its preset for the dataset, and what was given, in rising order.
 
@@ -270,6 +249,7 @@ def learner_options(learner: type[Learner], name: str, dataset: str, given: dict
                 f"learner '{name}' has no option '{key}'{nearest(key, known)}; it has {', '.join(sorted(known))}"
             )
     types = get_type_hints(learner.Options)
+    _check_given(given, types, f"learner '{name}': --set ")
     no_value = {name for name, value in given.items() if value == "none" and type(None) in get_args(types[name])}
     values = {**preset(learner, dataset), **given, **dict.fromkeys(no_value)}
     try:
@@ -294,5 +274,41 @@ def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:
 def _first_problem(error: ValidationError, prefix: str) -> str:
     problem = error.errors()[0]
     name = ".".join(str(part) for part in problem["loc"][:1])
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{prefix}{name if prefix.endswith(' ') else name.replace('_', '-')}: {message}; found {problem['input']!r}"
+    bounds = {bound: value for bound, value in problem.get("ctx", {}).items() if bound != "error"}
+    wanted = WANTED.get(problem["type"])
+    message = wanted.format(**bounds) if wanted else problem["msg"][0].lower() + problem["msg"][1:]
+    name = name if prefix.endswith(" ") else name.replace("_", "-")
+    return f"{prefix}{name}: {message}; found {plain(repr(problem['input']), 100)}"
+
+
+WANTED = {  # by pydantic's names of what is wrong
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "give a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "give a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "give true or false"),
+    "finite_number": "give a finite number",
+    "greater_than": "give more than {gt}",
+    "greater_than_equal": "give at least {ge}",
+    "less_than": "give less than {lt}",
+    "less_than_equal": "give at most {le}",
+    "literal_error": "give {expected}",
+    "string_type": "give text",
+    "path_type": "give a path",
+    "tuple_type": "give class names, such as cat,sheep,boar",
+    "dict_type": "give names with values",
+    "value_error": "{error}",
+}
+
+
+def _check_given(values: Mapping[str, Any], types: Mapping[str, Any], prefix: str) -> None:
+    """Raise UsageError for what types let pass: True as a number, and text that no file or record can hold."""
+    for name, value in values.items():
+        option = f"{prefix}{name if prefix.endswith(' ') else name.replace('_', '-')}"
+        if isinstance(value, bool) and name in types and bool not in (types[name], *get_args(types[name])):
+            raise UsageError(f"{option}: it is not a matter of true or false; found {value}")
+        if isinstance(value, str | Path):
+            # A path may have bytes that are not UTF-8, which Python keeps as these surrogates.
+            bytes_of_paths = range(0xDC80, 0xDD00) if isinstance(value, Path) else range(0)
+            bad = [each for each in map(ord, str(value)) if each == 0 or (0xD800 <= each < 0xE000)]
+            if any(each not in bytes_of_paths for each in bad):
+                shown = str(value).encode("utf-8", "backslashreplace").decode()
+                raise UsageError(f"{option}: {shown[:100]!r} has bytes that are not UTF-8, or a NUL; name it otherwise")
