@@ -72,6 +72,7 @@ def mlp(shape: Shape, norm: Norm, width: int) -> nn.Sequential:
     )
 
 
+MOST_WIDTH = 4096  # of which conv4 has 450 million parameters
 BACKBONES = {"conv4": conv4, "conv4-strided": conv4_strided, "resnet12": resnet12, "mlp": mlp}
 
 
@@ -86,13 +87,16 @@ def build_backbone(name: str, image_shape: Shape, norm: Norm = nn.BatchNorm2d) -
         UsageError: unknown name, a width that is not a positive even number, images under 16 x 16, or
             numbers for a network of images.
     """
-    base, _, width = name.partition(":")
+    base, colon, width = name.partition(":")
     if base not in BACKBONES:
         raise UsageError(
             f"there is no backbone '{name}'{nearest(base, BACKBONES)}; `metabench list backbones` shows all"
         )
-    if width and not (width.isdecimal() and int(width) >= 2 and int(width) % 2 == 0):
-        raise UsageError(f"backbone '{name}' asks for '{width}' filters; give an even number, e.g. {base}:128")
+    if colon and not (width.isdecimal() and len(width) < 5 and 2 <= int(width) <= MOST_WIDTH and int(width) % 2 == 0):
+        raise UsageError(
+            f"backbone '{name:.60}' asks for '{width:.40}' filters; give an even number up to {MOST_WIDTH}, "
+            f"e.g. {base}:128"
+        )
     if len(image_shape) < 3 and base != "mlp":
         raise UsageError(f"backbone '{name}' takes images, and the inputs here are numbers; choose mlp, e.g. mlp:40")
     if min(image_shape[1:], default=16) < 16:

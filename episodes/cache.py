@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import stat
 import tempfile
 import warnings
 import zipfile
@@ -61,13 +63,22 @@ def clear_cache() -> dict[Path, int]:
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a file that takes the name `path` only when it is whole and on the disk.
 
-    Two processes may do so at once: one of the two whole files stays.
+    A link is followed, a pipe or device is written to as it is, and a file that is replaced keeps its permissions. Two
+    processes may do so at once: one of the two whole files stays.
 
     Raises:
         DataError: if the folder cannot be made or written.
     """
     temporary = ""
     try:
+        mode = path.stat().st_mode if path.exists() else stat.S_IFREG | 0o644
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            made = io.BytesIO()  # since some writers go back and forth
+            write(made)
+            with path.open("wb") as device:
+                device.write(made.getvalue())
+            return
+        path = path.resolve() if path.is_symlink() else path
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
@@ -75,7 +86,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(stat.S_IMODE(mode))
         Path(temporary).replace(path)
     except OSError as error:
         raise DataError(

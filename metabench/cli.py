@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import signal
 import sys
+import traceback
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,36 +19,93 @@ from metabench import cli_records
 from metabench.cli_data import data
 from metabench.cli_options import RUN_ERROR, USAGE_ERROR, Group, data_settings, given
 from metabench.escape import plain
+from metabench.signals import Stop
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one line on standard error, its exit code 2 (request) or 1 (run)."""
+    _open_streams()
+    with Stop():
+        code = _outcome(arguments)
+    if arguments is None and code:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a further Ctrl-C would only disturb the end of the process
+    sys.exit(code)
+
+
+def _outcome(arguments: list[str] | None) -> int:
+    """The exit code, after what there is to say was said."""
     try:
         code = cli.main(arguments, prog_name="metabench", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(bool(error.code))
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        sys.exit(USAGE_ERROR)
+        return USAGE_ERROR
     except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
+        return _failed(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", 130)
-    except (ValueError, RuntimeError) as error:
+        return _failed("interrupted", 130)
+    except OSError as error:
+        if error.filename is None and error.errno in OUTPUT_ERRORS:
+            return _output_failed(error)
+        return _unexpected(error)
+    except Exception as error:
         # Imported here, because a mistyped option must not wait for torch; these are raised only where it is loaded.
         from episodes.errors import DataError
         from metabench.errors import RunError, UsageError
 
         if not isinstance(error, DataError | UsageError | RunError):
+            return _unexpected(error)
+        if os.environ.get(TRACEBACK):
             raise
-        if os.environ.get("METABENCH_TRACEBACK"):
-            raise
-        _fail(str(error), RUN_ERROR if isinstance(error, RunError) else USAGE_ERROR)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _failed(str(error), RUN_ERROR if isinstance(error, RunError) else USAGE_ERROR)
 
 
-def _fail(message: str, code: int) -> None:
+TRACEBACK = "METABENCH_TRACEBACK"
+OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO)
+
+
+def _open_streams() -> None:
+    """A closed standard stream is one that swallows all: else the next file that is opened would take its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
+
+
+def _failed(message: str, code: int) -> int:
     one_line = " ".join(message.split())
-    click.echo(f"metabench: {plain(one_line, len(one_line))}", err=True)  # it may quote a record, which is anybody's
-    sys.exit(code)
+    with suppress(OSError):  # where there is nowhere to say it, the exit code says it
+        click.echo(
+            f"metabench: {plain(one_line, len(one_line))}", err=True
+        )  # it may quote a record, which is anybody's
+    return code
+
+
+def _output_failed(error: OSError) -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own flush at its end finds no trouble
+    if error.errno == errno.EPIPE:
+        return 128 + signal.SIGPIPE  # as of any command whose reader has left, such as `head`
+    return _failed(f"cannot write to standard output: {error.strerror}; files and records are not affected", RUN_ERROR)
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get(TRACEBACK):
+        raise error
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return _failed(
+        f"unexpected {type(error).__name__} in {Path(last.filename).name}, line {last.lineno}: {str(error)[:300]}; "
+        f"please report it with the traceback that {TRACEBACK}=1 shows",
+        RUN_ERROR,
+    )
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

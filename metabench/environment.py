@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,23 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+@contextmanager
+def process_as_found() -> Iterator[None]:
+    """Within it torch's threads and random state, `sys.path` and the environment may change: they are put back."""
+    threads, random_state, path, environ = torch.get_num_threads(), torch.get_rng_state(), [*sys.path], {**os.environ}
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(random_state)
+        sys.path[:] = path
+        for name in {**os.environ, **environ}:
+            if name not in environ:
+                del os.environ[name]
+            elif os.environ.get(name) != environ[name]:
+                os.environ[name] = environ[name]
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from episodes.sampler import EpisodeSource
 from metabench.answers import digest
 from metabench.checks import broken_points
 from metabench.config import RunConfig, changed_options, learner_options, make_config
-from metabench.environment import choose_device, describe_environment
+from metabench.environment import choose_device, describe_environment, process_as_found
 from metabench.errors import RunError, UsageError
 from metabench.floors import floor_learners
 from metabench.hardest import draw_answered, draw_hardest
@@ -37,6 +37,7 @@ from metabench.runs import (
     save_run,
 )
 from metabench.scoring import score_learner
+from metabench.signals import Stop
 from metabench.tasks import load_data, scored_tasks, with_frozen
 from metabench.training import TrainingPlan, check_stages, train
 
@@ -59,6 +60,11 @@ def run(*, resume: bool = False, **settings: Any) -> RunRecord:
 
 def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     """As `run`, for a RunConfig."""
+    with process_as_found(), Stop() as stop:
+        return _run_config(config, resume, stop)
+
+
+def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
     check_packages(config)
     config, manifest = with_frozen(config)
     device = choose_device(config.device)
@@ -97,6 +103,7 @@ def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
             validation_episodes=config.validation_episodes,
             checkpoint=folder / CHECKPOINT_FILE,
             identity=identity,
+            stop=stop,
             watch=loggers.rows,
         )
         log = train(learner, dataset, plan, state)

@@ -76,8 +76,8 @@ def in_folder(folder: Path) -> Iterator[None]:
 
     try:
         yield
-    except KeyboardInterrupt:
-        raise InterruptionError(f"interrupted; {kept(checkpoint)}") from None
+    except KeyboardInterrupt as error:
+        raise InterruptionError(f"{str(error) or 'interrupted'}; {kept(checkpoint)}") from None
     except DataError as error:
         raise RunError(f"{error}; {kept(checkpoint)}") from None
     except torch.OutOfMemoryError:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
-from tqdm import tqdm
 
 from episodes.batches import BatchSampler
 from episodes.datasets.sinusoid import AnyDataset, Sinusoids, sampler
@@ -27,7 +23,9 @@ from episodes.sampler import EpisodeSource
 from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage, TrainingOptions
+from metabench.progress import Progress
 from metabench.runs import kept, save_tensors
+from metabench.signals import Stop
 
 VALIDATIONS = 10  # a stage
 
@@ -63,6 +61,7 @@ class TrainingPlan:
         checkpoint: the file to keep the state in.
         identity: what makes it this run, kept in the checkpoint so that only the same run is resumed from it.
         named_tasks: the only tasks that training episodes may be, by the names of their classes; none for any.
+        stop: of the run, which signals ask to stop.
         watch: called with the training curve whenever it has a new row, when the checkpoint has it too.
     """
 
@@ -73,6 +72,7 @@ class TrainingPlan:
     checkpoint: Path
     identity: dict[str, Any]
     named_tasks: Sequence[tuple[str, ...]] = ()
+    stop: Stop = field(default_factory=Stop)
     watch: Callable[[Sequence[dict[str, Any]]], None] | None = None
 
 
@@ -163,24 +163,24 @@ class _StageRun:
         started = time.perf_counter() - self.log.seconds
         self._train_mode()
         with (
-            tqdm(total=steps, initial=self.step, desc=self.stage.name, unit="step", disable=None) as bar,
-            _interrupt_flag() as interrupted,
+            Progress(self.stage.name, self.step, steps) as progress,
+            self.plan.stop.graceful() as stop,
         ):
             while self.step < steps:
                 self._one_step()
                 self._count(started)
-                bar.update()
+                progress.step()
                 if self.step * VALIDATIONS // steps > (self.step - 1) * VALIDATIONS // steps:
                     self._validate()
                     self._count(started)
                     row = self.log.curve[-1]
-                    bar.set_postfix(loss=f"{row['loss']:.3f}", validation=self.measure.text(row[self.score]))
+                    progress.validated(row["loss"], self.measure.text(row[self.score]))
                     self._save()
                     started += self._watched()
-                if interrupted.is_set():
+                if stop.asked:
                     self._save()
                     raise InterruptionError(
-                        f"interrupted at step {self.step} of {steps} of stage '{self.stage.name}'; "
+                        f"{stop.asked} at step {self.step} of {steps} of stage '{self.stage.name}'; "
                         f"{kept(self.plan.checkpoint)}"
                     )
         if self.best_weights is not None:
@@ -311,23 +311,3 @@ def _schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions) -> LRS
     if options.schedule == "halving":
         return StepLR(optimizer, 2000, 0.5)
     return ConstantLR(optimizer, 1.0)
-
-
-@contextmanager
-def _interrupt_flag() -> Iterator[threading.Event]:
-    """Within it the first SIGINT sets the flag, so that a step is finished first; a second one stops at once."""
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag  # only the main thread may handle signals
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def on_interrupt(number: int, frame: object) -> None:
-        flag.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield flag
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -57,9 +57,9 @@ def test_mlp_is_the_papers() -> None:
         (
             "conv4:wide",
             (1, 28, 28),
-            "'conv4:wide' asks for 'wide' filters; give an even number, e.g. conv4:128",
+            "'conv4:wide' asks for 'wide' filters; give an even number up to 4096, e.g. conv4:128",
         ),
-        ("conv4:0", (1, 28, 28), "'conv4:0' asks for '0' filters; give an even number, e.g. conv4:128"),
+        ("conv4:0", (1, 28, 28), "'conv4:0' asks for '0' filters; give an even number up to 4096, e.g. conv4:128"),
         ("conv4", (1, 28, 15), "'conv4' needs images of at least 16 x 16; found 28 x 15"),
         ("conv4", (1,), "'conv4' takes images, and the inputs here are numbers; choose mlp, e.g. mlp:40"),
     ],

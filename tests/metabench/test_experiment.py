@@ -1,6 +1,8 @@
 """run() end to end on the built-in data, with budgets of seconds."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +222,20 @@ def test_an_option_that_changes_nothing_is_refused(
 
 def test_given_as_it_is_anyway_it_is_not(tmp_path: Path) -> None:
     assert quick("finetune", tmp_path, options={**OPTIONS["finetune"], "tuning_steps": 20}).score.accuracy > 0
+
+
+def test_two_runs_in_one_process_do_not_influence_each_other(tmp_path: Path) -> None:
+    """And leave it as they found it: threads, random numbers, the environment, the path of modules."""
+
+    def process() -> tuple[object, ...]:
+        return torch.get_num_threads(), torch.get_rng_state().sum().item(), dict(os.environ), list(sys.path)
+
+    torch.manual_seed(7)
+    before = process()
+    first = quick("finetune", tmp_path)
+    assert process() == before
+    other = quick("protonet", tmp_path, threads=2)
+    again, other_again = quick("protonet", tmp_path, threads=2), quick("finetune", tmp_path)
+    assert process() == before
+    assert first.training.curve == other_again.training.curve
+    assert other.training.curve == again.training.curve

@@ -1,0 +1,70 @@
+"""What a stage of training says while it runs: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+EVERY = 60.0  # seconds between lines where there is no terminal
+LONG = 600.0  # seconds of a stage that are worth a word beforehand
+WARM = 3  # steps before a step's time is known
+
+
+class Progress:
+    """Within it, progress of one stage goes to standard error.
+
+    Args:
+        stage: its name.
+        done: steps at the start, of a stage that was taken up again.
+        steps: all of its steps.
+    """
+
+    def __init__(self, stage: str, done: int, steps: int) -> None:
+        self.stage, self.first, self.done, self.steps = stage, done, done, steps
+        self.bar: Any = tqdm(total=steps, initial=done, desc=stage, unit="step", disable=None)
+        self.started = self.said = time.perf_counter()
+        self.facts = ""
+        self.foretold = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def step(self) -> None:
+        """One more is done."""
+        self.done += 1
+        self.bar.update()
+        now = time.perf_counter()
+        taken = self.done - self.first
+        left = (now - self.started) / taken * (self.steps - self.done)
+        if not self.foretold and taken >= WARM:
+            self.foretold = True
+            if left > LONG:
+                each = (now - self.started) / taken
+                self._say(
+                    f"stage '{self.stage}' takes about {_spoken(left)} ({each:.2g} s a step); fewer --steps, a smaller "
+                    "--backbone or --image-size, more --threads or a GPU make it shorter"
+                )
+        if self.bar.disable and now - self.said > EVERY:
+            self.said = now
+            self._say(f"{self.stage}: step {self.done} of {self.steps}{self.facts}, about {_spoken(left)} left")
+
+    def validated(self, loss: float, score: str) -> None:
+        """What the last validation gave."""
+        self.facts = f", loss {loss:.3f}, validation {score}"
+        self.bar.set_postfix(loss=f"{loss:.3f}", validation=score)
+
+    def _say(self, text: str) -> None:
+        tqdm.write(f"metabench: {text}", file=sys.stderr)
+
+
+def _spoken(seconds: float) -> str:
+    """`40 s`, `12 min` or `20 hours`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.0f} hours"

@@ -1,0 +1,82 @@
+"""Signals that ask a run to stop: Ctrl-C, SIGTERM (SLURM, docker, systemd) and SIGHUP (a terminal that closes)."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, ClassVar
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows lacks the last
+PATIENCE = 2.0  # seconds that a step may take to its end
+
+
+class Stop:
+    """Within it, a signal ends what is done by KeyboardInterrupt, whose text says which; further ones are ignored.
+
+    Within `graceful` the first one is only noted, so that a step is finished and its checkpoint written; a second one,
+    or a step that takes longer than `PATIENCE`, ends it at once. Only the main thread can handle signals: elsewhere,
+    nothing is changed. At the end signals do what they did before.
+    """
+
+    _outer: ClassVar[Stop | None] = None
+
+    def __init__(self) -> None:
+        self.asked = ""
+        self._patient = self._over = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Stop:
+        if Stop._outer:
+            return Stop._outer  # signals are handled once, until the outermost ends
+        if threading.current_thread() is threading.main_thread():
+            Stop._outer = self
+            for name in NAMES:
+                if number := getattr(signal, name, None):
+                    self._before[number] = signal.getsignal(number)
+                    # SIGHUP under nohup stays ignored; SIGINT, which a script's `&` ignores, is a wish all the same.
+                    if name == "SIGINT" or self._before[number] is not signal.SIG_IGN:
+                        signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if Stop._outer is not self:
+            return
+        Stop._outer = None
+        self._alarm(0)
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self._before.clear()
+
+    @contextmanager
+    def graceful(self) -> Iterator[Stop]:
+        """See the class; for a loop that looks at `asked` after each step."""
+        with self as outer:
+            outer._patient = True
+            try:
+                yield outer
+            finally:
+                outer._alarm(0)
+                outer._patient = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._over:
+            return
+        first, self.asked = not self.asked, self.asked or self._said(number)
+        if self._patient and first:
+            self._alarm(PATIENCE)
+            return
+        self._over = True
+        raise KeyboardInterrupt(self.asked)
+
+    def _alarm(self, seconds: float) -> None:
+        """Calls the handler again after so long; the system has such a clock or it does not."""
+        if self._before and hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, self._handle if seconds else signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    @staticmethod
+    def _said(number: int) -> str:
+        return "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
