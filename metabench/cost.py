@@ -1,4 +1,4 @@
-"""The memory that a test task takes."""
+"""The memory and the arithmetic that a test task takes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from episodes.episode import EpisodeBatch
 from episodes.sampler import EpisodeSource
@@ -32,6 +33,20 @@ def task_megabytes(learner: Learner, source: EpisodeSource) -> float:
             megabytes = _on_cpu(learner, episode)
     learner.train(was_training)
     return megabytes
+
+
+def task_multiply_adds(learner: Learner, source: EpisodeSource) -> int:
+    """Multiply-adds of adapting to task 0 and answering its queries: those of matrix products and convolutions alone.
+
+    Inner steps with their ways back are in it. Two floating-point operations, as torch counts them, are one.
+    """
+    was_training = learner.training
+    learner.eval()
+    episode = source.batch([0]).to_float().without_query_labels()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        learner.classify(episode)
+    learner.train(was_training)
+    return int(counter.get_total_flops()) // 2
 
 
 def _on_gpu(learner: Learner, episode: EpisodeBatch, device: torch.device) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from episodes.errors import DataError
 from episodes.sampler import EpisodeSource
 from metabench.charts import STEPS, draw_curve, panels
 from metabench.config import RunConfig, describe_task, make_config
-from metabench.errors import UsageError
+from metabench.errors import RunError, UsageError
 from metabench.evaluator import answer_episodes
 from metabench.learner import Learner
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 from metabench.reading import read_record, record_file
+from metabench.registry import faults_of
 from metabench.row import settings
 from metabench.scoring import estimate, estimate_floors
 from metabench.stats import Estimate
@@ -86,6 +88,7 @@ def run_curve(
 
     Raises:
         UsageError, episodes.DataError: a request that cannot be met, or other data than the run's.
+        RunError: the learner fails.
     """
     run = load_trained(folder, device, same_tasks=False, **others)
     config, dataset, learner = run.config, run.dataset, run.learner
@@ -95,7 +98,9 @@ def run_curve(
         raise UsageError(
             f"learner '{config.learner}' classifies tasks of {config.ways} ways and no others; leave --ways out"
         )
-    after = {steps: learner.after_steps(steps) for steps in gradient_steps}
+    faults = partial(faults_of, type(learner), config.learner, RunError)
+    with faults():
+        after = {steps: learner.after_steps(steps) for steps in gradient_steps}
     if None in after.values():
         raise UsageError(
             f"learner '{config.learner}' as it was run takes no gradient steps on a task; leave --gradient-steps out"
@@ -111,7 +116,8 @@ def run_curve(
             steps: other for steps, other in after.items() if other and kind == "shots"
         }
         scored = scored_tasks(changed, dataset, None, run.device)
-        rows += _rows(STEPS if of_steps else kind, *scored, of_steps or {None: learner}, run.floors)
+        with faults():
+            rows += _rows(STEPS if of_steps else kind, *scored, of_steps or {None: learner}, run.floors)
     table = pd.DataFrame(rows).astype({STEPS: "Int64"}).dropna(axis="columns", how="all")
     write_bytes(folder / CURVE_FILE, table.to_csv(index=False).encode())
     title = f"{config.learner} on {run.record.dataset.name}, trained for {describe_task(config)}"

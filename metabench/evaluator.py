@@ -36,7 +36,7 @@ class Evaluation:
         labels: the queries' true labels within their episodes, episode by episode, `[R]` int64; in regression empty,
             like the next two.
         answers: the labels answered, `[R]` int64.
-        confidences: the softmax probability of each answer, `[R]` float32.
+        confidences: the softmax probability of each answer, of the logits over a temperature, `[R]` float32.
     """
 
     scores: NDArray[np.float64]
@@ -59,7 +59,12 @@ def evaluate(
 
 
 def answer_episodes(
-    learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None, start: int = 0
+    learner: Learner,
+    sampler: EpisodeSource,
+    episodes: int,
+    progress: str | None = None,
+    start: int = 0,
+    temperature: float = 1.0,
 ) -> Evaluation:
     """The learner's measure on each of the episodes `start` to `episodes` - 1, and its answer to each of their queries.
 
@@ -69,51 +74,66 @@ def answer_episodes(
         episodes: how many there are, at least `start` + 1.
         progress: a label for a progress bar on a terminal; None for none.
         start: the first of them.
+        temperature: what logits are divided by for the confidences.
 
     Raises:
         RunError: the learner's logits are not finite, or not `[B, Q, N]`.
     """
-    asked = range(start, episodes)
-    logits_of = _predictor(learner, sampler, asked)
-    was_training = learner.training
-    learner.eval()
     parts, ways, queries, measure = [], [], [], learner.problem.measure
     hidden = None if progress else True
-    with torch.no_grad(), tqdm(total=len(asked), desc=progress, unit="task", disable=hidden) as bar:
-        at_once = FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
-        for numbers in _chunks(asked, at_once if sampler.one_shape else 1):
-            logits, labels, task_ways = logits_of(numbers)
-            if problem := logits_problem(logits, (*labels.shape, task_ways)):
-                raise RunError(f"learner {type(learner).__name__} breaks its contract: {problem}")
-            if not torch.isfinite(logits).all():
-                raise RunError(
-                    f"the learner's predictions for tasks {numbers[0]} to {numbers[-1]} of '{sampler.name}' are not "
-                    "finite; lower its learning rates"
-                )
-            parts.append((measure.of_tasks(logits, labels), *_answers(learner, logits, labels)))
-            ways += [task_ways] * len(numbers)
-            queries += [labels.shape[1]] * len(numbers)
-            bar.update(len(numbers))
-    learner.train(was_training)
+    with tqdm(total=episodes - start, desc=progress, unit="task", disable=hidden) as bar:
+        for logits, labels in answered_logits(learner, sampler, range(start, episodes)):
+            parts.append((measure.of_tasks(logits, labels), *_answers(learner, logits, labels, temperature)))
+            ways += [logits.shape[2]] * len(logits)
+            queries += [labels.shape[1]] * len(logits)
+            bar.update(len(logits))
     scores, *of_queries = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
     return Evaluation(scores, np.asarray(ways), np.asarray(queries), *of_queries)
 
 
-def _answers(learner: Learner, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def answered_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits `[B, Q, N]` and labels `[B, Q]` of blocks of the episodes of these numbers, in their order.
+
+    Arguments and errors are those of `answer_episodes`.
+    """
+    logits_of = _predictor(learner, sampler, numbers)
+    was_training = learner.training
+    at_once = FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
+    for block in _chunks(numbers, at_once if sampler.one_shape else 1):
+        learner.eval()
+        with torch.no_grad():
+            logits, labels, ways = logits_of(block)
+        if problem := logits_problem(logits, (*labels.shape, ways)):
+            raise RunError(f"learner {type(learner).__name__} breaks its contract: {problem}")
+        if not torch.isfinite(logits).all():
+            raise RunError(
+                f"the learner's predictions for tasks {block[0]} to {block[-1]} of '{sampler.name}' are not finite; "
+                "lower its learning rates"
+            )
+        yield logits, labels
+    learner.train(was_training)
+
+
+def _answers(learner: Learner, logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
     """Labels, answers and confidences, `[R]` each, of logits `[B, Q, N]`; nothing in regression."""
     if learner.problem.regression:
         return labels.new_empty(0), labels.new_empty(0), logits.new_empty(0)
-    confidences = torch.softmax(logits.float(), dim=2).amax(2)
+    below_best = logits.float() - logits.float().amax(2, keepdim=True)  # which cannot overflow when divided
+    confidences = torch.softmax(below_best / temperature, dim=2).amax(2)
     return labels.flatten(), logits.argmax(2).flatten(), confidences.flatten()
 
 
 def evaluate_until(
-    learner: Learner, sampler: EpisodeSource, rule: FixedWidth, progress: str | None = None
+    learner: Learner,
+    sampler: EpisodeSource,
+    rule: FixedWidth,
+    progress: str | None = None,
+    temperature: float = 1.0,
 ) -> Evaluation:
     """As `answer_episodes`, on the first episodes, as many as the rule asks for."""
     made, scores = [], np.zeros(0)
     while (needed := rule.needed(scores)) > len(scores):
-        made.append(answer_episodes(learner, sampler, needed, progress, start=len(scores)))
+        made.append(answer_episodes(learner, sampler, needed, progress, len(scores), temperature))
         scores = np.concatenate([scores, made[-1].scores])
     return Evaluation(*(np.concatenate([getattr(stage, each.name) for stage in made]) for each in fields(Evaluation)))
 

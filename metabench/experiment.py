@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from episodes.datasets.sinusoid import AnyDataset, sampler
+from episodes.datasets.sinusoid import AnyDataset
 from episodes.manifest import Manifest
 from episodes.sampler import EpisodeSource
 from metabench.answers import digest
@@ -38,10 +39,8 @@ from metabench.runs import (
 )
 from metabench.scoring import score_learner
 from metabench.signals import Stop
-from metabench.tasks import load_data, scored_tasks, with_frozen
+from metabench.tasks import load_data, scored_tasks, validation_tasks, with_frozen
 from metabench.training import TrainingPlan, check_stages, train
-
-VALIDATION_SEED = 0  # one for all runs: which tasks test a learner has no part in training it
 
 
 def run(*, resume: bool = False, **settings: Any) -> RunRecord:
@@ -80,7 +79,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
 
     dataset = load_data(config)
     config, test = scored_tasks(config, dataset, manifest, device)
-    validation = sampler(dataset.validation, config.validation_recipe, VALIDATION_SEED, device)
+    validation = validation_tasks(config, dataset, device)
     learner = build(config, dataset, options)
     _check_ways(config, learner)
     floors = floor_learners(learner.problem, options.backbone, config.seed)
@@ -107,7 +106,8 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             watch=loggers.rows,
         )
         log = train(learner, dataset, plan, state)
-        scored = score_learner(learner, {name: each.to(device) for name, each in floors.items()}, test, config)
+        on_device = {name: each.to(device) for name, each in floors.items()}
+        scored = score_learner(learner, on_device, test, config, validation)
         config = config.model_copy(update={"episodes": scored.episodes})
         record = RunRecord(
             id=folder.name,
@@ -121,6 +121,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             companions=scored.companions,
             floors=scored.floors,
             answers=digest(scored.answers) if scored.answers else None,
+            contract=broken_points(learner, validation),
             training=Training(**asdict(log)),
             evaluation_seconds=scored.seconds,
             peak_memory_megabytes=scored.peak_megabytes,
@@ -161,10 +162,12 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
     if saved:
         learner_class = get_learner(config.learner)
         _check_kind(config, learner_class)
-        learner = build(config, dataset, learner_options(learner_class, config.learner, "", config.options))
-        _check_ways(config, learner)
-        restore(learner, saved[1], run_folder)
-    draw_answered(source, episode, path, learner, config.learner, dataset.test.name)
+        with faults_of(learner_class, config.learner, UsageError):
+            learner = build(config, dataset, learner_options(learner_class, config.learner, "", config.options))
+            _check_ways(config, learner)
+            restore(learner, saved[1], run_folder)
+    with faults_of(type(learner), config.learner, RunError) if learner else nullcontext():
+        draw_answered(source, episode, path, learner, config.learner, dataset.test.name)
 
 
 def _check_kind(config: RunConfig, learner: type[Learner]) -> None:

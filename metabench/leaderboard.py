@@ -90,9 +90,9 @@ class Entry:
         values: its columns (see `COLUMNS`).
         mean: of the measure, as in records.
         row: what its runs have in common.
-        rank: among the entries of the same board, see `metabench.ranking.places`; None for unverified ones, for those
-            that share fewer than `FEWEST_SHARED` tasks with most others, and for those with one training seed where no
-            other has several.
+        rank: among the entries of the same board, see `metabench.ranking.places`; None for those that are not `ranked`,
+            for those that share fewer than `FEWEST_SHARED` tasks with most others, and for those with one training seed
+            where no other has several.
     """
 
     runs: tuple[Run, ...]
@@ -118,6 +118,11 @@ class Entry:
     def unverified(self) -> bool:
         """Whether it was added from elsewhere and not scored again."""
         return self.runs[-1].origin == "unverified"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it may have a rank: it is verified, and none of its runs broke the contract of learners."""
+        return not self.unverified and not any(run.record.contract for run in self.runs)
 
 
 def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
@@ -162,9 +167,9 @@ def entries(runs: Iterable[Run]) -> list[Entry]:
     rows = sorted((_entry(row, list(group.values())) for (row, _), group in groups.items()), key=_order)
     for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
         on_board = list(board)
-        ranks = iter(_ranks([entry for entry in on_board if not entry.unverified]))
+        ranks = iter(_ranks([entry for entry in on_board if entry.ranked]))
         for entry in on_board:
-            rank = None if entry.unverified else next(ranks)
+            rank = next(ranks) if entry.ranked else None
             ranked.append(replace(entry, rank=rank, values={**entry.values, **_rank_values(entry, rank)}))
     return ranked
 

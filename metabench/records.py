@@ -34,6 +34,16 @@ MOST_ERROR = 1e100  # its square is still a number
 MOST_HALF_WIDTH = 10  # of accuracies: Student's t of two tasks goes far beyond 1, and version 1 did not cut it
 
 
+class Interval(_Part):
+    """A 95% interval of the accuracy, of `count` classes or groups of classes, and what it is about in words."""
+
+    half_width: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+    count: Count
+    covers: str
+
+
 class Score(_Part):
     """One learner on the test tasks.
 
@@ -46,11 +56,18 @@ class Score(_Part):
         worst_tasks: mean over the worst 5% of tasks of accuracy or squared_error.
         worst_class: the lowest accuracy of any class over its queries; None in regression.
         calibration_error: expected calibration error (`metabench.analysis.calibration_error`); None in regression.
+        temperature: by which logits were divided for the confidences, fitted on the validation tasks
+            (`metabench.calibration.fit_temperature`); None where nothing was fitted.
+        over_classes: the interval of the accuracy over the choice of test classes; None in regression, and where the
+            tasks are too few for it.
+        class_quantile: the 5% quantile of the test classes' accuracies; None in regression.
         parameters: that scoring a task needs.
         task_milliseconds: median time to adapt to one task and answer its queries.
         task_megabytes: what memory that takes (`metabench.cost.task_megabytes`).
+        task_multiply_adds: of matrix products and convolutions in it (`metabench.cost.task_multiply_adds`).
 
-    Of these, records of version 1 lack the worst_tasks, worst_class, calibration_error and task_megabytes.
+    Of these, records of version 1 lack the worst_tasks, worst_class, calibration_error and task_megabytes, and older
+    ones of version 2 the temperature, over_classes, class_quantile and task_multiply_adds.
     """
 
     accuracy: float | None = Field(None, ge=0, le=1)
@@ -62,9 +79,13 @@ class Score(_Part):
     worst_tasks: float | None = Field(None, ge=0, le=MOST_ERROR)
     worst_class: float | None = Field(None, ge=0, le=1)
     calibration_error: float | None = Field(None, ge=0, le=1)
+    temperature: float | None = Field(None, gt=0, le=MOST_ERROR)
+    over_classes: Interval | None = None
+    class_quantile: float | None = Field(None, ge=0, le=1)
     parameters: Count
     task_milliseconds: Amount
     task_megabytes: Amount | None = None
+    task_multiply_adds: Count | None = None
 
     @model_validator(mode="after")
     def _one_measure(self) -> Score:
@@ -129,6 +150,8 @@ class Training(_Part):
     best: dict[str, dict[str, float]]
     seconds: Amount
     images: Count
+    processor_seconds: Amount | None = None
+    multiply_adds: Count | None = None
 
 
 class RunRecord(_Part):
@@ -143,6 +166,7 @@ class RunRecord(_Part):
         companions: scores of other models in the learner (a student's teacher), by name.
         floors: by name; none in records of version 1.
         answers: digest of the file of the learner's answers; None in regression and in records of version 1.
+        contract: a line on each point of the contract of learners that the trained learner breaks; it has no rank then.
         evaluation_seconds: for all test tasks.
         peak_memory_megabytes: of the process on CPU, of the GPU's allocations on a GPU;
             None on systems that do not tell.
@@ -161,6 +185,7 @@ class RunRecord(_Part):
     companions: dict[str, Score]
     floors: dict[str, Floor] = Field(default_factory=dict)
     answers: str | None = None
+    contract: tuple[str, ...] = ()
     training: Training
     evaluation_seconds: float
     peak_memory_megabytes: float | None

@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 
 from episodes.sampler import BankSource, EpisodeSource
 from metabench.analysis import by_class, calibration_error, worst_tasks
-from metabench.answers import encode, tabulate
+from metabench.answers import encode, right, tabulate
+from metabench.calibration import learner_temperature
 from metabench.config import RunConfig
-from metabench.cost import task_megabytes
+from metabench.cost import task_megabytes, task_multiply_adds
 from metabench.environment import peak_memory_megabytes
 from metabench.evaluator import Evaluation, answer_episodes, classify_latency, evaluate_until
-from metabench.floors import floor_scores
+from metabench.floors import CHANCE, floor_scores
 from metabench.learner import Learner
 from metabench.measure import Measure
-from metabench.records import Floor, Score
-from metabench.stats import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, mean_interval
+from metabench.records import Floor, Interval, Score
+from metabench.stats import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, class_interval, mean_interval
 from metabench.stopping import FixedWidth
+
+LOW_CLASSES = 0.05  # the quantile of the classes' accuracies that a record has
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,13 @@ class Scored:
         return len(self.accuracies["learner"])
 
 
-def score_learner(learner: Learner, floors: Mapping[str, Learner], test: EpisodeSource, config: RunConfig) -> Scored:
+def score_learner(
+    learner: Learner,
+    floors: Mapping[str, Learner],
+    test: EpisodeSource,
+    config: RunConfig,
+    validation: EpisodeSource | None = None,
+) -> Scored:
     """Test a learner, its companions and the floors on the same tasks.
 
     Args:
@@ -61,24 +70,35 @@ def score_learner(learner: Learner, floors: Mapping[str, Learner], test: Episode
         floors: by name, there too.
         test: the tasks, from number 0 on.
         config: says how many: `episodes`, or until the learner's interval is `until_interval` wide.
+        validation: tasks on which the temperatures of the learner and its companions are fitted; None to leave their
+            logits as they are.
     """
     assert config.episodes is not None
     started = time.perf_counter()
     companions, rule = learner.companions(), _stopping_rule(config, learner.problem.measure)
+    entrants = {"learner": learner, **companions}
+    temperatures: dict[str, float] = {}
+    if validation and not config.regression:
+        count = config.validation_episodes
+        temperatures = {name: learner_temperature(entrant, validation, count) for name, entrant in entrants.items()}
+    first = temperatures.get("learner", 1.0)
     if rule:
-        made = {"learner": evaluate_until(learner, test, rule, "test learner")}
+        made = {"learner": evaluate_until(learner, test, rule, "test learner", first)}
     else:
-        made = {"learner": answer_episodes(learner, test, config.episodes, "test learner")}
+        made = {"learner": answer_episodes(learner, test, config.episodes, "test learner", temperature=first)}
     episodes = len(made["learner"].scores)
-    made |= {name: answer_episodes(entrant, test, episodes, f"test {name}") for name, entrant in companions.items()}
+    for name, entrant in companions.items():
+        temperature = temperatures.get(name, 1.0)
+        made[name] = answer_episodes(entrant, test, episodes, f"test {name}", temperature=temperature)
     seconds, peak = time.perf_counter() - started, peak_memory_megabytes(test.device)
     answers = {name: tabulate(test, one) for name, one in made.items() if isinstance(test, BankSource)}
     estimates = {name: estimate(one.scores, config) for name, one in made.items()}
     if rule:
         estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config))
+    groups = _whole_groups(test, validation)
     scores = {
-        name: _score(entrant, made[name], estimates[name], answers.get(name), test)
-        for name, entrant in {"learner": learner, **companions}.items()
+        name: _score(entrant, made[name], estimates[name], answers.get(name), test, temperatures.get(name), groups)
+        for name, entrant in entrants.items()
     }
     return Scored(
         score=scores.pop("learner"),
@@ -97,8 +117,15 @@ def score_learner(learner: Learner, floors: Mapping[str, Learner], test: Episode
 def estimate_floors(
     floors: Mapping[str, Learner], test: EpisodeSource, ways: NDArray[np.int64], config: RunConfig
 ) -> dict[str, Estimate]:
-    """The floors' means with their intervals; arguments as of `metabench.floors.floor_scores` and `estimate`."""
-    return {name: estimate(scores, config) for name, scores in floor_scores(floors, test, ways).items()}
+    """The floors' means with their intervals; arguments as of `metabench.floors.floor_scores` and `estimate`.
+
+    Chance is known, not estimated: its interval is its mean.
+    """
+    found = {name: estimate(scores, config) for name, scores in floor_scores(floors, test, ways).items()}
+    if CHANCE in found:
+        known = found[CHANCE]
+        found[CHANCE] = replace(known, low=known.mean, high=known.mean)
+    return found
 
 
 def estimate(scores: NDArray[np.float64], config: RunConfig) -> Estimate:
@@ -120,10 +147,34 @@ def _stopping_rule(config: RunConfig, measure: Measure) -> FixedWidth | None:
     return FixedWidth(config.until_interval / measure.scale, bounded=measure.percent, most=config.episodes)
 
 
+def _whole_groups(test: EpisodeSource, validation: EpisodeSource | None) -> bool:
+    """Whether test classes come as whole groups: no other split has a class of the same script or superclass."""
+    if not (isinstance(test, BankSource) and isinstance(validation, BankSource)):
+        return False
+    groups = set(test.bank.groups)
+    return len(groups) < test.bank.classes and groups.isdisjoint(validation.bank.groups)
+
+
+def _over_classes(answers: pd.DataFrame, whole_groups: bool) -> Interval | None:
+    """None where there are too few tasks for it, or a class is in every one."""
+    try:
+        found = class_interval(answers.assign(right=right(answers)), whole_groups=whole_groups)
+    except ValueError:
+        return None
+    return Interval(half_width=found.half_width, low=found.low, high=found.high, count=found.count, covers=found.covers)
+
+
 def _score(
-    learner: Learner, made: Evaluation, found: Estimate, answers: pd.DataFrame | None, test: EpisodeSource
+    learner: Learner,
+    made: Evaluation,
+    found: Estimate,
+    answers: pd.DataFrame | None,
+    test: EpisodeSource,
+    temperature: float | None,
+    whole_groups: bool,
 ) -> Score:
     measure = learner.problem.measure
+    of_classes = None if answers is None else by_class(answers)["accuracy"]
     return Score(
         **{measure.field: found.mean},
         half_width=found.half_width,
@@ -131,9 +182,13 @@ def _score(
         high=found.high,
         covers=found.covers,
         worst_tasks=worst_tasks(made.scores, measure),
-        worst_class=None if answers is None else by_class(answers)["accuracy"].min(),
+        worst_class=None if of_classes is None else of_classes.min(),
+        class_quantile=None if of_classes is None else float(of_classes.quantile(LOW_CLASSES)),
+        over_classes=None if answers is None else _over_classes(answers, whole_groups),
         calibration_error=None if answers is None else calibration_error(answers),
+        temperature=temperature,
         parameters=learner.scoring_parameters(),
         task_milliseconds=classify_latency(learner, test, found.count),
         task_megabytes=task_megabytes(learner, test),
+        task_multiply_adds=task_multiply_adds(learner, test),
     )

@@ -166,6 +166,8 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_gro
     residuals = of_tasks - mean
     left_out = residuals @ member / (tasks - in_tasks)
     effects = left_out - left_out.mean()
+    # What leaving classes out does to each task's part in the mean, so that the noise of tasks can be followed.
+    parts = member / (tasks - in_tasks)
     units, freedom = float(classes), classes - 1.0
     if whole_groups:
         groups = np.zeros(classes, dtype=np.int64)
@@ -173,14 +175,15 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_gro
         sizes = np.bincount(groups)
         if len(sizes) < FEWEST_GROUPS:
             raise ValueError(f"an interval over groups needs {FEWEST_GROUPS} or more; found {len(sizes)}")
-        effects = np.bincount(groups, weights=effects)
+        of_groups = np.eye(len(sizes))[groups]
+        effects, parts = effects @ of_groups, parts @ of_groups
         units, freedom = float(len(sizes)), float(classes**2 / np.square(sizes).sum() - 1)
-    jackknife = (classes - 1) ** 2 / classes**2 * units / (units - 1) * np.square(effects).sum()
+    scale = (classes - 1) ** 2 / classes**2 * units / (units - 1)
+    jackknife = scale * np.square(effects).sum()
     products, gram = member.T @ residuals, member.T @ member
     explained = np.linalg.lstsq(gram, products, rcond=None)[0] @ products
     noise = (residuals @ residuals - explained) / (tasks - classes) / tasks
-    # The sum of the noise in n of T tasks, less their share of all, has the variance n (1 - n / T) times that of one.
-    counted = (in_tasks / (tasks - in_tasks)).sum() * (classes - 1) / classes
+    counted = scale * tasks * np.square(parts - parts.mean(0)).sum()
     variance = max(jackknife - (counted - 1) * noise, of_tasks.var(ddof=1) / tasks)
     reach = np.sqrt(variance) * stats.t.ppf((1 + confidence) / 2, freedom)
     covers = GROUPS if whole_groups else CLASSES

@@ -24,7 +24,7 @@ def headline(record: RunRecord) -> str:
 def summary(record: RunRecord) -> str:
     """The headline; the learner, its companions and the floors as bars; what the mean does not say; the companions."""
     score, measure = record.score, record.score.measure
-    lines = [headline(record), *_not_met(record), "", *_bars(record), "", f"  {tails(record)}"]
+    lines = [headline(record), *_not_met(record), *_broken(record), "", *_bars(record), "", f"  {tails(record)}"]
     for name, companion in record.companions.items():
         lines.append(
             f"  its {name}: {companion.parameters:,} parameters to the learner's {score.parameters:,}, "
@@ -74,6 +74,13 @@ def _not_met(record: RunRecord) -> list[str]:
     if asked is None or record.score.half_width <= asked / record.score.measure.scale * 1.000001:
         return []
     return [f"  --until-interval {asked:g} was not met: it takes more tasks than --episodes"]
+
+
+def _broken(record: RunRecord) -> list[str]:
+    if not record.contract:
+        return []
+    points = plain("; ".join(record.contract), 500)
+    return [f"  it breaks the contract of learners once trained, and gets no rank: {points}"]
 
 
 def _bars(record: RunRecord) -> list[str]:

@@ -19,6 +19,7 @@ from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, make_config
 from metabench.errors import UsageError
 from metabench.stopping import MOST
 
+VALIDATION_SEED = 0
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
 
 
@@ -94,6 +95,15 @@ def scored_tasks(
         raise UsageError(f"--episodes {config.episodes} is too many: there are {most} such tasks; leave it out")
     unlimited = MOST if config.until_interval else EPISODES
     return config.model_copy(update={"episodes": config.episodes or most or unlimited}), source
+
+
+def validation_tasks(config: RunConfig, dataset: AnyDataset, device: torch.device | str) -> EpisodeSource:
+    """Where validation tasks come from: the same for all runs, so which tasks test a learner has no part in it.
+
+    Raises:
+        DataError: the bank cannot give the tasks.
+    """
+    return sampler(dataset.validation, config.validation_recipe, VALIDATION_SEED, device)
 
 
 def freeze(path: Path, **settings: object) -> Manifest:

@@ -20,7 +20,7 @@ from metabench.floors import floor_learners
 from metabench.learner import Learner
 from metabench.reading import read_record, record_file
 from metabench.records import RunRecord
-from metabench.registry import get_learner
+from metabench.registry import faults_of, get_learner
 from metabench.runs import load_run, restore
 from metabench.tasks import load_data, with_frozen
 
@@ -70,9 +70,10 @@ def load_trained(path: Path, device: str = "auto", *, same_tasks: bool = True, *
     _, weights = load_run(file.parent)
     config, dataset, manifest = load_again(file.parent, record, same_tasks=same_tasks, **settings)
     learner_class = get_learner(config.learner)
-    options = learner_options(learner_class, config.learner, "", config.options)
-    learner = build(config, dataset, options)
-    restore(learner, weights, file.parent)
+    with faults_of(learner_class, config.learner, UsageError):
+        options = learner_options(learner_class, config.learner, "", config.options)
+        learner = build(config, dataset, options)
+        restore(learner, weights, file.parent)
     floors = floor_learners(learner.problem, options.backbone, config.seed)
     on_device = {name: floor.to(on) for name, floor in floors.items()}
     return TrainedRun(file.parent, record, of_tasks, config, dataset, manifest, on, learner.to(on).eval(), on_device)

@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
+from torch.utils.flop_counter import FlopCounterMode
 
 from episodes.batches import BatchSampler
 from episodes.datasets.sinusoid import AnyDataset, Sinusoids, sampler
@@ -40,12 +43,17 @@ class TrainingLog:
         best: the step of each finished or running stage whose weights were kept, and its validation score.
         seconds: time spent in training, validation included, over all interruptions; as `images`, without stages of
             companions that the learner does without.
+        processor_seconds: the same in processor time of all threads of this process.
+        multiply_adds: of the training steps' matrix products and convolutions, forward and back, without validation:
+            those of each stage's first step, for every step.
         images: images (points in regression) seen in training steps, repeats counted.
     """
 
     curve: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
+    processor_seconds: float = 0.0
+    multiply_adds: int = 0
     images: int = 0
 
 
@@ -153,6 +161,7 @@ class _StageRun:
         self.optimizer = _optimizer(stage)
         self.scheduler = _schedule(self.optimizer, stage.options)
         self.step = 0
+        self.step_multiply_adds = 0
         self.losses: list[float] = []
         self.best_weights: dict[str, Tensor] | None = None
 
@@ -160,14 +169,14 @@ class _StageRun:
         if state:
             self._restore(state)
         steps = self.stage.options.steps
-        started = time.perf_counter() - self.log.seconds
+        started = _clocks() - [self.log.seconds, self.log.processor_seconds]
         self._train_mode()
         with (
             Progress(self.stage.name, self.step, steps) as progress,
             self.plan.stop.graceful() as stop,
         ):
             while self.step < steps:
-                self._one_step()
+                self._counted_step()
                 self._count(started)
                 progress.step()
                 if self.step * VALIDATIONS // steps > (self.step - 1) * VALIDATIONS // steps:
@@ -186,16 +195,25 @@ class _StageRun:
         if self.best_weights is not None:
             self.learner.load_state_dict(self.best_weights)
 
-    def _watched(self) -> float:
-        """The seconds that it took to let the curve be watched: they are none of training's."""
-        began = time.perf_counter()
+    def _watched(self) -> NDArray[np.float64]:
+        """The time that it took to let the curve be watched: it is none of training's."""
+        began = _clocks()
         if self.plan.watch:
             self.plan.watch(self.log.curve)
-        return time.perf_counter() - began
+        return _clocks() - began
 
-    def _count(self, started: float) -> None:
+    def _count(self, started: NDArray[np.float64]) -> None:
         if not self.stage.beside:
-            self.log.seconds = time.perf_counter() - started
+            self.log.seconds, self.log.processor_seconds = (_clocks() - started).tolist()
+
+    def _counted_step(self) -> None:
+        if self.step:
+            self._one_step()
+        else:
+            with FlopCounterMode(display=False) as counter:
+                self._one_step()
+            self.step_multiply_adds = counter.get_total_flops() // 2
+        self.log.multiply_adds += 0 if self.stage.beside else self.step_multiply_adds
 
     def _one_step(self) -> None:
         total = 0.0
@@ -255,6 +273,7 @@ class _StageRun:
             "stage": self.number,
             "step": self.step,
             "log": asdict(self.log),
+            "step_multiply_adds": self.step_multiply_adds,
             "losses": self.losses,
             "learner": self.learner.state_dict(),
             "best_weights": self.best_weights,
@@ -270,9 +289,15 @@ class _StageRun:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.step, self.losses, self.best_weights = state["step"], state["losses"], state["best_weights"]
+        self.step_multiply_adds = state["step_multiply_adds"]
         torch.set_rng_state(state["random_state"])
         if state["cuda_random_state"] is not None:
             torch.cuda.set_rng_state(state["cuda_random_state"], self.device)
+
+
+def _clocks() -> NDArray[np.float64]:
+    """`[2]` seconds: of the wall, and of the processor in all threads of this process."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask | RegressionTask:

@@ -10,19 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from episodes.sampler import EpisodeSource
 from metabench.answers import ANSWERS_FILE, read_answers
+from metabench.checks import broken_points
 from metabench.config import changed_options
+from metabench.errors import RunError
 from metabench.escape import plain
 from metabench.origin import VERIFIED_FILE, mark
 from metabench.records import Floor, RunRecord, Score, now
-from metabench.registry import get_learner
+from metabench.registry import faults_of, get_learner
 from metabench.scoring import Scored, score_learner
-from metabench.tasks import scored_tasks
+from metabench.tasks import scored_tasks, validation_tasks
 from metabench.trained import TrainedRun, load_trained
 
 # What other processors and versions of torch round otherwise: an answer here and there, of many thousands.
-TOLERANCES = {"worst_tasks": 0.01, "worst_class": 0.02, "calibration_error": 0.005}
+TOLERANCES = {"worst_tasks": 0.01, "worst_class": 0.02, "class_quantile": 0.01, "calibration_error": 0.005}
 TOLERANCE = 0.001
+TEMPERATURE_TOLERANCE = 0.05  # as a part of it
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ def verify(path: Path, device: str = "auto", **settings: Any) -> Verification:
     The means, ends of intervals and floors must agree within 0.1 points, and so must the tasks one by one on average
     (in regression within 0.1% of the mean); the worst class, worst tasks and calibration, which fewer answers decide,
     within 2, 1 and 0.5 points. What the record says of the learner must hold: its settings, whether it is transductive
-    or was trained on other data, its number of parameters. What training took, times and memory cannot be verified.
+    or was trained on other data, its number of parameters, and that it keeps the contract of learners (unless the
+    record says that it does not). What training took, times and memory cannot be verified.
 
     On success `verified.json` is written to the folder, else removed.
 
@@ -65,14 +70,17 @@ def verify(path: Path, device: str = "auto", **settings: Any) -> Verification:
 
     Raises:
         UsageError, episodes.DataError: record, weights or data cannot be read, or the data are not the run's.
-        RunError: the learner's answers are not finite.
+        RunError: the learner fails, or its answers are not finite.
     """
     run = load_trained(path, device, **settings)
     if (run.folder / ANSWERS_FILE).exists():
         read_answers(run.folder / ANSWERS_FILE, run.of_tasks)
     config, test = scored_tasks(run.config, run.dataset, run.manifest, run.device)
-    scored = score_learner(run.learner, run.floors, test, config)
-    problems = (*_facts(run), *_figures(run, scored))
+    validation = validation_tasks(config, run.dataset, run.device)
+    fitted = run.record.score.temperature is not None
+    with faults_of(type(run.learner), config.learner, RunError):
+        scored = score_learner(run.learner, run.floors, test, config, validation if fitted else None)
+        problems = (*_facts(run), *_contract(run, validation), *_figures(run, scored))
     (run.folder / VERIFIED_FILE).unlink(missing_ok=True)
     differing = 0
     if not problems:
@@ -100,6 +108,12 @@ def _facts(run: TrainedRun) -> Iterator[str]:
             yield f"{name}: the record has {plain(str(recorded), 100)}, and it is {plain(str(holds), 100)}"
 
 
+def _contract(run: TrainedRun, validation: EpisodeSource) -> Iterator[str]:
+    """The points of the contract that the learner breaks, where its record has none."""
+    if not run.record.contract:
+        yield from (f"contract: {point}" for point in broken_points(run.learner, validation))
+
+
 def _figures(run: TrainedRun, scored: Scored) -> Iterator[str]:
     """The figures of the record that did not come out again."""
     record, again = run.record, scored.accuracies["learner"]
@@ -110,6 +124,9 @@ def _figures(run: TrainedRun, scored: Scored) -> Iterator[str]:
     apart = float(np.abs(again - run.of_tasks).mean())
     if apart > TOLERANCE * unit:
         yield f"tasks: the {record.score.measure.name} of one is another by {text(apart)} on average"
+    recorded, fitted = record.score.temperature, scored.score.temperature
+    if recorded and fitted and abs(fitted - recorded) > TEMPERATURE_TOLERANCE * recorded:
+        yield f"temperature: the record has {recorded:.4g}, and it is {fitted:.4g}"
     found = _named(scored.score, scored.companions, scored.floors)
     for name, figure in _named(record.score, record.companions, record.floors).items():
         other, tolerance = found.get(name), unit * TOLERANCES.get(name.split(": ")[-1], TOLERANCE)

@@ -1,10 +1,18 @@
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
+from baselines.finetune import FineTune
+from baselines.maml import MAML
 from baselines.protonet import ProtoNet
 from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask
-from metabench.cost import task_megabytes
-from metabench.learner import Learner, Problem, TrainingOptions
+from metabench.cost import task_megabytes, task_multiply_adds
+from metabench.learner import Batches, Learner, Problem, Stage, TrainingOptions
+from metabench.training import TrainingPlan, train
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
 DEVICES = ["cpu", *["cuda"][: torch.cuda.is_available()]]
@@ -44,3 +52,65 @@ def test_nothing_is_printed_and_the_mode_is_left_as_it_was(toy: Dataset, capfd: 
     task_megabytes(learner, EpisodeSampler(toy.test, TASK, 0))
     assert learner.training
     assert capfd.readouterr() == ("", "")
+
+
+FIRST = 28 * 28 * 9 * 8  # multiply-adds of conv4:8's first 3 x 3 convolution for one image of 28 x 28
+FORWARD = FIRST + (14 * 14 + 7 * 7 + 3 * 3) * 9 * 8 * 8  # of all four
+BACK = 2 * FORWARD - FIRST  # to weights and to inputs, which the first convolution needs not
+
+
+def test_multiply_adds_of_a_task_by_hand(toy: Dataset) -> None:
+    """6 support images and 12 queries; features of 8 numbers."""
+    problem, source = Problem((1, 28, 28), 8, TASK), EpisodeSampler(toy.test, TASK, 0)
+    protonet = ProtoNet(problem, ProtoNet.Options(backbone="conv4:8")).train()
+    means = 3 * 6 * 8
+    assert task_multiply_adds(protonet, source) in (18 * FORWARD + means, 18 * FORWARD + means + 12 * 3 * 8)
+    assert protonet.training
+    for steps in (1, 2):
+        maml = MAML(problem, MAML.Options(backbone="conv4:8", test_inner_steps=steps))
+        head = 3 * 8
+        inner = 6 * (FORWARD + BACK + 3 * head)
+        assert task_multiply_adds(maml, source) == steps * inner + 18 * (FORWARD + head)
+
+
+def trained(learner: Any, dataset: Dataset, folder: Path) -> Any:
+    validation = EpisodeSampler(dataset.validation, TASK, 0)
+    return train(learner, dataset, TrainingPlan(0, "float32", validation, 2, folder / "checkpoint.pt", {}))
+
+
+def test_multiply_adds_of_training_are_those_of_its_steps(toy: Dataset, tmp_path: Path) -> None:
+    options = FineTune.Options(backbone="conv4:8", steps=4, batch_size=16)
+    log = trained(FineTune(Problem((1, 28, 28), 8, TASK), options), toy, tmp_path)
+    head = 8 * 8  # 8 features, 8 training classes
+    assert log.multiply_adds == 4 * 16 * (FORWARD + BACK + 3 * head)
+
+
+class Waiting(Learner):
+    """One step that takes a while, of the clock or of the processor."""
+
+    def __init__(self, wait: Callable[[], object]) -> None:
+        super().__init__(Problem((1, 28, 28), 8, TASK), TrainingOptions())
+        self.weight, self.wait = torch.nn.Parameter(torch.ones(())), wait
+
+    def stages(self) -> list[Stage]:
+        return [Stage("wait", Batches(2), self.loss, self, TrainingOptions(steps=1))]
+
+    def loss(self, batch: object) -> torch.Tensor:
+        self.wait()
+        return self.weight * 1
+
+    def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
+        return torch.zeros(*episodes.query.shape[:2], episodes.ways)
+
+
+def busy() -> None:
+    until = time.process_time() + 0.5
+    while time.process_time() < until:
+        pass
+
+
+def test_processor_seconds_are_no_waiting(toy: Dataset, tmp_path: Path) -> None:
+    slept, worked = (trained(Waiting(wait), toy, tmp_path) for wait in (lambda: time.sleep(0.5), busy))
+    assert slept.seconds >= 0.5
+    assert slept.processor_seconds < 0.4
+    assert 0.5 <= worked.processor_seconds < 1

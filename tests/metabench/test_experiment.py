@@ -106,7 +106,7 @@ def test_a_student_is_recorded_beside_its_teacher(tmp_path: Path) -> None:
     teacher = record.companions["teacher"]
     assert record.score.parameters < teacher.parameters
     assert teacher.task_milliseconds > 0
-    assert {row["stage"] for row in record.training.curve} == {"teacher", "student"}
+    assert {row["stage"] for row in record.training.curve} == {"teacher", "student", "alone"}
     table = (tmp_path / record.id / "accuracies.csv").read_text().splitlines()
     assert table[0] == "episode,learner,teacher"
     assert len(table) == 21

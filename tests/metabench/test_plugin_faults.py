@@ -13,8 +13,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import metabench
+import metabench.experiment
 from metabench.cli import main
+from metabench.curve import run_curve
 from metabench.errors import InterruptionError, RunError, UsageError
+from metabench.leaderboard import entries, read_runs
 from metabench.learner import (
     EmbeddingLearner,
     EpisodeBatch,
@@ -25,6 +28,9 @@ from metabench.learner import (
     Stage,
     TrainingOptions,
 )
+from metabench.summary import summary
+from metabench.verify import verify
+from tests.made_records import edit_record
 
 TASK: dict[str, Any] = {"ways": 2, "shots": 2, "queries": 3, "episodes": 4, "validation_episodes": 2, "threads": 1}
 
@@ -240,6 +246,47 @@ def test_a_leak_is_refused_before_training(learner: type[Learner], plugin: Calla
     with pytest.raises(UsageError, match=f"breaks the contract of learners: .*({LEAKS[learner]})"):
         plugin(learner)
     assert not list(tmp_path.glob("results/*"))
+
+
+class LeaksOnceTrained(Healthy):
+    """Looks at the mean of a task's queries as soon as its scale is no longer 1."""
+
+    def predict(self, adapted: Any, query: Tensor) -> Any:
+        pixels = query.flatten(2)
+        leak = 1000 * (self.scale - 1) * torch.cdist(pixels.mean(1, keepdim=True), adapted)
+        return super().predict(adapted, query) + leak
+
+
+def test_what_breaks_once_trained_is_recorded_and_not_ranked(plugin: Callable[..., Any], tmp_path: Path) -> None:
+    record = plugin(LeaksOnceTrained)
+    assert any("depends on the other queries" in point for point in record.contract)
+    assert "gets no rank: a query's prediction depends" in summary(record)
+    folder = tmp_path / "results" / record.id
+    assert not verify(folder).problems
+    edit_record(folder, contract=[])
+    assert any(problem.startswith("contract: a query's prediction depends") for problem in verify(folder).problems)
+    edit_record(folder, contract=record.contract)
+    assert plugin(Healthy, options={"steps": 7}).contract == ()
+    ranks = {entry.record.id: entry.rank for entry in entries(read_runs(tmp_path)[0])}
+    assert ranks.pop(record.id) is None
+    assert list(ranks.values()) == [1]
+
+
+def test_a_fault_after_training_is_one_line_too(
+    plugin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record = plugin(Healthy)
+    folder = tmp_path / "results" / record.id
+    monkeypatch.setattr(Healthy, "adapt", failing(Healthy, "adapt", KeyError("boom")).adapt)
+    fault = r"learner 'made:Made' failed in fail \(test_plugin_faults.py, line .*boom"
+    for again in (lambda: verify(folder), lambda: run_curve(folder, shots=(1,))):
+        with pytest.raises(RunError, match=fault):
+            again()
+    with pytest.raises(RunError, match=fault):
+        metabench.experiment.draw_task(tmp_path / "task.png", run_folder=folder)
+    monkeypatch.setattr(Healthy, "__init__", failing(Healthy, "__init__", SystemExit(0)).__init__)
+    with pytest.raises(UsageError, match=r"it ended the program"):
+        verify(folder)
 
 
 def test_what_is_declared_is_not_refused(plugin: Callable[..., Any]) -> None:
