@@ -108,7 +108,7 @@ def test_a_student_is_recorded_beside_its_teacher(tmp_path: Path) -> None:
     assert teacher.task_milliseconds > 0
     assert {row["stage"] for row in record.training.curve} == {"teacher", "student", "alone"}
     table = (tmp_path / record.id / "accuracies.csv").read_text().splitlines()
-    assert table[0] == "episode,learner,teacher"
+    assert table[0] == "episode,learner,teacher,network alone"
     assert len(table) == 21
 
 
@@ -157,7 +157,7 @@ def test_training_that_is_not_possible_is_refused_first(
 
 
 def test_control_c_while_testing_keeps_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **more: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
