@@ -24,7 +24,9 @@ def test_the_runs_are_lakes(data_root: Path) -> None:
     support, query = (
         [[known[image.numpy().tobytes()] for image in run] for run in images] for images in (batch.support, batch.query)
     )
-    assert support == query
+    assert [
+        [run[label] for label in labels] for run, labels in zip(support, batch.query_labels.tolist(), strict=True)
+    ] == query
     assert all(len({lake.test.groups[character] for character in run}) == 1 for run in support)
 
 

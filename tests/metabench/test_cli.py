@@ -44,12 +44,15 @@ def test_a_run_prints_its_accuracy_and_where_its_record_is(tmp_path: Path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("distill on glyphs, 3-way 2-shot: accuracy ")
     assert lines[0].endswith(" over 20 test tasks)")
-    bars = [re.fullmatch(r"  (.+?)  +(\d+\.\d\d)( ± \d+\.\d\d)?  +(=+)", line) for line in lines[2:8]]
+    bars = [
+        re.fullmatch(r"  (.+?)  +(\d+\.\d\d)( ± \d+\.\d\d| -\d+\.\d\d \+\d+\.\d\d)?  +(=*)", line)
+        for line in lines[2:8]
+    ]
     named = {bar[1]: (float(bar[2]), len(bar[4])) for bar in bars if bar}
-    assert list(named)[:3] == ["distill", "its teacher", "its network alone"]
+    assert next(iter(named)) == "distill"
     assert set(named) == {"distill", "its teacher", "its network alone", "chance", "pixels", "random network"}
     assert all(length == round(figure * 40 / 100) for figure, length in named.values())
-    assert f"accuracy {named['distill'][0]:.2f}% ±" in lines[0]
+    assert f"accuracy {named['distill'][0]:.2f}% " in lines[0]
     assert named["chance"][0] == 33.33
     assert re.fullmatch(r"  worst 5% of tasks [\d.]+%, worst class [\d.]+%, calibration error [\d.]+%", lines[9])
     assert lines[10].startswith("  its teacher: ")
@@ -127,7 +130,7 @@ BAD: list[tuple[str, str]] = [
     ("run --test-dataset sinusoid", "'sinusoid' has functions, no images; it goes alone, as --dataset sinusoid"),
     ("episodes freeze --dataset sinusoid -o x.parquet", "the tasks of 'sinusoid' have no images to freeze"),
     ("run --device cuda", "--device cuda asks for a GPU, and torch finds none"),
-    ("run --device gpu", "--device: input should be 'auto', 'cpu' or 'cuda'; found 'gpu'"),
+    ("run --device gpu", "--device: give 'auto', 'cpu' or 'cuda'; found 'gpu'"),
     ("run --config none.yaml", "cannot read --config 'none.yaml'"),
     ("run --lerner maml", "Did you mean '--learner'?"),
     ("run --output FILE/results", "cannot write to --output"),
@@ -421,7 +424,7 @@ def test_the_cache_is_cleared(
     monkeypatch.setenv("METABENCH_CACHE", str(tmp_path))
     for number in range(6):
         (tmp_path / "mine" / f"class{number}").mkdir(parents=True)
-        Image.new("RGB", (20, 20)).save(tmp_path / "mine" / f"class{number}" / "a.png")
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(tmp_path / "mine" / f"class{number}" / "a.png")
     load(f"folder:{tmp_path / 'mine'}")
     assert call("data", "clear") == 0
     assert capsys.readouterr().out == (
@@ -477,4 +480,4 @@ def test_tasks_are_drawn_until_the_interval_is_as_asked(tmp_path: Path, capsys: 
     assert call(*quick, "--until-interval=0.01", "--episodes=210") == 0
     assert "--until-interval 0.01 was not met: it takes more tasks than --episodes" in capsys.readouterr().out
     assert call(*quick, "--until-interval=0") == 2
-    assert "--until-interval: input should be greater than 0; found 0" in capsys.readouterr().err
+    assert "--until-interval: give more than 0.0; found 0.0" in capsys.readouterr().err

@@ -130,7 +130,7 @@ def test_variable_tasks_are_one_row_whatever_the_training_episodes(tmp_path: Pat
     table = frame(entries(read_runs(tmp_path)[0]))
     assert table["ways"].isna().all()
     assert list(table["task"]) == ["variable", "variable"]
-    assert "NA" not in printable(table)
+    assert "NA" not in printable(entries(read_runs(tmp_path)[0]), 80)
     assert sorted(table["settings"].str.extract("(queries.*)")[0]) == [
         "queries=5 shots=2 steps=3 train_ways=4 validation_episodes=4 ways=3",
         "queries=5 steps=3 train_ways=4 validation_episodes=4 ways=4",
@@ -169,7 +169,7 @@ def test_a_head_of_fixed_ways_is_kept_from_variable_tasks(tmp_path: Path) -> Non
         ),
         ({"task": "variable", "groups": "across"}, "--task variable does not go with --groups across; leave one"),
         ({"task": "variable", "disjoint": True}, "--task variable does not go with --disjoint; leave one"),
-        ({"groups": "some"}, "--groups: input should be 'any', 'within' or 'across'; found 'some'"),
+        ({"groups": "some"}, "--groups: give 'any', 'within' or 'across'; found 'some'"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
