@@ -129,4 +129,5 @@ def test_large_tasks_against_copying_their_bytes(benchmark: BenchmarkFixture) ->
         for task in range(tasks):
             images[start + 80 * task : start + 80 * (task + 1)].clone()
 
-    assert ratio_of_best(benchmark, ours, floor) >= 0.5
+    # 0.58 to 0.64 before queries came in random order, which is read with less locality; 0.49 to 0.51 since.
+    assert ratio_of_best(benchmark, ours, floor) >= 0.4
