@@ -7,9 +7,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metabench.answers import ANSWERS_FILE, read_answers
 from metabench.errors import RunError, UsageError
-from metabench.origin import ADDED_FILE, FIGURES, VERIFIED_FILE, figures_digest, mark
+from metabench.origin import ADDED_FILE, VERIFIED_FILE, figures, figures_digest, mark
+from metabench.predictions import predictions_file, read_predictions
 from metabench.reading import read_record
 from metabench.records import HARDEST_FILE, RECORD_FILE, now
 from metabench.reference import reference_digests
@@ -64,8 +64,8 @@ def add_records(theirs: Path, results: Path) -> Added:
     for path in paths:
         try:
             _, of_tasks = read_record(path)
-            if path.with_name(ANSWERS_FILE).exists():
-                read_answers(path.with_name(ANSWERS_FILE), of_tasks)
+            if (file := predictions_file(path.parent)).exists():
+                read_predictions(file, of_tasks)
         except UsageError as error:
             done.problems.append(str(error))
             continue
@@ -89,10 +89,9 @@ def _copy(folder: Path, to: Path, theirs: str) -> Path:
         with tempfile.TemporaryDirectory(dir=to, prefix=".") as place:
             made = Path(place, "run")
             made.mkdir()
-            for name in (*FIGURES, WEIGHTS_FILE, HARDEST_FILE):
-                file = folder / name
+            for file in (*figures(folder), folder / WEIGHTS_FILE, folder / HARDEST_FILE):
                 if file.is_file() and not file.is_symlink():
-                    shutil.copyfile(file, made / name)
+                    shutil.copyfile(file, made / file.name)
             mark(made, ADDED_FILE, added=now(), source=theirs)
             target = next(name for name in numbered(to / folder.name) if not name.exists())
             return made.rename(target)

@@ -1,6 +1,6 @@
 """What a run's answers say beyond their mean: calibration, the worst classes and tasks, and what is confused.
 
-Everything is computed from a table of answers (see `metabench.answers.tabulate`) alone.
+Everything is computed from a table of answers (see `metabench.predictions.tabulate`) alone.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from metabench.answers import right
 from metabench.measure import Measure
+from metabench.predictions import right
 
 BINS = 15  # as in Guo et al. 2017
 WORST_TASKS = 0.05
@@ -71,16 +71,16 @@ def confusions(answers: pd.DataFrame) -> pd.DataFrame:
     """Which class is taken for which, most often first; only pairs that occur.
 
     Returns:
-        `class` and `answer` (names), `queries` (those so answered), `asked` (queries of the class in tasks where the
-        answer was among the classes: two classes that seldom meet are seldom confused) and `share` (of the two).
+        `class` and `prediction` (names), `queries` (those so taken), `asked` (queries of the class in tasks where the
+        other was among the classes: two classes that seldom meet are seldom confused) and `share` (of the two).
     """
     wrong = answers[~right(answers)]
-    pairs = wrong.groupby(["class", "answer"], observed=True).size().rename("queries").reset_index()
+    pairs = wrong.groupby(["class", "prediction"], observed=True).size().rename("queries").reset_index()
     asked = answers.groupby(["task", "class"], observed=True).size().rename("asked").reset_index()
-    present = asked[["task", "class"]].rename(columns={"class": "answer"})
-    met = asked.merge(pairs[["class", "answer"]], on="class").merge(present, on=["task", "answer"])
-    totals = met.groupby(["class", "answer"], observed=True)["asked"].sum().reset_index()
-    table = pairs.merge(totals, on=["class", "answer"])
+    present = asked[["task", "class"]].rename(columns={"class": "prediction"})
+    met = asked.merge(pairs[["class", "prediction"]], on="class").merge(present, on=["task", "prediction"])
+    totals = met.groupby(["class", "prediction"], observed=True)["asked"].sum().reset_index()
+    table = pairs.merge(totals, on=["class", "prediction"])
     table = table.assign(share=table["queries"] / table["asked"])
     return _named(table, ["queries", "share"], [False, False])
 
@@ -93,6 +93,6 @@ def _accuracies(answers: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 def _named(table: pd.DataFrame, order: list[str], ascending: list[bool]) -> pd.DataFrame:
     """Sorted, with names in place of categories; ties by name, so that the order is that of the answers alone."""
-    names = [name for name in ("class", "group", "answer") if name in table]
+    names = [name for name in ("class", "group", "prediction") if name in table]
     table = table.astype(dict.fromkeys(names, "str"))
     return table.sort_values([*order, *names], ascending=[*ascending, *[True] * len(names)], ignore_index=True)

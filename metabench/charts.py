@@ -35,7 +35,7 @@ def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
     """The reliability diagram, beside the worst classes and the most confused pairs.
 
     Args:
-        answers: as of `metabench.answers.tabulate`.
+        answers: as of `metabench.predictions.tabulate`.
         path: the picture's file; its ending chooses the format (png, pdf, svg).
         title: a line above.
 
@@ -50,7 +50,7 @@ def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
     pairs = confusions(answers).head(BARS)
     names = [
         f"{short(name, NAME)}\nfor {short(other, NAME)}"
-        for name, other in zip(pairs["class"], pairs["answer"], strict=True)
+        for name, other in zip(pairs["class"], pairs["prediction"], strict=True)
     ]
     _bars(right, names, pairs["share"], "taken for another, % of those asked")
     save_figure(figure, path)

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 from metabench.analysis import by_class
-from metabench.answers import ANSWERS_FILE, read_answers, right
 from metabench.errors import UsageError
+from metabench.predictions import predictions_file, read_predictions, right
 from metabench.row import Run
 from metabench.stats import class_interval
 
@@ -35,19 +35,19 @@ class OfClasses:
 def of_classes(run: Run) -> OfClasses:
     """From the record, or from the predictions beside it."""
     score = run.record.score
-    over, quantile = getattr(score, "over_classes", None), getattr(score, "class_quantile", None)
+    over, quantile = score.over_classes, score.class_quantile
     if over is not None or quantile is not None:
         return OfClasses(math.nan if over is None else over.half_width, math.nan if quantile is None else quantile)
-    if run.folder is None or run.record.answers is None:
+    if run.folder is None or run.record.predictions is None:
         return OfClasses()
     try:
-        answers = read_answers(run.folder / ANSWERS_FILE, run.of_tasks)
+        answers = read_predictions(predictions_file(run.folder), run.of_tasks)
     except UsageError:
         return OfClasses()
     quantile = float(by_class(answers)["accuracy"].quantile(LOW_CLASSES))
     try:
         whole_groups = run.record.dataset.split in WHOLE_GROUPS
-        over = class_interval(answers.assign(right=right(answers)), whole_groups=whole_groups)
+        redrawn = class_interval(answers.assign(right=right(answers)), whole_groups=whole_groups)
     except ValueError:  # too few tasks or classes
         return OfClasses(quantile=quantile)
-    return OfClasses(over.half_width, quantile)
+    return OfClasses(redrawn.half_width, quantile)

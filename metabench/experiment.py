@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from episodes.datasets.sinusoid import AnyDataset
 from episodes.manifest import Manifest
 from episodes.sampler import EpisodeSource
-from metabench.answers import digest
 from metabench.checks import broken_points
 from metabench.config import RunConfig, changed_options, learner_options, make_config
 from metabench.environment import choose_device, describe_environment, process_as_found
@@ -25,6 +24,7 @@ from metabench.floors import floor_learners
 from metabench.hardest import draw_answered, draw_hardest
 from metabench.learner import Learner, Problem, TrainingOptions
 from metabench.loggers import check_packages, logged
+from metabench.predictions import digest
 from metabench.records import Banks, DatasetInfo, RunRecord, Training, now
 from metabench.registry import faults_of, get_learner
 from metabench.runs import (
@@ -120,14 +120,14 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             score=scored.score,
             companions=scored.companions,
             floors=scored.floors,
-            answers=digest(scored.answers) if scored.answers else None,
+            predictions=digest(scored.predictions) if scored.predictions else None,
             contract=broken_points(learner, validation),
             training=Training(**asdict(log)),
             evaluation_seconds=scored.seconds,
             peak_memory_megabytes=scored.peak_megabytes,
             environment=describe_environment(device),
         )
-        save_run(folder, record, scored.accuracies, scored.answers, learner)
+        save_run(folder, record, scored.accuracies, scored.predictions, learner)
         _draw(folder, test, scored.accuracies["learner"], learner, config.learner)
         loggers.finish(record)
     return record

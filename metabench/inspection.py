@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from metabench.analysis import BINS, by_class, by_group, confusions, reliability
-from metabench.answers import ANSWERS_FILE, read_answers
 from metabench.charts import draw_answers
 from metabench.errors import UsageError
 from metabench.escape import plain
+from metabench.predictions import predictions_file, read_predictions
 from metabench.reading import read_record
 from metabench.records import RECORD_FILE
 from metabench.summary import headline, tails
@@ -31,7 +31,7 @@ def inspect(folder: Path, picture: Path | None = None) -> str:
     record, accuracies = read_record(folder / RECORD_FILE)
     if record.config.regression:
         raise UsageError(f"'{folder}' is a regression, whose answers are numbers; inspect a run of classification")
-    answers = read_answers(folder / ANSWERS_FILE, accuracies)
+    answers = read_predictions(predictions_file(folder), accuracies)
     if picture:
         draw_answers(answers, picture, headline(record))
     classes, groups, pairs = by_class(answers), by_group(answers), confusions(answers)
@@ -43,7 +43,7 @@ def inspect(folder: Path, picture: Path | None = None) -> str:
     if len(groups) > 1:
         parts.append(f"{_title('Groups', 'lowest accuracy', len(groups))}\n{_figures(groups)}")
     if len(pairs):
-        pairs = pairs.rename(columns={"answer": "taken for", "queries": "times"})
+        pairs = pairs.rename(columns={"prediction": "taken for", "queries": "times"})
         parts.append(f"{_title('Confused pairs', 'the most often', len(pairs))}\n{_figures(pairs)}")
     return "\n\n".join(parts)
 

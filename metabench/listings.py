@@ -9,8 +9,9 @@ from pathlib import Path
 
 from episodes.bank import ImageBank
 from episodes.cache import made_files, made_folder
-from episodes.datasets import PARTS, SOURCES, DataOptions, about, find, load
+from episodes.datasets import PARTS, DataOptions, about, find, load
 from episodes.errors import DataError
+from episodes.names import SOURCES
 from metabench.errors import UsageError
 from metabench.learner import Learner
 from metabench.registry import get_learner, learner_names

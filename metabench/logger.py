@@ -89,6 +89,8 @@ def figures_of(record: RunRecord) -> dict[str, float]:
     parts |= {("companion", name): score for name, score in record.companions.items()}
     parts |= {("floor", name): floor for name, floor in record.floors.items()}
     fields = {(*part, key): value for part, score in parts.items() for key, value in score.model_dump().items()}
+    for part in [("score",), *(("companion", name) for name in record.companions)]:
+        fields[*part, record.score.metric] = fields.pop((*part, "mean"))
     fields["training", "seconds"] = record.training.seconds
     return {figure_name(*path): value for path, value in fields.items() if isinstance(value, int | float)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from metabench.logger import Logger, Points, figures_of, parameters_of
-from metabench.records import ACCURACIES_FILE, HARDEST_FILE, RECORD_FILE, RunRecord
+from metabench.records import HARDEST_FILE, RECORD_FILE, SCORES_FILE, RunRecord
 from metabench.runs import CHECKPOINT_FILE
 
 MLFLOW_FILE = "mlflow-run.txt"  # the run's id in MLflow
@@ -45,7 +45,7 @@ class MLflowLogger(Logger):
 
     def finish(self, record: RunRecord) -> None:
         self._add(figures_of(record), 0)
-        for name in (RECORD_FILE, ACCURACIES_FILE, HARDEST_FILE):
+        for name in (RECORD_FILE, SCORES_FILE, HARDEST_FILE):
             self._client.log_artifact(self._id, str(self.folder / name))
         self._end("FINISHED")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from episodes.cache import write_bytes
-from metabench.answers import ANSWERS_FILE
-from metabench.records import ACCURACIES_FILE, RECORD_FILE
+from metabench.predictions import predictions_file
+from metabench.reading import scores_file
+from metabench.records import RECORD_FILE
 
 Origin = Literal["own", "verified", "unverified"]
 ADDED_FILE, VERIFIED_FILE = "added.json", "verified.json"
-FIGURES = (RECORD_FILE, ACCURACIES_FILE, ANSWERS_FILE)
 
 
 def origin_of(folder: Path) -> Origin:
@@ -27,11 +27,16 @@ def origin_of(folder: Path) -> Origin:
         return "unverified"
 
 
+def figures(folder: Path) -> tuple[Path, ...]:
+    """The files that a run's figures are read from, each where it is or would be."""
+    return folder / RECORD_FILE, scores_file(folder), predictions_file(folder)
+
+
 def figures_digest(folder: Path) -> str:
     """32 hexadecimal digits over the files that a run's figures are read from."""
     made = hashlib.blake2b(digest_size=16)
-    for name in FIGURES:
-        content = (folder / name).read_bytes() if (folder / name).exists() else b""
+    for file in figures(folder):
+        content = file.read_bytes() if file.exists() else b""
         made.update(len(content).to_bytes(8, "big") + content)
     return made.hexdigest()
 

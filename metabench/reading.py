@@ -13,10 +13,10 @@ from pyarrow import csv
 from pydantic import ValidationError
 
 from episodes.errors import DataError
-from metabench.answers import ANSWERS_FILE, digest
 from metabench.errors import UsageError
 from metabench.measure import ACCURACY
-from metabench.records import ACCURACIES_FILE, MOST_ERROR, RECORD_FILE, RunRecord
+from metabench.predictions import digest, predictions_file
+from metabench.records import ACCURACIES_FILE, MOST_ERROR, RECORD_FILE, SCORES_FILE, RunRecord
 
 # A file beyond is no record's: ten million tasks take less.
 MOST_BYTES, MOST_BYTES_OF_TASKS = 2**25, 2**29
@@ -36,13 +36,20 @@ def record_file(path: Path) -> Path:
     return path / RECORD_FILE if path.is_dir() else path
 
 
+def scores_file(folder: Path) -> Path:
+    """The table of scores in a run's folder, of whichever version; where there is none, where it would be."""
+    old = folder / ACCURACIES_FILE
+    return old if old.exists() and not (folder / SCORES_FILE).exists() else folder / SCORES_FILE
+
+
 def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
     """A record and its measure on each task, `[episodes]`, checked against each other.
 
-    A file of answers must be the one that the record knows; `metabench.answers.read_answers` checks what is in it.
+    A file of predictions must be the one that the record knows; `metabench.predictions.read_predictions` checks what is
+    in it.
 
     Args:
-        path: the JSON file; the accuracies, and the answers if they were kept, lie beside it.
+        path: the JSON file; the scores, and the predictions if they were kept, lie beside it.
 
     Raises:
         UsageError: names the file and what is wrong with it.
@@ -64,7 +71,7 @@ def read_records(paths: Iterable[Path]) -> Iterator[tuple[RunRecord, NDArray[np.
         try:
             record = _record(path)
             table = _table(path)
-            _check_answers(path.with_name(ANSWERS_FILE), path, record)
+            _check_predictions(predictions_file(path.parent), path, record)
             waiting.append((path, record, table))
             size += len(table)
         except UsageError as error:
@@ -97,13 +104,13 @@ def _record(path: Path) -> RunRecord:
 
 def _table(path: Path) -> bytes:
     try:
-        return _bytes(path.with_name(ACCURACIES_FILE), MOST_BYTES_OF_TASKS)
+        return _bytes(scores_file(path.parent), MOST_BYTES_OF_TASKS)
     except OSError as error:
         raise _unreadable(path, error.strerror or error) from None
 
 
 def _unreadable(path: Path, reason: object) -> UsageError:
-    return UsageError(f"cannot read '{path.with_name(ACCURACIES_FILE)}', the accuracies of record '{path}': {reason}")
+    return UsageError(f"cannot read '{scores_file(path.parent)}', the scores of record '{path}': {reason}")
 
 
 def _with_measures(
@@ -126,7 +133,7 @@ def _measures(columns: NDArray[np.float64] | ValueError, path: Path, record: Run
         raise _unreadable(path, columns)
     if not columns.size:
         raise _unreadable(path, "it has no rows")
-    table, numbers = path.with_name(ACCURACIES_FILE), columns[0]
+    table, numbers = scores_file(path.parent), columns[0]
     measures: NDArray[np.float64] = columns[1].copy()  # of its own, since it was read with others
     if len(measures) != record.config.episodes or not np.array_equal(numbers, np.arange(len(measures))):
         raise UsageError(
@@ -137,7 +144,7 @@ def _measures(columns: NDArray[np.float64] | ValueError, path: Path, record: Run
     wrong = np.flatnonzero(~((measures >= 0) & (measures <= most)))  # NaN is neither
     if wrong.size:
         raise UsageError(
-            f"'{table}', the accuracies of record '{path}', has {measures[wrong[0]]:g} for task {wrong[0]}, which is "
+            f"'{table}', the scores of record '{path}', has {measures[wrong[0]]:g} for task {wrong[0]}, which is "
             f"no {record.score.measure.name}; restore the file"
         )
     if not abs(measures.mean() - record.score.mean) < 1e-4 * max(1, record.score.mean):
@@ -145,15 +152,17 @@ def _measures(columns: NDArray[np.float64] | ValueError, path: Path, record: Run
     return measures
 
 
-def _check_answers(file: Path, path: Path, record: RunRecord) -> None:
+def _check_predictions(file: Path, path: Path, record: RunRecord) -> None:
     try:
         found = digest(_bytes(file, MOST_BYTES_OF_TASKS))
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageError(f"cannot read '{file}', the answers of record '{path}': {error.strerror or error}") from None
-    if found != record.answers:
-        raise UsageError(f"'{file}' does not fit record '{path}': other answers; restore one of the two")
+        raise UsageError(
+            f"cannot read '{file}', the predictions of record '{path}': {error.strerror or error}"
+        ) from None
+    if found != record.predictions:
+        raise UsageError(f"'{file}' does not fit record '{path}': other predictions; restore one of the two")
 
 
 def _bytes(path: Path, most: int) -> bytes:

@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from episodes.cache import write_bytes
 from metabench.config import RunConfig
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
+from metabench.migrations import migrate
 
 RECORD_FILE = "record.json"
-ACCURACIES_FILE = "accuracies.csv"
+SCORES_FILE = "scores.csv"
+ACCURACIES_FILE = "accuracies.csv"  # the same in runs of schema versions 1 and 2
 HARDEST_FILE = "hardest.png"
-VERSIONS = (1, 2)  # 1 had no answers, no floors, and less in a score
 
 Fact = TypeVar("Fact", str, int)
 
@@ -48,12 +49,12 @@ class Score(_Part):
     """One learner on the test tasks.
 
     Attributes:
-        accuracy: mean over tasks, 0 to 1; None in regression.
-        squared_error: the tasks' mean squared errors, their mean; None in classification.
-        half_width: of its 95% interval; the longer arm, where it is not symmetric (see `metabench.stats`).
+        metric: what it is scored by.
+        mean: over tasks; an accuracy is 0 to 1.
+        half_width: of the mean's 95% interval over tasks; the longer arm, where it is not symmetric.
         low, high: the interval itself; None in records from before there were asymmetric ones.
         covers: what the interval is about, in words; None likewise: then it is the draw of tasks and nothing else.
-        worst_tasks: mean over the worst 5% of tasks of accuracy or squared_error.
+        worst_tasks: mean over the worst 5% of tasks.
         worst_class: the lowest accuracy of any class over its queries; None in regression.
         calibration_error: expected calibration error (`metabench.analysis.calibration_error`); None in regression.
         temperature: by which logits were divided for the confidences, fitted on the validation tasks
@@ -66,45 +67,39 @@ class Score(_Part):
         task_megabytes: what memory that takes (`metabench.cost.task_megabytes`).
         task_multiply_adds: of matrix products and convolutions in it (`metabench.cost.task_multiply_adds`).
 
-    Of these, records of version 1 lack the worst_tasks, worst_class, calibration_error and task_megabytes, and older
-    ones of version 2 the temperature, over_classes, class_quantile and task_multiply_adds.
+    Of these, records of version 1 lack the worst_tasks, worst_class, calibration_error and task_megabytes, and those of
+    version 2 the temperature, over_classes, class_quantile and task_multiply_adds.
     """
 
-    accuracy: float | None = Field(None, ge=0, le=1)
-    squared_error: float | None = Field(None, ge=0, le=MOST_ERROR)
+    metric: Literal["accuracy", "squared_error"]
+    mean: float = Field(ge=0, le=MOST_ERROR)
     half_width: float = Field(ge=0, le=MOST_ERROR)
     low: float | None = None
     high: float | None = None
     covers: str | None = None
+    over_classes: Interval | None = None
     worst_tasks: float | None = Field(None, ge=0, le=MOST_ERROR)
     worst_class: float | None = Field(None, ge=0, le=1)
+    class_quantile: float | None = Field(None, ge=0, le=1)
     calibration_error: float | None = Field(None, ge=0, le=1)
     temperature: float | None = Field(None, gt=0, le=MOST_ERROR)
-    over_classes: Interval | None = None
-    class_quantile: float | None = Field(None, ge=0, le=1)
     parameters: Count
     task_milliseconds: Amount
     task_megabytes: Amount | None = None
     task_multiply_adds: Count | None = None
 
     @model_validator(mode="after")
-    def _one_measure(self) -> Score:
-        if (self.accuracy is None) == (self.squared_error is None):
-            raise ValueError("a score has either an accuracy or a squared_error")
-        if self.accuracy is not None and max(self.half_width / MOST_HALF_WIDTH, self.worst_tasks or 0) > 1:
-            raise ValueError("half_width or worst_tasks is no accuracy")
+    def _is_an_accuracy(self) -> Score:
+        if self.metric == ACCURACY.field:
+            for name, most in (("mean", 1), ("worst_tasks", 1), ("half_width", MOST_HALF_WIDTH)):
+                if (getattr(self, name) or 0) > most:
+                    raise ValueError(f"{name} is no accuracy")
         return self
 
     @property
     def measure(self) -> Measure:
         """What it is a score of."""
-        return SQUARED_ERROR if self.accuracy is None else ACCURACY
-
-    @property
-    def mean(self) -> float:
-        """The measure's mean over tasks."""
-        value: float = getattr(self, self.measure.field)
-        return value
+        return ACCURACY if self.metric == ACCURACY.field else SQUARED_ERROR
 
 
 class Floor(_Part):
@@ -144,13 +139,13 @@ class DatasetInfo(_Part):
 
 
 class Training(_Part):
-    """See `metabench.training.TrainingLog`."""
+    """See `metabench.training.TrainingLog`; records before version 3 lack the processor's time and multiply-adds."""
 
     curve: list[dict[str, Any]]
     best: dict[str, dict[str, float]]
     seconds: Amount
-    images: Count
     processor_seconds: Amount | None = None
+    images: Count
     multiply_adds: Count | None = None
 
 
@@ -165,15 +160,15 @@ class RunRecord(_Part):
         score: the result.
         companions: scores of other models in the learner (a student's teacher), by name.
         floors: by name; none in records of version 1.
-        answers: digest of the file of the learner's answers; None in regression and in records of version 1.
+        predictions: digest of their file; None in regression and in records of version 1.
         contract: a line on each point of the contract of learners that the trained learner breaks; it has no rank then.
         evaluation_seconds: for all test tasks.
         peak_memory_megabytes: of the process on CPU, of the GPU's allocations on a GPU;
             None on systems that do not tell.
-        environment: versions, platform, device, threads, commit.
+        environment: versions, platform, device, processor, threads, commit.
     """
 
-    schema_version: Literal[1, 2] = 2
+    schema_version: Literal[3] = 3
     id: str
     created: str
     config: RunConfig
@@ -184,7 +179,7 @@ class RunRecord(_Part):
     score: Score
     companions: dict[str, Score]
     floors: dict[str, Floor] = Field(default_factory=dict)
-    answers: str | None = None
+    predictions: str | None = None
     contract: tuple[str, ...] = ()
     training: Training
     evaluation_seconds: float
@@ -198,19 +193,13 @@ class RunRecord(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _known_version(cls, values: Any) -> Any:
-        found = values.get("schema_version", VERSIONS[-1]) if isinstance(values, dict) else 1
-        if found not in VERSIONS:
-            raise ValueError(
-                f"it has schema version {found!r:.20}, and this metabench reads {' and '.join(map(str, VERSIONS))}; "
-                "install the one that wrote it"
-            )
-        return values
+    def _of_any_version(cls, values: Any) -> Any:
+        return migrate(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _figures_of_one_kind(self) -> RunRecord:
         scores = (self.score, *self.companions.values())
-        if any((each.squared_error is None) == self.config.regression for each in scores):
+        if any(each.measure.percent == self.config.regression for each in scores):
             raise ValueError("a score is not of what its configuration asks for: accuracy, or in regression an error")
         if not self.config.regression and any(floor.mean > 1 for floor in self.floors.values()):
             raise ValueError("a floor is no accuracy")
@@ -233,8 +222,8 @@ def now() -> str:
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
-def write_accuracies(folder: Path, columns: dict[str, NDArray[np.float64]]) -> None:
-    """One row a test task: its number and the measure of the learner and of each companion; atomically."""
+def write_scores(folder: Path, columns: dict[str, NDArray[np.float64]]) -> None:
+    """One row a test task: its number and the score of the learner and of each companion; atomically."""
     table = pd.DataFrame(columns)
     text = table.to_csv(index_label="episode", float_format="%.6g")
-    write_bytes(folder / ACCURACIES_FILE, text.encode())
+    write_bytes(folder / SCORES_FILE, text.encode())

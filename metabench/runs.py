@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from episodes.cache import write_bytes
 from episodes.errors import DataError
-from metabench.answers import ANSWERS_FILE
 from metabench.config import RunConfig
 from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.learner import Learner
-from metabench.records import RECORD_FILE, RunRecord, write_accuracies
+from metabench.predictions import PREDICTIONS_FILE
+from metabench.records import RECORD_FILE, RunRecord, write_scores
 
 WEIGHTS_FILE = "learner.pt"
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -117,15 +117,15 @@ def save_run(
     folder: Path,
     record: RunRecord,
     accuracies: dict[str, NDArray[np.float64]],
-    answers: bytes | None,
+    predictions: bytes | None,
     learner: Learner,
 ) -> None:
     """Write the run's files, the record last, so that a folder with a record is a whole one; drop the checkpoint."""
     weights = {"config": record.config.model_dump(mode="json"), "learner": learner.state_dict()}
     save_tensors(folder / WEIGHTS_FILE, weights)
-    write_accuracies(folder, accuracies)
-    if answers is not None:
-        write_bytes(folder / ANSWERS_FILE, answers)
+    write_scores(folder, accuracies)
+    if predictions is not None:
+        write_bytes(folder / PREDICTIONS_FILE, predictions)
     text = record.model_dump_json(indent=2) + "\n"
     write_bytes(folder / RECORD_FILE, text.encode())
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from episodes.sampler import BankSource, EpisodeSource
 from metabench.analysis import by_class, calibration_error, worst_tasks
-from metabench.answers import encode, right, tabulate
 from metabench.calibration import learner_temperature
 from metabench.config import RunConfig
 from metabench.cost import task_megabytes, task_multiply_adds
@@ -21,6 +20,7 @@ from metabench.evaluator import Evaluation, answer_episodes, classify_latency, e
 from metabench.floors import CHANCE, floor_scores
 from metabench.learner import Learner
 from metabench.measure import Measure
+from metabench.predictions import encode, right, tabulate
 from metabench.records import Floor, Interval, Score
 from metabench.stats import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, class_interval, mean_interval
 from metabench.stopping import FixedWidth
@@ -37,7 +37,7 @@ class Scored:
         companions: theirs, by name.
         floors: by name.
         accuracies: the measure of the learner and of each companion on each task, by name, `[E]`.
-        answers: the file of the learner's answers; None in regression.
+        predictions: their file, the learner's; None in regression.
         seconds: that the learner and its companions took for the tasks.
         peak_megabytes: memory used until then (see `metabench.environment.peak_memory_megabytes`).
     """
@@ -46,7 +46,7 @@ class Scored:
     companions: dict[str, Score]
     floors: dict[str, Floor]
     accuracies: dict[str, NDArray[np.float64]]
-    answers: bytes | None
+    predictions: bytes | None
     seconds: float
     peak_megabytes: float | None
 
@@ -91,13 +91,13 @@ def score_learner(
         temperature = temperatures.get(name, 1.0)
         made[name] = answer_episodes(entrant, test, episodes, f"test {name}", temperature=temperature)
     seconds, peak = time.perf_counter() - started, peak_memory_megabytes(test.device)
-    answers = {name: tabulate(test, one) for name, one in made.items() if isinstance(test, BankSource)}
+    predictions = {name: tabulate(test, one) for name, one in made.items() if isinstance(test, BankSource)}
     estimates = {name: estimate(one.scores, config) for name, one in made.items()}
     if rule:
         estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config))
     groups = _whole_groups(test, validation)
     scores = {
-        name: _score(entrant, made[name], estimates[name], answers.get(name), test, temperatures.get(name), groups)
+        name: _score(entrant, made[name], estimates[name], predictions.get(name), test, temperatures.get(name), groups)
         for name, entrant in entrants.items()
     }
     return Scored(
@@ -108,7 +108,7 @@ def score_learner(
             for name, found in estimate_floors(floors, test, made["learner"].ways, config).items()
         },
         accuracies={name: one.scores for name, one in made.items()},
-        answers=encode(answers["learner"]) if answers else None,
+        predictions=encode(predictions["learner"]) if predictions else None,
         seconds=seconds,
         peak_megabytes=peak,
     )
@@ -168,15 +168,16 @@ def _score(
     learner: Learner,
     made: Evaluation,
     found: Estimate,
-    answers: pd.DataFrame | None,
+    predictions: pd.DataFrame | None,
     test: EpisodeSource,
     temperature: float | None,
     whole_groups: bool,
 ) -> Score:
     measure = learner.problem.measure
-    of_classes = None if answers is None else by_class(answers)["accuracy"]
+    of_classes = None if predictions is None else by_class(predictions)["accuracy"]
     return Score(
-        **{measure.field: found.mean},
+        metric=measure.field,
+        mean=found.mean,
         half_width=found.half_width,
         low=found.low,
         high=found.high,
@@ -184,8 +185,8 @@ def _score(
         worst_tasks=worst_tasks(made.scores, measure),
         worst_class=None if of_classes is None else of_classes.min(),
         class_quantile=None if of_classes is None else float(of_classes.quantile(LOW_CLASSES)),
-        over_classes=None if answers is None else _over_classes(answers, whole_groups),
-        calibration_error=None if answers is None else calibration_error(answers),
+        over_classes=None if predictions is None else _over_classes(predictions, whole_groups),
+        calibration_error=None if predictions is None else calibration_error(predictions),
         temperature=temperature,
         parameters=learner.scoring_parameters(),
         task_milliseconds=classify_latency(learner, test, found.count),

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from episodes.sampler import EpisodeSource
-from metabench.answers import ANSWERS_FILE, read_answers
 from metabench.checks import broken_points
 from metabench.config import changed_options
 from metabench.errors import RunError
 from metabench.escape import plain
 from metabench.origin import VERIFIED_FILE, mark
+from metabench.predictions import predictions_file, read_predictions
 from metabench.records import Floor, RunRecord, Score, now
 from metabench.registry import faults_of, get_learner
 from metabench.scoring import Scored, score_learner
@@ -73,8 +73,8 @@ def verify(path: Path, device: str = "auto", **settings: Any) -> Verification:
         RunError: the learner fails, or its answers are not finite.
     """
     run = load_trained(path, device, **settings)
-    if (run.folder / ANSWERS_FILE).exists():
-        read_answers(run.folder / ANSWERS_FILE, run.of_tasks)
+    if (file := predictions_file(run.folder)).exists():
+        read_predictions(file, run.of_tasks)
     config, test = scored_tasks(run.config, run.dataset, run.manifest, run.device)
     validation = validation_tasks(config, run.dataset, run.device)
     fitted = run.record.score.temperature is not None
@@ -138,9 +138,10 @@ def _figures(run: TrainedRun, scored: Scored) -> Iterator[str]:
 
 def _named(score: Score, companions: dict[str, Score], floors: dict[str, Floor]) -> dict[str, float]:
     """Every figure of these that there is, by name; records of version 1 lack some."""
-    names = (score.measure.field, "half_width", "low", "high", *TOLERANCES)
+    names = ("half_width", "low", "high", *TOLERANCES)
     scores = {"": score, **{f"{name}: ": each for name, each in companions.items()}}
-    figures = {f"{whose}{name}": getattr(each, name) for whose, each in scores.items() for name in names}
+    figures = {f"{whose}{each.metric}": each.mean for whose, each in scores.items()}
+    figures |= {f"{whose}{name}": getattr(each, name) for whose, each in scores.items() for name in names}
     figures |= {f"floor {name}": floor.mean for name, floor in floors.items()}
     return {name: figure for name, figure in figures.items() if figure is not None}
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metabench.config import RunConfig
-from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, write_accuracies
+from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, write_scores
 
 # Of a learner without training, whose scores depend on no seed: it is ranked by tasks alone.
 UNTRAINED: dict[str, Any] = {"training": Training(curve=[], best={}, seconds=0.0, images=0), "outside_data": True}
@@ -25,7 +25,7 @@ def make_record(
     With dataset=sinusoid they are squared errors.
     """
     config = {name: changes.pop(name) for name in list(changes) if name in RunConfig.model_fields}
-    measure = "squared_error" if config.get("dataset") == "sinusoid" else "accuracy"
+    metric = "squared_error" if config.get("dataset") == "sinusoid" else "accuracy"
     parts = {
         "id": "a-run",
         "created": "2026-01-01T00:00:00+00:00",
@@ -40,7 +40,7 @@ def make_record(
         ),
         "transductive": False,
         "outside_data": False,
-        "score": Score(**{measure: accuracies.mean()}, half_width=0.01, parameters=10, task_milliseconds=2.0),
+        "score": Score(metric=metric, mean=accuracies.mean(), half_width=0.01, parameters=10, task_milliseconds=2.0),
         "companions": {},
         "training": Training(curve=[], best={}, seconds=3.0, images=4),
         "evaluation_seconds": 1.0,
@@ -67,5 +67,5 @@ def write_run(folder: Path, accuracies: np.ndarray, **changes: Any) -> Path:
     folder.mkdir(parents=True)
     record = make_record(accuracies, id=folder.name, **changes)
     (folder / "record.json").write_text(record.model_dump_json(indent=2))
-    write_accuracies(folder, {"learner": accuracies})
+    write_scores(folder, {"learner": accuracies})
     return folder / "record.json"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from baselines.backbones import BACKBONES
-from episodes.datasets import SOURCES
+from episodes.names import SOURCES
 from metabench.cli import cli, main
 from metabench.leaderboard import COLUMNS, entries, read_runs
 from metabench.registry import get_learner, learner_names

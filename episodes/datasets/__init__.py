@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -14,22 +13,10 @@ from episodes.bank import ImageBank
 from episodes.cache import cache_folder
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError, nearest
+from episodes.names import SOURCES, parts
 
 PARTS = ("train", "validation", "test")
 MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then 1 GB
-
-SOURCES = {
-    "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
-    "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals, lake or one-shot",
-    "mini-imagenet": "100 classes of photographs, 84 x 84 (Vinyals et al. 2016; split of Ravi and Larochelle 2017)",
-    "tiered-imagenet": "608 classes of photographs, 84 x 84, whole superclasses unseen at test (Ren et al. 2018)",
-    "cifar-fs": "CIFAR-100, 32 x 32, split 64 / 16 / 20 (Bertinetto et al. 2019)",
-    "fc100": "CIFAR-100, 32 x 32, whole superclasses unseen at test (Oreshkin et al. 2018)",
-    "cub": "200 species of birds, 84 x 84 (Wah et al. 2011; split of Chen et al. 2019)",
-    "sinusoid": "few-shot regression: sine curves (Finn et al. 2017); built in, no download",
-    "folder:PATH": "your own pictures: one folder a class under PATH, or a .zip or .tar of that",
-    "torchvision:NAME": "a torchvision classification dataset, e.g. torchvision:FashionMNIST",
-}
 
 
 @dataclass(frozen=True)
@@ -92,7 +79,7 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
             f"--image-size {options.image_size} is too large; give at most {MOST_SIZE}, at which a task of 80 colour "
             "images takes a gigabyte"
         )
-    names = _parts(name)
+    names = parts(name)
     if len(names) > 1:
         if twice := [each for each in names if names.count(each) > 1]:
             raise DataError(f"--dataset {name} has '{twice[0]}' twice; name each dataset once")
@@ -114,7 +101,7 @@ def find(name: str, options: DataOptions) -> Path | None:
     Raises:
         DataError: unknown name, or missing files.
     """
-    if len(names := _parts(name)) > 1:
+    if len(names := parts(name)) > 1:
         raise DataError(f"'{name}' is {len(names)} datasets; name one at a time: {', then '.join(names)}")
     module, rest = _module(name)
     found: Path | None = module.find(rest, with_data_root(options)) if hasattr(module, "find") else None
@@ -131,11 +118,6 @@ def with_data_root(options: DataOptions) -> DataOptions:
     if options.data_root is None and os.environ.get("METABENCH_DATA"):
         return replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
     return options
-
-
-def _parts(name: str) -> list[str]:
-    """The datasets that a name mixes; a plus that no dataset's name follows may be part of a path."""
-    return re.split(rf"\+(?={'|'.join(source.split(':')[0] for source in SOURCES)})", name)
 
 
 def _module(name: str, *, any_rest: bool = False) -> tuple[ModuleType, str]:

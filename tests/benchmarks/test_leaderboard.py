@@ -19,7 +19,7 @@ def test_the_leaderboard_against_pandas(benchmark: BenchmarkFixture, tmp_path: P
     for number in range(RECORDS):
         accuracies = generator.binomial(75, 0.8, 600) / 75
         write_run(tmp_path / str(number), accuracies, changed_options={"steps": number})
-    tables = sorted(tmp_path.rglob("accuracies.csv"))
+    tables = sorted(tmp_path.rglob("scores.csv"))
 
     def ours() -> None:
         assert csv(entries(read_runs(tmp_path)[0])).count("\n") == RECORDS + 1

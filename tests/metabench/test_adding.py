@@ -70,7 +70,7 @@ def test_only_the_files_of_a_run_are_taken_and_no_word_of_theirs_that_it_is_veri
     (tmp_path / "secret").write_text("mine")
     (theirs / "same" / "hardest.png").symlink_to(tmp_path / "secret")
     _, same = add_records(theirs, results).folders
-    assert {path.name for path in same.iterdir()} == {"record.json", "accuracies.csv", "learner.pt", "added.json"}
+    assert {path.name for path in same.iterdir()} == {"record.json", "scores.csv", "learner.pt", "added.json"}
     assert {path.name for path in same.parent.iterdir()} == {"better", "same"}
 
 

@@ -18,7 +18,7 @@ def answers(rows: list[tuple[int, str, str, float]]) -> pd.DataFrame:
             "task": np.asarray(tasks, dtype=np.int32),
             "class": pd.Categorical(classes, NAMES),
             "group": pd.Categorical(groups),
-            "answer": pd.Categorical(given, NAMES),
+            "prediction": pd.Categorical(given, NAMES),
             "confidence": confidences,
         }
     )
@@ -64,7 +64,7 @@ def test_an_edge_belongs_to_the_bin_below(confidence: float, number: int) -> Non
 
 def test_calibration_error_as_a_loop_over_queries_has_it() -> None:
     table = random_answers()
-    correct = (table["class"].astype(str) == table["answer"].astype(str)).to_numpy()
+    correct = (table["class"].astype(str) == table["prediction"].astype(str)).to_numpy()
     confidences, error = table["confidence"].to_numpy(), 0.0
     for number in range(15):
         inside = [i for i, value in enumerate(confidences) if number / 15 < value <= (number + 1) / 15]
@@ -91,7 +91,7 @@ def test_the_worst_tasks_are_the_lowest_twentieth_rounded_up() -> None:
 
 def test_accuracy_by_class_and_group_is_the_diagonal_of_scikit_learns_confusion_matrix() -> None:
     table = random_answers(1)
-    matrix = confusion_matrix(table["class"].astype(str), table["answer"].astype(str), labels=NAMES)
+    matrix = confusion_matrix(table["class"].astype(str), table["prediction"].astype(str), labels=NAMES)
     classes = by_class(table).set_index("class")
     assert classes["accuracy"].is_monotonic_increasing
     assert classes.loc[NAMES, "accuracy"].tolist() == pytest.approx(matrix.diagonal() / matrix.sum(1))
@@ -104,10 +104,10 @@ def test_accuracy_by_class_and_group_is_the_diagonal_of_scikit_learns_confusion_
 
 def test_confusions_are_the_rest_of_that_matrix() -> None:
     table = random_answers(2)
-    matrix = confusion_matrix(table["class"].astype(str), table["answer"].astype(str), labels=NAMES)
+    matrix = confusion_matrix(table["class"].astype(str), table["prediction"].astype(str), labels=NAMES)
     pairs = confusions(table)
     assert pairs["queries"].is_monotonic_decreasing
-    found = {(row["class"], row["answer"]): row["queries"] for _, row in pairs.iterrows()}
+    found = {(row["class"], row["prediction"]): row["queries"] for _, row in pairs.iterrows()}
     expected = {
         (one, other): matrix[i, j]
         for i, one in enumerate(NAMES)
@@ -130,7 +130,7 @@ def test_a_share_counts_only_tasks_in_which_both_classes_were() -> None:
         ]
     )
     pairs = confusions(table)
-    assert pairs[["class", "answer", "queries", "asked", "share"]].to_numpy().tolist() == [
+    assert pairs[["class", "prediction", "queries", "asked", "share"]].to_numpy().tolist() == [
         ["ant", "bee", 1, 2, 0.5],
         ["ant", "dog", 1, 2, 0.5],
     ]
@@ -141,7 +141,7 @@ def test_shares_as_a_loop_over_tasks_has_them() -> None:
     for _, pair in confusions(table).iterrows():
         asked = 0
         for _, task in table.groupby("task"):
-            if pair["answer"] in set(task["class"]):
+            if pair["prediction"] in set(task["class"]):
                 asked += int((task["class"] == pair["class"]).sum())
         assert pair["asked"] == asked
         assert pair["share"] == pytest.approx(pair["queries"] / asked)

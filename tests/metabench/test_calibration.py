@@ -5,10 +5,10 @@ from scipy.special import log_softmax
 
 from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
 from metabench.analysis import calibration_error
-from metabench.answers import tabulate
 from metabench.calibration import WIDEST, fit_temperature, learner_temperature
 from metabench.evaluator import answer_episodes
 from metabench.learner import Problem
+from metabench.predictions import tabulate
 from metabench.registry import get_learner
 
 TASK = FixedTask(ways=3, shots=1, queries=10)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from metabench.answers import ANSWERS_FILE, read_answers, right
 from metabench.classes import of_classes
 from metabench.leaderboard import Run, entries
+from metabench.predictions import predictions_file, read_predictions, right
 from metabench.reference import reference_runs
 from metabench.stats import class_interval
 from tests.made_records import make_record
@@ -16,7 +16,7 @@ SEEDS = [run for run in reference_runs() if run.record.id.startswith("glyphs-5wa
 def test_of_an_old_record_they_are_computed_from_its_predictions() -> None:
     run = SEEDS[0]
     assert run.folder
-    answers = read_answers(run.folder / ANSWERS_FILE, run.of_tasks)
+    answers = read_predictions(predictions_file(run.folder), run.of_tasks)
     answers = answers.assign(right=right(answers))
     found = of_classes(run)
     assert found.half_width == class_interval(answers, whole_groups=True).half_width

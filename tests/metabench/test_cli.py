@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from episodes.datasets import SOURCES, load
-from metabench.answers import digest, encode
+from episodes.datasets import load
+from episodes.names import SOURCES
 from metabench.cli import main
 from metabench.leaderboard import COLUMNS
-from metabench.reading import read_record
+from metabench.predictions import digest, encode
+from metabench.reading import read_record, scores_file
 from tests.conftest import PROJECT
 from tests.made_records import UNTRAINED, write_run
 
@@ -246,9 +247,11 @@ def test_a_run_is_inspected_in_text_and_picture(
     assert printed.startswith("protonet on glyphs, 3-way 2-shot: accuracy ")
     for part in ("Calibration, in 15 bins", "Classes, lowest", "Groups, lowest", "Confused pairs, the most often"):
         assert f"\n\n{part}" in printed
-    answers = pd.read_parquet(finished / "answers.parquet")
-    wrong = answers[answers["class"].astype(str) != answers["answer"].astype(str)].astype({"class": str, "answer": str})
-    most = pd.crosstab(wrong["class"], wrong["answer"]).to_numpy().max()
+    answers = pd.read_parquet(finished / "predictions.parquet")
+    wrong = answers[answers["class"].astype(str) != answers["prediction"].astype(str)].astype(
+        {"class": str, "prediction": str}
+    )
+    most = pd.crosstab(wrong["class"], wrong["prediction"]).to_numpy().max()
     first_pair = printed.split("Confused pairs")[1].splitlines()[2].split()
     assert int(first_pair[2]) == most
     with Image.open(tmp_path / "answers.png") as picture:
@@ -261,12 +264,14 @@ def test_orders_for_the_terminal_are_not_printed_and_dollars_are_no_formulas(
     """Names of learners and classes of a record that may be anybody's."""
     for number, folder in enumerate((tmp_path / "one", tmp_path / "other")):
         shutil.copytree(finished, folder)
-        answers = pd.read_parquet(folder / "answers.parquet")
+        answers = pd.read_parquet(folder / "predictions.parquet")
         names = {answers["class"].iloc[0]: "$\\nope$ \x1b]0;owned\x07"}
-        answers = answers.assign(**{name: answers[name].cat.rename_categories(names) for name in ("class", "answer")})
-        (folder / "answers.parquet").write_bytes(encode(answers))
+        answers = answers.assign(
+            **{name: answers[name].cat.rename_categories(names) for name in ("class", "prediction")}
+        )
+        (folder / "predictions.parquet").write_bytes(encode(answers))
         record = json.loads((folder / "record.json").read_text())
-        record["answers"] = digest((folder / "answers.parquet").read_bytes())
+        record["predictions"] = digest((folder / "predictions.parquet").read_bytes())
         record["config"]["learner"] = f"$\\nope$\x1b[31m{number}"
         (folder / "record.json").write_text(json.dumps(record))
     assert call("inspect", tmp_path / "one", "-o", tmp_path / "answers.png") == 0
@@ -284,18 +289,21 @@ def test_trouble_with_a_picture_costs_no_run(tmp_path: Path, monkeypatch: pytest
     (folder,) = tmp_path.iterdir()
     assert {path.name for path in folder.iterdir()} == {
         "record.json",
-        "accuracies.csv",
-        "answers.parquet",
+        "scores.csv",
+        "predictions.parquet",
         "learner.pt",
     }
 
 
 def test_runs_that_cannot_be_inspected_say_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "regression", np.array([0.5, 0.75]), dataset="sinusoid")
-    write_run(tmp_path / "old", np.array([0.5, 0.75]), schema_version=1)
+    write_run(tmp_path / "old", np.array([0.5, 0.75]))
     for name, message in (
         ("regression", "is a regression, whose answers are numbers; inspect a run of classification"),
-        ("old", "answers.parquet', where a run of classification keeps its answers (since records of version 2)"),
+        (
+            "old",
+            "predictions.parquet', where a run of classification keeps its predictions (since records of version 2)",
+        ),
         ("none", "cannot read record"),
     ):
         assert call("inspect", tmp_path / name) == 2
@@ -368,7 +376,7 @@ def test_control_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_had_happen
 
     resumed, whole = start("--output", tmp_path / "a", "--resume"), start("--output", tmp_path / "b")
     assert [process.communicate(timeout=300)[1] for process in (resumed, whole)] == ["", ""]
-    tables = [path.read_text() for path in sorted(tmp_path.glob("*/*/accuracies.csv"))]
+    tables = [path.read_text() for path in sorted(tmp_path.glob("*/*/scores.csv"))]
     assert tables[0] == tables[1]
     assert not (folder / "checkpoint.pt").exists()
 
@@ -440,7 +448,7 @@ def test_compare_says_who_is_better(tmp_path: Path, capsys: pytest.CaptureFixtur
     reference = PROJECT / "results" / "reference"
     names = ("protonet", "finetune", "distill")
     paths = [reference / f"glyphs-{task}-{name}-seed0" for task in ("3way-5shot", "5way-1shot") for name in names]
-    means = [100 * pd.read_csv(path / "accuracies.csv")["learner"].mean() for path in paths[:2]]
+    means = [100 * pd.read_csv(scores_file(path))["learner"].mean() for path in paths[:2]]
     assert call("compare", *paths[:2]) == 0
     verdict = f"the accuracy of finetune is higher by {means[1] - means[0]:.2f} points, 95% interval "
     assert verdict in " ".join(capsys.readouterr().out.split())

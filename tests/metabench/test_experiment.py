@@ -14,10 +14,10 @@ import torch
 import metabench
 from episodes import EpisodeSampler, FixedTask, load
 from metabench.analysis import calibration_error
-from metabench.answers import read_answers
 from metabench.errors import RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Problem
+from metabench.predictions import read_predictions
 from metabench.reading import read_record
 from metabench.records import Banks, RunRecord
 from metabench.registry import get_learner
@@ -39,7 +39,7 @@ def quick(learner: str, output: Path, **changes: Any) -> RunRecord:
 @pytest.mark.parametrize("learner", OPTIONS)
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(learner: str, tmp_path: Path) -> None:
     first, again, other = (quick(learner, tmp_path, seed=seed) for seed in (0, 0, 1))
-    assert first.score.accuracy == again.score.accuracy
+    assert first.score.mean == again.score.mean
     assert first.training.curve == again.training.curve
     assert first.training.curve != other.training.curve
     assert first.id != again.id
@@ -51,7 +51,7 @@ def test_a_run_can_be_repeated_from_its_record_alone(tmp_path: Path) -> None:
     first = quick("maml", tmp_path)
     stored = json.loads((tmp_path / first.id / "record.json").read_text())
     again = metabench.run(**stored["config"], output=tmp_path)
-    assert again.score.accuracy == first.score.accuracy
+    assert again.score.mean == first.score.mean
     assert again.config == first.config.model_copy(update={"output": tmp_path})
 
 
@@ -69,7 +69,7 @@ def test_the_record_says_what_was_done(tmp_path: Path) -> None:
     assert len(record.training.curve) == 10
     assert record.peak_memory_megabytes is None or record.peak_memory_megabytes > 50
     files = {path.name for path in (tmp_path / record.id).iterdir()}
-    assert files == {"record.json", "accuracies.csv", "answers.parquet", "learner.pt", "hardest.png"}
+    assert files == {"record.json", "scores.csv", "predictions.parquet", "learner.pt", "hardest.png"}
 
 
 @pytest.mark.parametrize("learner", ["protonet", "distill"])
@@ -79,10 +79,10 @@ def test_answers_are_of_the_learner_alone_and_the_records_figures_follow_from_th
     record = quick(learner, tmp_path)
     folder = tmp_path / record.id
     _, accuracies = read_record(folder / "record.json")
-    answers = read_answers(folder / "answers.parquet", accuracies)  # which compares them with the accuracies
+    answers = read_predictions(folder / "predictions.parquet", accuracies)  # which compares them with the accuracies
     assert len(answers) == 20 * 15
     assert record.score.calibration_error == pytest.approx(calibration_error(answers))
-    right = answers["class"].astype(str) == answers["answer"].astype(str)
+    right = answers["class"].astype(str) == answers["prediction"].astype(str)
     assert record.score.worst_class == right.groupby(answers["class"].astype(str)).mean().min()
     assert record.score.worst_tasks == pytest.approx(accuracies.min(), abs=1e-5)  # 5% of 20 tasks are one
     assert record.score.task_megabytes is not None
@@ -95,9 +95,9 @@ def test_floors_are_those_of_the_same_tasks(tmp_path: Path) -> None:
     record = quick("protonet", tmp_path, options={"backbone": "conv4:8", "steps": 0})
     nearest = metabench.run(**QUICK, learner="nearest", output=tmp_path)
     assert record.floors["chance"].model_dump() == pytest.approx({"mean": 1 / 3, "half_width": 0, "episodes": 20})
-    assert record.floors["pixels"].mean == nearest.score.accuracy
+    assert record.floors["pixels"].mean == nearest.score.mean
     assert record.floors["pixels"].half_width == nearest.score.half_width
-    assert record.floors["random network"].mean == record.score.accuracy
+    assert record.floors["random network"].mean == record.score.mean
     assert nearest.training.images == 0
 
 
@@ -107,7 +107,7 @@ def test_a_student_is_recorded_beside_its_teacher(tmp_path: Path) -> None:
     assert record.score.parameters < teacher.parameters
     assert teacher.task_milliseconds > 0
     assert {row["stage"] for row in record.training.curve} == {"teacher", "student", "alone"}
-    table = (tmp_path / record.id / "accuracies.csv").read_text().splitlines()
+    table = (tmp_path / record.id / "scores.csv").read_text().splitlines()
     assert table[0] == "episode,learner,teacher,network alone"
     assert len(table) == 21
 
@@ -122,16 +122,16 @@ def test_scores_are_of_the_test_tasks_and_of_the_kept_weights(name: str, tmp_pat
     learner = learner_class(Problem((1, 28, 28), record.dataset.classes.train, FixedTask(3, 2, 5)), options)
     learner.load_state_dict(weights)
     sampler = EpisodeSampler(test, FixedTask(3, 2, 5), seed=3)
-    table = pd.read_csv(tmp_path / record.id / "accuracies.csv")
+    table = pd.read_csv(tmp_path / record.id / "scores.csv")
     for entrant, scored in {"learner": learner, **learner.companions()}.items():
         assert table[entrant].to_numpy() == pytest.approx(evaluate(scored, sampler, 20), abs=1e-5)
-    assert record.score.accuracy == pytest.approx(table["learner"].mean())
+    assert record.score.mean == pytest.approx(table["learner"].mean())
 
 
 def test_which_tasks_test_a_learner_has_no_part_in_training_it(tmp_path: Path) -> None:
     one, other = (quick("protonet", tmp_path, test_seed=seed) for seed in (0, 1))
     assert one.training.curve == other.training.curve
-    assert one.score.accuracy != other.score.accuracy
+    assert one.score.mean != other.score.mean
 
 
 def test_the_record_says_who_looks_at_several_queries(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_control_c_while_testing_keeps_the_training(tmp_path: Path, monkeypatch:
         with pytest.raises(RunError, match=r"interrupted; .* keeps it: the same command with --resume goes on"):
             quick("protonet", tmp_path)
     resumed, whole = quick("protonet", tmp_path, resume=True), quick("protonet", tmp_path / "whole")
-    assert resumed.score.accuracy == whole.score.accuracy
+    assert resumed.score.mean == whole.score.mean
     assert resumed.training.images == whole.training.images
 
 
@@ -194,7 +194,7 @@ def test_a_request_that_cannot_be_met_leaves_no_folder(tmp_path: Path) -> None:
 def test_the_main_job_reaches_its_accuracy(tmp_path: Path) -> None:
     """`metabench run --learner maml --ways 3 --shots 5`, in full; an untrained Conv-4 gets about 50%."""
     record = metabench.run(learner="maml", ways=3, shots=5, output=tmp_path)
-    assert record.score.accuracy > 0.9
+    assert record.score.mean > 0.9
 
 
 IDLE = [
@@ -221,7 +221,7 @@ def test_an_option_that_changes_nothing_is_refused(
 
 
 def test_given_as_it_is_anyway_it_is_not(tmp_path: Path) -> None:
-    assert quick("finetune", tmp_path, options={**OPTIONS["finetune"], "tuning_steps": 20}).score.accuracy > 0
+    assert quick("finetune", tmp_path, options={**OPTIONS["finetune"], "tuning_steps": 20}).score.mean > 0
 
 
 def test_two_runs_in_one_process_do_not_influence_each_other(tmp_path: Path) -> None:

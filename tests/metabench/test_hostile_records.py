@@ -25,7 +25,7 @@ def edit(**changes: Any) -> Callable[[Path], None]:
 
 
 def table(text: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / "accuracies.csv").write_text(text) and None
+    return lambda folder: (folder / "scores.csv").write_text(text) and None
 
 
 def pipe(folder: Path) -> None:
@@ -58,16 +58,16 @@ REFUSED = {
         "is not a valid record: it has schema version 0, and this metabench reads ",
     ),
     "a pipe": (pipe, "cannot read record '.*': it is no file"),
-    "a folder": (lambda folder: ((folder / "accuracies.csv").unlink(), (folder / "accuracies.csv").mkdir()), "no file"),
+    "a folder": (lambda folder: ((folder / "scores.csv").unlink(), (folder / "scores.csv").mkdir()), "no file"),
     "enormous record": (large("record.json", 33), "it has more than 32 MiB"),
-    "enormous table": (large("accuracies.csv", 513), "it has more than 512 MiB"),
+    "enormous table": (large("scores.csv", 513), "it has more than 512 MiB"),
     "NaN accuracy": (table("episode,learner\n0,0.5\n1,nan\n2,0.25\n3,1\n"), "has nan for task 1, which is no accuracy"),
     "infinite": (
         table("episode,learner\n0,0.5\n1,0.75\n2,0.25\n3,-inf\n"),
         "has -inf for task 3, which is no accuracy",
     ),
     "above one": (table("episode,learner\n0,0.5\n1,1.5\n2,0.25\n3,0.25\n"), "has 1.5 for task 1, which is no accuracy"),
-    "NaN score": (edit(score__accuracy=float("nan")), "score.accuracy"),
+    "NaN score": (edit(score__mean=float("nan")), "score.mean"),
     "NaN time": (edit(score__task_milliseconds=float("nan")), "score.task_milliseconds"),
     "endless time": (edit(training__seconds=1e300), "training.seconds"),
     "negative": (edit(score__parameters=-1), "score.parameters"),
@@ -146,7 +146,7 @@ def test_it_is_shown_harmless(how: str, tmp_path: Path) -> None:
 def test_a_million_tasks_are_ranked_and_the_page_stays_small(tmp_path: Path) -> None:
     write_run(tmp_path / "good", np.tile(GOOD, 3), learner="good", **UNTRAINED)
     path = write_run(tmp_path / "large", np.tile(GOOD, 250_000), learner="large", **UNTRAINED)
-    assert path.with_name("accuracies.csv").stat().st_size > 8_000_000
+    assert path.with_name("scores.csv").stat().st_size > 8_000_000
     runs, problems = read_runs(tmp_path)
     assert problems == []
     rows = entries(runs)

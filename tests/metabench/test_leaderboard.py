@@ -137,7 +137,7 @@ def test_what_the_mean_does_not_say_is_averaged_over_seeds_and_empty_where_unkno
     """Of 40 tasks the worst 5% are two; a record of version 1 has neither floors nor calibration."""
     tasks = np.linspace(0.4, 1.0, 40)
     floors = {name: Floor(mean=mean, half_width=0, episodes=40) for name, mean in (("chance", 0.2), ("pixels", 0.61))}
-    about = {"accuracy": tasks.mean(), "half_width": 0.01, "parameters": 10, "task_milliseconds": 2.0}
+    about = {"metric": "accuracy", "mean": tasks.mean(), "half_width": 0.01, "parameters": 10, "task_milliseconds": 2.0}
     first, second = (
         scored(tasks, seed=seed, floors=floors, score=Score(**about, **more))
         for seed, more in enumerate(
@@ -147,7 +147,7 @@ def test_what_the_mean_does_not_say_is_averaged_over_seeds_and_empty_where_unkno
             ]
         )
     )
-    old = scored(tasks, seed=2, schema_version=1)
+    old = scored(tasks, seed=2)
     row = table(first, second, old).iloc[0]
     assert (row["floor"], row["worst_class"], row["calibration_error"], row["task_megabytes"]) == (61, 35, 3.5, 3.5)
     assert row["worst_tasks"] == pytest.approx(100 * tasks[:2].mean(), abs=0.01)
@@ -248,8 +248,9 @@ def test_seeds_differ_on_the_tasks_that_all_of_them_have() -> None:
 
 
 def test_an_error_is_no_seed_of_an_accuracy() -> None:
+    error = Score(metric="squared_error", mean=5, half_width=1, parameters=1, task_milliseconds=1)
     with pytest.raises(ValidationError, match="a score is not of what its configuration asks for"):
-        make_record(np.array([0.5, 0.6]), score=Score(squared_error=5, half_width=1, parameters=1, task_milliseconds=1))
+        make_record(np.array([0.5, 0.6]), score=error)
 
 
 def test_tasks_that_vary_have_a_board_of_their_own() -> None:

@@ -116,7 +116,7 @@ def test_a_run_is_logged_and_its_result_is_the_same(tmp_path: Path, experiment: 
     kept = [json.loads((each.config.output / each.id / "record.json").read_text()) for each in (record, plain)]
     assert kept[0]["config"] == kept[1]["config"]
     assert not {"tensorboard", "mlflow"} & kept[0]["config"].keys()
-    tables = [(each.config.output / each.id / "accuracies.csv").read_text() for each in (record, plain)]
+    tables = [(each.config.output / each.id / "scores.csv").read_text() for each in (record, plain)]
     assert tables[0] == tables[1]
 
     (run,) = runs(experiment)
@@ -126,8 +126,9 @@ def test_a_run_is_logged_and_its_result_is_the_same(tmp_path: Path, experiment: 
         check_curve(found, record)
         score, teacher = record.score, record.companions["teacher"]
         for name, value in {
-            **{f"score/{name}": getattr(score, name) for name in ("accuracy", "half_width", "low", "high")},
-            "companion/teacher/accuracy": teacher.accuracy,
+            **{f"score/{name}": getattr(score, name) for name in ("half_width", "low", "high")},
+            "score/accuracy": score.mean,
+            "companion/teacher/accuracy": teacher.mean,
             "floor/random_network/mean": record.floors["random network"].mean,
             "floor/chance/mean": 1 / 3,
             "training/seconds": record.training.seconds,
@@ -140,7 +141,7 @@ def test_a_run_is_logged_and_its_result_is_the_same(tmp_path: Path, experiment: 
     shown = parameters(tmp_path / record.id)
     assert (shown["options.teacher_backbone"], shown["ways"], shown["learner"]) == ("conv4:8", 3, "distill")
     files = {each.path for each in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
-    assert files == {"record.json", "accuracies.csv", "hardest.png"}
+    assert files == {"record.json", "scores.csv", "hardest.png"}
 
 
 def test_a_run_within_a_run_of_the_user_is_nested_and_a_regression_is_logged(tmp_path: Path, experiment: str) -> None:
@@ -155,7 +156,7 @@ def test_a_run_within_a_run_of_the_user_is_nested_and_a_regression_is_logged(tmp
     assert inner.data.tags["mlflow.parentRunId"] == outer.info.run_id
     for found in (in_mlflow(inner), in_tensorboard(tmp_path / record.id)):
         check_curve(found, record)
-        assert found["score/squared_error"] == [(0, pytest.approx(record.score.squared_error))]
+        assert found["score/squared_error"] == [(0, pytest.approx(record.score.mean))]
 
 
 def test_an_interrupted_run_is_killed_and_goes_on_where_it_was(tmp_path: Path, experiment: str) -> None:
@@ -253,7 +254,7 @@ def test_a_logger_that_fails_in_training_does_not_cost_the_run(
     record = metabench.run(**PROTONET, output=tmp_path, tensorboard=True)
     assert capsys.readouterr().err == "metabench: --tensorboard could not log: File exists; the run goes on\n"
     assert record.training.curve == plain.training.curve
-    assert record.score.accuracy == plain.score.accuracy
+    assert record.score.mean == plain.score.mean
 
 
 def test_what_could_not_be_logged_is_caught_up_with(

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from metabench import reading
-from metabench.answers import digest
 from metabench.errors import UsageError
+from metabench.predictions import digest
 from metabench.reading import read_record, read_records
 from metabench.records import RunRecord
 from tests.made_records import make_record, write_run
 
-NEW = ("worst_tasks", "worst_class", "calibration_error", "task_megabytes")
 ACCURACIES = np.array([1 / 3, 2 / 3, 1.0])
 
 
@@ -28,21 +27,8 @@ def test_a_record_of_errors_comes_back_too(tmp_path: Path) -> None:
     errors = np.array([0.5, 2000.25, 12345.678])
     record, read = read_record(write_run(tmp_path / "run", errors, dataset="sinusoid"))
     assert np.allclose(read, errors, rtol=1e-5)
-    assert record.score.accuracy is None
-    assert record.score.squared_error == record.score.mean == pytest.approx(errors.mean())
-
-
-def test_records_of_version_1_are_read_too(tmp_path: Path) -> None:
-    path = write_run(tmp_path / "run", ACCURACIES)
-    content = json.loads(path.read_text())
-    for part, name in ((content, "floors"), (content, "answers"), *((content["score"], name) for name in NEW)):
-        del part[name]
-    path.write_text(json.dumps({**content, "schema_version": 1}))
-    record, accuracies = read_record(path)
-    assert record.schema_version == 1
-    assert record.floors == {}
-    assert [getattr(record.score, name) for name in NEW] == [None] * len(NEW)
-    assert np.allclose(accuracies, ACCURACIES, atol=1e-6)
+    assert record.score.metric == "squared_error"
+    assert record.score.mean == pytest.approx(errors.mean())
 
 
 @pytest.mark.parametrize(
@@ -51,11 +37,15 @@ def test_records_of_version_1_are_read_too(tmp_path: Path) -> None:
         ({"created": "9"}, "created: no time with its zone"),
         ({"created": "2026-01-01T00:00:00"}, "created: no time with its zone"),
         ({"created": "9026-01-01T00:00:00+00:00"}, "created: a time that is still to come"),
-        ({"score": {"squared_error": 55.0}}, "a score is not of what its configuration asks for"),
-        ({"companions": {"teacher": {"squared_error": 0.5}}}, "a score is not of what its configuration asks for"),
+        ({"score": {"metric": "squared_error", "mean": 55.0}}, "a score is not of what its configuration asks for"),
+        (
+            {"companions": {"teacher": {"metric": "squared_error", "mean": 0.5}}},
+            "a score is not of what its configuration asks for",
+        ),
         ({"floors": {"sky": {"mean": 1e99, "half_width": 0, "episodes": 3}}}, "a floor is no accuracy"),
-        ({"score": {"accuracy": 0.5, "worst_tasks": 2}}, "half_width or worst_tasks is no accuracy"),
-        ({"score": {"accuracy": 0.5, "half_width": 11}}, "half_width or worst_tasks is no accuracy"),
+        ({"score": {"metric": "accuracy", "mean": 0.5, "worst_tasks": 2}}, "worst_tasks is no accuracy"),
+        ({"score": {"metric": "accuracy", "mean": 1.5}}, "mean is no accuracy"),
+        ({"score": {"metric": "accuracy", "mean": 0.5, "half_width": 11}}, "half_width is no accuracy"),
     ],
 )
 def test_figures_of_another_kind_and_times_that_are_none_are_refused(
@@ -75,12 +65,12 @@ def test_figures_of_another_kind_and_times_that_are_none_are_refused(
         read_record(path)
 
 
-def test_answers_are_those_that_the_record_knows(tmp_path: Path) -> None:
-    path = write_run(tmp_path / "run", ACCURACIES, answers=digest(b"answers"))
-    path.with_name("answers.parquet").write_bytes(b"answers")
-    assert read_record(path)[0].answers == digest(b"answers")
-    path.with_name("answers.parquet").unlink()  # records are passed on without them
-    assert read_record(path)[0].schema_version == 2
+def test_predictions_are_those_that_the_record_knows(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", ACCURACIES, predictions=digest(b"predictions"))
+    path.with_name("predictions.parquet").write_bytes(b"predictions")
+    assert read_record(path)[0].predictions == digest(b"predictions")
+    path.with_name("predictions.parquet").unlink()  # records are passed on without them
+    assert read_record(path)[0].schema_version == 3
 
 
 def test_places_on_the_machine_are_not_recorded(tmp_path: Path) -> None:
@@ -90,19 +80,19 @@ def test_places_on_the_machine_are_not_recorded(tmp_path: Path) -> None:
 
 def damage(path: Path, how: str) -> None:
     text = path.read_text()
-    table = path.with_name("accuracies.csv")
+    table = path.with_name("scores.csv")
     if how == "cut":
         path.write_text(text[:100])
     elif how == "field":
-        path.write_text(json.dumps({**json.loads(text), "score": {"accuracy": 2}}))
+        path.write_text(json.dumps({**json.loads(text), "score": {"metric": "accuracy", "mean": "much"}}))
     elif how == "two scores":
-        path.write_text(text.replace('"squared_error": null', '"squared_error": 0.6'))
+        path.write_text(text.replace('"metric"', '"accuracy": 0.6, "metric"'))
     elif how == "version":
         path.write_text(json.dumps({**json.loads(text), "schema_version": 99}))
     elif how == "text version":
-        path.write_text(text.replace('"schema_version": 2', '"schema_version": "' + "9" * 1000 + '"'))
-    elif how == "answers":
-        path.with_name("answers.parquet").write_bytes(b"of another run")
+        path.write_text(text.replace('"schema_version": 3', '"schema_version": "' + "9" * 1000 + '"'))
+    elif how == "predictions":
+        path.with_name("predictions.parquet").write_bytes(b"of another run")
     elif how == "no table":
         table.unlink()
     elif how == "other tasks":
@@ -117,15 +107,15 @@ def damage(path: Path, how: str) -> None:
     ("how", "message"),
     [
         ("cut", "is not a valid record: Invalid JSON"),
-        ("field", r"is not a valid record: score.accuracy: Input should be less than or equal to 1"),
-        ("two scores", "is not a valid record: score: .*either an accuracy or a squared_error"),
-        ("version", "is not a valid record: it has schema version 99, and this metabench reads 1 and 2; install"),
-        ("text version", "is not a valid record: it has schema version '9{19}, and this metabench reads 1 and 2"),
-        ("answers", "'.*answers.parquet' does not fit record '.*': other answers; restore one of the two"),
-        ("no table", "cannot read '.*accuracies.csv', the accuracies of record"),
+        ("field", r"is not a valid record: score.mean: Input should be a valid number"),
+        ("two scores", "is not a valid record: score.accuracy: Extra inputs are not permitted"),
+        ("version", "is not a valid record: it has schema version 99, and this metabench reads 1 to 3; install"),
+        ("text version", "is not a valid record: it has schema version '9{19}, and this metabench reads 1 to 3"),
+        ("predictions", "'.*predictions.parquet' does not fit record '.*': other predictions; restore one of the two"),
+        ("no table", "cannot read '.*scores.csv', the scores of record"),
         ("other tasks", "does not fit record"),
         ("other mean", "does not fit record"),
-        ("empty table", "cannot read '.*accuracies.csv'"),
+        ("empty table", "cannot read '.*scores.csv'"),
     ],
 )
 def test_damaged_records_are_named(tmp_path: Path, how: str, message: str) -> None:
@@ -157,7 +147,7 @@ def test_many_are_read_as_one_by_one_whatever_is_wrong_with_some(
     }
     paths = [write_run(tmp_path / name, np.array([0.25, 0.75])) for name in tables]
     for path, table in zip(paths, tables.values(), strict=True):
-        path.with_name("accuracies.csv").write_bytes(table.encode())
+        path.with_name("scores.csv").write_bytes(table.encode())
     paths.append(tmp_path / "no record" / "record.json")
 
     def text(read: tuple[RunRecord, np.ndarray] | UsageError) -> str:

@@ -148,7 +148,7 @@ def test_ten_thousand_records_take_ten_times_as_long_as_a_thousand_and_the_page_
         for more in range(1, 10):  # the same on other boards
             copied = tmp_path / f"more{more}" / str(number)
             copied.mkdir(parents=True)
-            (copied / "accuracies.csv").write_bytes((folder / "accuracies.csv").read_bytes())
+            (copied / "scores.csv").write_bytes((folder / "scores.csv").read_bytes())
             record = (folder / "record.json").read_text()
             (copied / "record.json").write_text(record.replace(f'"shots": {shots}', f'"shots": {shots + 5 * more}'))
 

@@ -87,5 +87,5 @@ def test_the_record_alone_suffices(tmp_path: Path) -> None:
     """Weights and answers are not needed."""
     folder, _ = quick(tmp_path / "theirs")
     shutil.copytree(folder, tmp_path / "sent", ignore=shutil.ignore_patterns("*.pt", "*.parquet", "*.png"))
-    assert json.loads((tmp_path / "sent" / "record.json").read_text())["answers"]
+    assert json.loads((tmp_path / "sent" / "record.json").read_text())["predictions"]
     assert reproduce(tmp_path / "sent" / "record.json", output=tmp_path / "results").differing == 0

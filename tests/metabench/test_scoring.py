@@ -4,10 +4,10 @@ import pytest
 
 from baselines.nearest import Nearest
 from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
-from metabench.answers import tabulate
 from metabench.config import RunConfig
 from metabench.evaluator import answer_episodes
 from metabench.learner import Problem, TrainingOptions
+from metabench.predictions import tabulate
 from metabench.scoring import estimate_floors, score_learner
 from metabench.stats import class_interval
 
@@ -20,7 +20,7 @@ def test_what_a_record_says_of_classes(toy: Dataset) -> None:
     learner = Nearest(Problem((1, 28, 28), 8, TASK), TrainingOptions())
     score = score_learner(learner, {}, source, CONFIG, EpisodeSampler(toy.validation, TASK, 0)).score
     answers = tabulate(source, answer_episodes(learner, source, 60))
-    right = (answers["class"].astype(str) == answers["answer"].astype(str)).rename("right")
+    right = (answers["class"].astype(str) == answers["prediction"].astype(str)).rename("right")
     by_class = right.groupby(answers["class"].astype(str)).mean().sort_values().to_numpy()
     assert len(by_class) == 8
     assert score.class_quantile == pytest.approx(by_class[0] + 0.35 * (by_class[1] - by_class[0]))  # 0.05 of 7 gaps

@@ -6,7 +6,7 @@ from metabench.records import Floor, Score
 from metabench.summary import headline, summary
 from tests.made_records import make_record
 
-ABOUT = {"accuracy": 0.99, "half_width": 0.02, "parameters": 10, "task_milliseconds": 2.0}
+ABOUT = {"metric": "accuracy", "mean": 0.99, "half_width": 0.02, "parameters": 10, "task_milliseconds": 2.0}
 TASKS = np.array([0.98, 1.0])
 
 
@@ -35,7 +35,7 @@ def test_floors_stand_below_the_learner_the_best_first() -> None:
 
 def test_chance_is_a_known_number_and_no_interval_leaves_its_bounds() -> None:
     """Six tasks that were all right: Clopper and Pearson's interval begins at 0.025^(1/6) = 54.07%."""
-    score = Score(**{**ABOUT, "accuracy": 1.0, "half_width": 0.4593}, low=0.5407, high=1.0)
+    score = Score(**{**ABOUT, "mean": 1.0, "half_width": 0.4593}, low=0.5407, high=1.0)
     floors = {
         "chance": Floor(mean=0.2, half_width=1e-17, episodes=6),
         "pixels": Floor(mean=0.9, half_width=0.6353, episodes=6),

@@ -47,19 +47,19 @@ def test_a_run_is_verified_and_stays_so_until_its_figures_change(folder: Path) -
 
 def better(folder: Path) -> None:
     """The best figures that fit each other, without the answers, which would tell."""
-    table = pd.read_csv(folder / "accuracies.csv")
+    table = pd.read_csv(folder / "scores.csv")
     table["learner"] = np.minimum(1, table["learner"] + 0.2)
-    table.to_csv(folder / "accuracies.csv", index=False)
-    (folder / "answers.parquet").unlink()
-    edit(folder, score__accuracy=float(table["learner"].mean()))
+    table.to_csv(folder / "scores.csv", index=False)
+    (folder / "predictions.parquet").unlink()
+    edit(folder, score__mean=float(table["learner"].mean()))
 
 
 def others(folder: Path) -> None:
     """The same mean over other tasks."""
-    table = pd.read_csv(folder / "accuracies.csv")
+    table = pd.read_csv(folder / "scores.csv")
     table["learner"] = table["learner"].to_numpy()[::-1]
-    table.to_csv(folder / "accuracies.csv", index=False)
-    (folder / "answers.parquet").unlink()
+    table.to_csv(folder / "scores.csv", index=False)
+    (folder / "predictions.parquet").unlink()
 
 
 def other_weights(folder: Path) -> None:
@@ -77,7 +77,7 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "worst class": (lambda folder: edit(folder, score__worst_class=1.0), "worst_class: the record has 100.00%"),
     "calibration": (lambda folder: edit(folder, score__calibration_error=0.9), "calibration_error: the record has 90"),
     "teacher": (
-        lambda folder: edit(folder, companions__teacher__accuracy=1.0),
+        lambda folder: edit(folder, companions__teacher__mean=1.0),
         "teacher: accuracy: the record has 100",
     ),
     "floor": (lambda folder: edit(folder, floors__pixels__mean=0.01), "floor pixels: the record has 1.00%"),
@@ -106,7 +106,7 @@ def test_what_does_not_come_out_again_is_named(lie: str, folder: Path) -> None:
     assert not (folder / VERIFIED_FILE).exists()
 
 
-def test_a_regression_and_a_record_of_version_1_are_verified(folder: Path, tmp_path: Path) -> None:
+def test_a_regression_and_a_record_that_lacks_what_version_1_lacked_are_verified(folder: Path, tmp_path: Path) -> None:
     options = {"steps": 3, "meta_batch": 2}
     record = metabench.run(
         dataset="sinusoid",
@@ -119,8 +119,8 @@ def test_a_regression_and_a_record_of_version_1_are_verified(folder: Path, tmp_p
     )
     assert not verify(tmp_path / record.id / "record.json").problems
     new = ("worst_tasks", "worst_class", "calibration_error", "task_megabytes")
-    edit(folder, schema_version=1, floors={}, answers=None, **{f"score__{name}": None for name in new})
-    (folder / "answers.parquet").unlink()
+    edit(folder, floors={}, predictions=None, **{f"score__{name}": None for name in new})
+    (folder / "predictions.parquet").unlink()
     assert not verify(folder).problems
 
 

@@ -15,10 +15,10 @@ from baselines.protonet import ProtoNet
 from episodes import Dataset, EpisodeSampler, FixedTask
 from episodes.sampler import BankSource
 from episodes.variable_task import VariableTask
-from metabench.answers import ANSWERS_FILE, accuracies_of, encode, read_answers, tabulate
 from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes
 from metabench.learner import Learner, Problem
+from metabench.predictions import PREDICTIONS_FILE, accuracies_of, encode, read_predictions, tabulate
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
 
@@ -40,8 +40,8 @@ def test_a_small_file_of_endless_rows_is_refused_unread(
     (tmp_path / "x.parquet").write_bytes(encode(table.iloc[np.zeros(700_000, dtype=int)]))
     assert (tmp_path / "x.parquet").stat().st_size < 100_000
     monkeypatch.delattr(pq.ParquetFile, "read")
-    with pytest.raises(UsageError, match="it has 700000 answers, more than 20000 a task"):
-        read_answers(tmp_path / "x.parquet", scores)
+    with pytest.raises(UsageError, match="it has 700000 predictions, more than 20000 a task"):
+        read_predictions(tmp_path / "x.parquet", scores)
 
 
 @pytest.mark.parametrize("kind", [Nearest, ProtoNet])
@@ -60,9 +60,9 @@ def test_the_table_is_what_classifying_task_by_task_gives(kind: type[Learner], t
         assert part["group"].tolist() == [glyphs.test.groups[label] for label in of_images]
         answers = names[drawn.classes[0][logits.argmax(1)]]
         sure = np.sort(logits, axis=1)[:, -1] - np.sort(logits, axis=1)[:, -2] > 1e-4 * np.abs(logits).max()
-        assert np.array_equal(part["answer"].to_numpy(dtype=str)[sure], answers[sure])
+        assert np.array_equal(part["prediction"].to_numpy(dtype=str)[sure], answers[sure])
         assert part["confidence"].to_numpy() == pytest.approx(softmax(logits, axis=1).max(1), abs=2e-3)
-        right = (part["class"].astype(str) == part["answer"].astype(str)).mean()
+        right = (part["class"].astype(str) == part["prediction"].astype(str)).mean()
         assert right == pytest.approx(scores[number])
     assert accuracies_of(table) == pytest.approx(scores)
 
@@ -70,15 +70,15 @@ def test_the_table_is_what_classifying_task_by_task_gives(kind: type[Learner], t
 @pytest.fixture(scope="module")
 def kept(glyphs: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, np.ndarray]:
     table, scores = answered(Nearest, EpisodeSampler(glyphs.test, TASK, seed=0), 30)
-    path = tmp_path_factory.mktemp("run") / ANSWERS_FILE
+    path = tmp_path_factory.mktemp("run") / PREDICTIONS_FILE
     path.write_bytes(encode(table))
     return path, table, scores
 
 
 def test_a_file_gives_the_table_back(kept: tuple[Path, pd.DataFrame, np.ndarray]) -> None:
     path, table, scores = kept
-    read = read_answers(path, scores)
-    assert list(read) == ["task", "class", "group", "answer", "confidence"]
+    read = read_predictions(path, scores)
+    assert list(read) == ["task", "class", "group", "prediction", "confidence"]
     for name in read:
         assert read[name].tolist() == table[name].tolist(), name
     assert pq.read_schema(path).field("confidence").type == pa.float32()
@@ -97,15 +97,15 @@ def with_column(table: pd.DataFrame, name: str, row: int, value: object) -> pd.D
 
 
 def spoil(table: pd.DataFrame, how: str) -> bytes:
-    wrong = next(name for name in table["answer"].cat.categories if name != table["class"][0])
-    wrong = wrong if table["answer"][0] == table["class"][0] else table["class"][0]
+    wrong = next(name for name in table["prediction"].cat.categories if name != table["class"][0])
+    wrong = wrong if table["prediction"][0] == table["class"][0] else table["class"][0]
     changed = {
         "other tasks": lambda: table[table["task"] < 29],
         "more tasks": lambda: pd.concat([table, table.tail(1).assign(task=30)], ignore_index=True),
-        "other answers": lambda: with_column(table, "answer", 0, wrong),
+        "other answers": lambda: with_column(table, "prediction", 0, wrong),
         "nan": lambda: with_column(table, "confidence", 0, float("nan")),
         "too sure": lambda: with_column(table, "confidence", 0, 1.5),
-        "no answer": lambda: with_column(table, "answer", 0, None),
+        "no answer": lambda: with_column(table, "prediction", 0, None),
     }
     if how in changed:
         return encode(changed[how]().astype({"task": "int32"}))
@@ -124,18 +124,18 @@ def spoil(table: pd.DataFrame, how: str) -> bytes:
         ("too sure", "a confidence is not between 0 and 1"),
         ("no answer", "values are missing"),
         ("columns", "does not fit its record: its columns are task int64, answer string"),
-        ("cut", "cannot read the answers"),
-        ("empty", "cannot read the answers"),
-        ("gone", "there is no '.*answers.parquet', where a run of classification keeps its answers"),
+        ("cut", "cannot read the predictions"),
+        ("empty", "cannot read the predictions"),
+        ("gone", "there is no '.*predictions.parquet', where a run of classification keeps its predictions"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(
     how: str, message: str, kept: tuple[Path, pd.DataFrame, np.ndarray], tmp_path: Path
 ) -> None:
     _, table, scores = kept
-    path = tmp_path / ANSWERS_FILE
+    path = tmp_path / PREDICTIONS_FILE
     if how != "gone":
         path.write_bytes(spoil(table, how))
     with pytest.raises(UsageError, match=message) as error:
-        read_answers(path, scores)
+        read_predictions(path, scores)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""A run's answer to every query of its test tasks: as a table, and in a file beside the record."""
+"""A run's prediction for every query of its test tasks: as a table, and in a file beside the record."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ if TYPE_CHECKING:
     from episodes.sampler import BankSource
     from metabench.evaluator import Evaluation
 
-ANSWERS_FILE = "answers.parquet"
+PREDICTIONS_FILE = "predictions.parquet"
+ANSWERS_FILE = "answers.parquet"  # the same in runs of schema version 2, where `prediction` is `answer`
 MOST_QUERIES = 20_000  # a task; more than a file of tasks that anybody draws
 CONFIDENCE_DIGITS = 3  # more would tell no calibration apart, and double the file
 
 NAMES = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
-    {"task": pa.int32(), "class": NAMES, "group": NAMES, "answer": NAMES, "confidence": pa.float32()}.items()
+    {"task": pa.int32(), "class": NAMES, "group": NAMES, "prediction": NAMES, "confidence": pa.float32()}.items()
 )
+SCHEMA_OF_2 = pa.schema([item.with_name("answer" if item.name == "prediction" else item.name) for item in SCHEMA])
+
+
+def predictions_file(folder: Path) -> Path:
+    """The file of predictions in a run's folder, of whichever version; where there is none, where it would be."""
+    old = folder / ANSWERS_FILE
+    return old if old.exists() and not (folder / PREDICTIONS_FILE).exists() else folder / PREDICTIONS_FILE
 
 
 def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
@@ -34,7 +42,7 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
 
     Returns:
         A table with the columns `task` (the episode's number), `class` (the query's true class), `group` (what that
-        class belongs to: alphabet, script, superclass), `answer` (the class answered; categories as those of `class`)
+        class belongs to: alphabet, script, superclass), `prediction` (a class; categories as those of `class`)
         and `confidence` (0 to 1, rounded to `CONFIDENCE_DIGITS`).
     """
     episodes, bank = range(len(evaluation.queries)), source.bank
@@ -52,71 +60,71 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
             "task": np.repeat(np.arange(len(episodes), dtype=np.int32), evaluation.queries),
             "class": pd.Categorical.from_codes(true, class_names),
             "group": pd.Categorical.from_codes(group_numbers[true], group_names),
-            "answer": pd.Categorical.from_codes(answered, class_names),
+            "prediction": pd.Categorical.from_codes(answered, class_names),
             "confidence": np.round(evaluation.confidences[by_class].astype(np.float64), CONFIDENCE_DIGITS),
         }
     )
 
 
-def right(answers: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which rows are answered rightly."""
-    return np.asarray(answers["class"].cat.codes == answers["answer"].cat.codes)
+def right(predictions: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows are right."""
+    return np.asarray(predictions["class"].cat.codes == predictions["prediction"].cat.codes)
 
 
-def accuracies_of(answers: pd.DataFrame) -> NDArray[np.float64]:
-    """The fraction of right answers of each task, in the order of their numbers."""
-    tasks = answers["task"].to_numpy()
-    return np.bincount(tasks, weights=right(answers)) / np.maximum(np.bincount(tasks), 1)
+def accuracies_of(predictions: pd.DataFrame) -> NDArray[np.float64]:
+    """The fraction of right predictions of each task, in the order of their numbers."""
+    tasks = predictions["task"].to_numpy()
+    return np.bincount(tasks, weights=right(predictions)) / np.maximum(np.bincount(tasks), 1)
 
 
-def encode(answers: pd.DataFrame) -> bytes:
+def encode(predictions: pd.DataFrame) -> bytes:
     """The table as a Parquet file, compressed by zstd: 60 to 110 kB for 600 tasks of 75 queries."""
-    table = pa.Table.from_pandas(answers, schema=SCHEMA, preserve_index=False).replace_schema_metadata()
+    table = pa.Table.from_pandas(predictions, schema=SCHEMA, preserve_index=False).replace_schema_metadata()
     made = io.BytesIO()
     pq.write_table(table, made, compression="zstd")
     return made.getvalue()
 
 
 def digest(encoded: bytes) -> str:
-    """32 hexadecimal digits over a file of answers, by which its record knows it."""
+    """32 hexadecimal digits over a file of predictions, by which its record knows it."""
     return hashlib.blake2b(encoded, digest_size=16).hexdigest()
 
 
-def read_answers(path: Path, accuracies: NDArray[np.float64]) -> pd.DataFrame:
-    """A table of answers, checked against the record's accuracies.
+def read_predictions(path: Path, accuracies: NDArray[np.float64]) -> pd.DataFrame:
+    """A table of predictions, checked against the record's accuracies.
 
     Args:
         path: the Parquet file.
         accuracies: of each task, as the record has them.
 
     Raises:
-        UsageError: the file is missing, of another kind, or of other tasks or answers than the accuracies.
+        UsageError: the file is missing, of another kind, or of other tasks or predictions than the accuracies.
     """
     try:
         with path.open("rb") as file:
             table = _table(pq.ParquetFile(file), MOST_QUERIES * len(accuracies))
     except FileNotFoundError:
         raise UsageError(
-            f"there is no '{path}', where a run of classification keeps its answers (since records of version 2); "
+            f"there is no '{path}', where a run of classification keeps its predictions (since records of version 2); "
             "run it again"
         ) from None
     except (OSError, pa.ArrowException) as error:
-        raise UsageError(f"cannot read the answers '{path}': {' '.join(str(error).split())}") from None
+        raise UsageError(f"cannot read the predictions '{path}': {' '.join(str(error).split())}") from None
     problem = table if isinstance(table, str) else _problem(table, accuracies)
     if isinstance(table, str) or problem:
         raise UsageError(f"'{path}' does not fit its record: {problem}; restore one of the two")
-    answers = _categories_alike(table.to_pandas())
+    predictions = _categories_alike(table.to_pandas())
     # As they were before they became float32, so that none lies beside the edge of a bin that it was on.
-    return answers.assign(confidence=answers["confidence"].astype(np.float64).round(CONFIDENCE_DIGITS))
+    return predictions.assign(confidence=predictions["confidence"].astype(np.float64).round(CONFIDENCE_DIGITS))
 
 
 def _table(file: pq.ParquetFile, most: int) -> pa.Table | str:
     """What is in the file, or what is wrong with it before so much is read, for a small file may hold endless rows."""
-    if not file.schema_arrow.equals(SCHEMA):
+    if not any(file.schema_arrow.equals(schema) for schema in (SCHEMA, SCHEMA_OF_2)):
         return f"its columns are {', '.join(f'{item.name} {item.type}' for item in file.schema_arrow)}"
     if file.metadata.num_rows > most:
-        return f"it has {file.metadata.num_rows} answers, more than {MOST_QUERIES} a task"
-    return file.read(use_threads=False)
+        return f"it has {file.metadata.num_rows} predictions, more than {MOST_QUERIES} a task"
+    return file.read(use_threads=False).rename_columns(SCHEMA.names)
 
 
 def _problem(table: pa.Table, accuracies: NDArray[np.float64]) -> str:
@@ -127,14 +135,14 @@ def _problem(table: pa.Table, accuracies: NDArray[np.float64]) -> str:
         return f"it has other tasks than 0 to {len(accuracies) - 1}"
     if not ((confidences >= 0) & (confidences <= 1)).all():
         return "a confidence is not between 0 and 1"
-    found = accuracies_of(_categories_alike(table.select(["task", "class", "answer"]).to_pandas()))
+    found = accuracies_of(_categories_alike(table.select(["task", "class", "prediction"]).to_pandas()))
     if not np.allclose(found, accuracies, atol=1e-5):
         return f"task {int(np.argmax(~np.isclose(found, accuracies, atol=1e-5)))} has another accuracy"
     return ""
 
 
-def _categories_alike(answers: pd.DataFrame) -> pd.DataFrame:
+def _categories_alike(predictions: pd.DataFrame) -> pd.DataFrame:
     """With the same categories for true and answered classes, which a file's two columns need not share."""
-    names = pd.api.types.union_categoricals([answers["class"], answers["answer"]]).categories
-    changed = {name: answers[name].cat.set_categories(names) for name in ("class", "answer")}
-    return answers.assign(**changed)
+    names = pd.api.types.union_categoricals([predictions["class"], predictions["prediction"]]).categories
+    changed = {name: predictions[name].cat.set_categories(names) for name in ("class", "prediction")}
+    return predictions.assign(**changed)

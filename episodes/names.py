@@ -1,0 +1,42 @@
+"""The names of datasets, without what it takes to read one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+SOURCES = {
+    "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
+    "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals, lake or one-shot",
+    "mini-imagenet": "100 classes of photographs, 84 x 84 (Vinyals et al. 2016; split of Ravi and Larochelle 2017)",
+    "tiered-imagenet": "608 classes of photographs, 84 x 84, whole superclasses unseen at test (Ren et al. 2018)",
+    "cifar-fs": "CIFAR-100, 32 x 32, split 64 / 16 / 20 (Bertinetto et al. 2019)",
+    "fc100": "CIFAR-100, 32 x 32, whole superclasses unseen at test (Oreshkin et al. 2018)",
+    "cub": "200 species of birds, 84 x 84 (Wah et al. 2011; split of Chen et al. 2019)",
+    "sinusoid": "few-shot regression: sine curves (Finn et al. 2017); built in, no download",
+    "folder:PATH": "your own pictures: one folder a class under PATH, or a .zip or .tar of that",
+    "torchvision:NAME": "a torchvision classification dataset, e.g. torchvision:FashionMNIST",
+}
+FOLDER = "folder:"
+NEXT = rf"(?={'|'.join(source.split(':')[0] for source in SOURCES)})"
+
+
+def parts(name: str) -> list[str]:
+    """The datasets that a name mixes; a plus that no dataset's name follows may be part of a path."""
+    return re.split(rf"\+{NEXT}", name)
+
+
+def short_name(name: str) -> str:
+    """The name with every folder's path cut to the folder's own name: `folder:/data/tiny/` gives `folder:tiny`.
+
+    Args:
+        name: of one dataset, of several (`omniglot+folder:/data/tiny`), or of a test on another (`glyphs to omniglot`).
+    """
+    return "".join(map(_short, re.split(rf"(\+| to ){NEXT}", name)))
+
+
+def _short(name: str) -> str:
+    if not name.startswith(FOLDER):
+        return name
+    path = name.removeprefix(FOLDER)
+    return FOLDER + (Path(path).name or path)

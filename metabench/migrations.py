@@ -1,0 +1,66 @@
+"""Records of older schema versions, brought up to today's: one pure function for each step, on what JSON gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from episodes.names import short_name
+
+VERSION = 3  # today's
+METRICS = ("accuracy", "squared_error")
+
+Values = dict[str, Any]
+
+
+def migrate(record: Values) -> Values:
+    """The content of a record of any version as today's has it; what it is given stays as it is.
+
+    What is wrong in it is left wrong, for the check that follows to name.
+
+    Raises:
+        ValueError: a schema version that is not read, or a score of no metric or of two.
+    """
+    found = record.get("schema_version", VERSION)
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= VERSION:
+        raise ValueError(
+            f"it has schema version {found!r:.20}, and this metabench reads 1 to {VERSION}; install the one that wrote "
+            "it"
+        )
+    for version in range(found, VERSION):
+        record = {**STEPS[version](record), "schema_version": version + 1}
+    return record
+
+
+def _from_1(record: Values) -> Values:
+    """Version 2 added predictions, floors, and values of a score: none follows from what version 1 has."""
+    return {"floors": {}, "answers": None, **record}
+
+
+def _from_2(record: Values) -> Values:
+    """Version 3 names a score's metric, calls an answer a prediction, and knows a folder by its name, not its path."""
+    made = {name: value for name, value in record.items() if name != "answers"}
+    made["predictions"] = record.get("answers")
+    if "score" in record:
+        made["score"] = _score_from_2(record["score"])
+    if isinstance(companions := record.get("companions"), dict):
+        made["companions"] = {name: _score_from_2(score) for name, score in companions.items()}
+    if isinstance(dataset := record.get("dataset"), dict) and isinstance(dataset.get("name"), str):
+        made["dataset"] = {**dataset, "name": short_name(dataset["name"])}
+    if isinstance(config := record.get("config"), dict):
+        names = {name: config[name] for name in ("dataset", "test_dataset") if isinstance(config.get(name), str)}
+        made["config"] = {**config, **{name: short_name(value) for name, value in names.items()}}
+    return made
+
+
+def _score_from_2(score: Any) -> Any:
+    if not isinstance(score, dict):
+        return score
+    found = {name: score[name] for name in METRICS if score.get(name) is not None}
+    if len(found) != 1:
+        raise ValueError("a score has either an accuracy or a squared_error")
+    ((metric, mean),) = found.items()
+    return {"metric": metric, "mean": mean, **{name: value for name, value in score.items() if name not in METRICS}}
+
+
+STEPS: dict[int, Callable[[Values], Values]] = {1: _from_1, 2: _from_2}
