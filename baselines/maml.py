@@ -111,7 +111,7 @@ class MAML(Learner):
 
     presets: ClassVar = {  # chosen by accuracy on validation against processor time: results/studies/
         "glyphs": {"steps": 3000, "meta_batch": 2, **OMNIGLOT},
-        "omniglot": {"steps": 3000, "meta_batch": 16, **OMNIGLOT},
+        "omniglot": {"steps": 12_000, "meta_batch": 4, **OMNIGLOT},
         "sinusoid": SINUSOID,
     }
 

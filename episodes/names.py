@@ -29,10 +29,22 @@ def parts(name: str) -> list[str]:
 def short_name(name: str) -> str:
     """The name with every folder's path cut to the folder's own name: `folder:/data/tiny/` gives `folder:tiny`.
 
+    Records and leaderboard know a folder by it, and by the fingerprint of what is in it, never by a place on a machine.
+
     Args:
         name: of one dataset, of several (`omniglot+folder:/data/tiny`), or of a test on another (`glyphs to omniglot`).
     """
     return "".join(map(_short, re.split(rf"(\+| to ){NEXT}", name)))
+
+
+def full_name(name: str) -> str:
+    """The name with a path that ends in no name of a folder, as `.`, `..` or `~`, written in full."""
+    return "+".join(map(_full, parts(name)))
+
+
+def folders(name: str) -> list[str]:
+    """The paths in the name, as they stand there."""
+    return [each.removeprefix(FOLDER) for each in parts(name) if each.startswith(FOLDER)]
 
 
 def _short(name: str) -> str:
@@ -40,3 +52,9 @@ def _short(name: str) -> str:
         return name
     path = name.removeprefix(FOLDER)
     return FOLDER + (Path(path).name or path)
+
+
+def _full(name: str) -> str:
+    path = Path(name.removeprefix(FOLDER))
+    nameless = name.startswith(FOLDER) and name != FOLDER and path.name in ("", "..", "~")
+    return FOLDER + str(path.expanduser().resolve()) if nameless else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from episodes.errors import nearest
 from episodes.named_task import NamedTask
+from episodes.names import FOLDER, folders, full_name, short_name
 from episodes.regression_task import RegressionTask
 from episodes.task import FixedTask, Groups, Task
 from episodes.variable_task import VariableTask
@@ -75,7 +77,8 @@ class RunConfig(BaseModel):
         precision: of training; `auto` is mixed bfloat16 on a GPU and float32 on CPU. Scoring is in float32.
         threads: CPU threads; None for torch's choice.
         output: the folder that gets the run's folder. Like data_root and tasks it is no part of the record: they are
-            places on one machine, and fingerprints say which data and tasks it was.
+            places on one machine, and fingerprints say which data and tasks it was. Of folder:PATH the record keeps
+            the folder's name.
         tensorboard, mlflow: log the run there too (see `metabench.loggers`); no part of the record either.
     """
 
@@ -192,6 +195,12 @@ class RunConfig(BaseModel):
         return {} if self.task == "variable" else {name: getattr(self, name) for name in NUMBERS}
 
     @property
+    def recorded(self) -> RunConfig:
+        """What a record keeps of it: folders of pictures by their names alone, and no place on this machine."""
+        test_dataset = self.test_dataset and short_name(self.test_dataset)
+        return self.model_copy(update={"dataset": short_name(self.dataset), "test_dataset": test_dataset})
+
+    @property
     def data_options(self) -> DataOptions:
         from episodes.datasets import DataOptions  # with torch, which reading records needs none of
 
@@ -219,11 +228,26 @@ def make_config(**values: Any) -> RunConfig:
         config = RunConfig(**values)
     except ValidationError as error:
         raise UsageError(_first_problem(error, "--")) from None
+    config = _with_full_names(config)
     if config.test_split and not config.test_dataset:
         raise UsageError(f"--test-split {config.test_split} needs --test-dataset; the split of --dataset is --split")
     if config.regression:
         _refuse_classes(config)
     return config
+
+
+def _with_full_names(config: RunConfig) -> RunConfig:
+    """Raise UsageError for two folders of one name, which a record could not keep apart."""
+    names = {name: full_name(value) for name in ("dataset", "test_dataset") if (value := getattr(config, name))}
+    known: dict[str, str] = {}
+    for path in itertools.chain.from_iterable(map(folders, names.values())):
+        other = known.setdefault(short_name(FOLDER + path), path)
+        if Path(path).resolve() != Path(other).resolve():
+            raise UsageError(
+                f"'{other}' and '{path}' are two folders of one name, by which records know them; rename one of them, "
+                "or give a link to it"
+            )
+    return config.model_copy(update=names)
 
 
 def _refuse_classes(config: RunConfig) -> None:

@@ -48,13 +48,18 @@ def process_as_found() -> Iterator[None]:
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
-    """Versions, platform, device, threads and, in a git checkout, the commit."""
+    """Versions, platform, device, processor, threads and, in a git checkout, the commit.
+
+    `capability` is the vector instructions that torch's kernels use; on another processor they round differently.
+    """
     packages = ("metabench", "torchvision", "numpy", "scipy", "pandas")
     return {
         "python": platform.python_version(),
         "packages": {"torch": torch.__version__, **{name: importlib.metadata.version(name) for name in packages}},
         "platform": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "processor": _processor(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "commit": _commit(),
     }
@@ -70,6 +75,19 @@ def peak_memory_megabytes(device: torch.device) -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _processor() -> str:
+    """The model's name; the architecture alone where the system does not tell."""
+    try:
+        if sys.platform == "darwin":
+            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except (OSError, subprocess.SubprocessError):
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return next(filter(None, models), platform.processor() or platform.machine())
 
 
 def _commit() -> str | None:

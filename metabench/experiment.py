@@ -89,7 +89,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
         _check_contract(config, learner.to(device), validation)
 
     about = _dataset_info(dataset, manifest)
-    identity = {"config": config.model_dump(mode="json"), "data": about.model_dump()}
+    identity = {"config": config.recorded.model_dump(mode="json"), "data": about.model_dump()}
     folder, state = find_checkpoint(config, identity) if resume else (claim_folder(config), None)
     kept_of = partial(kept, folder / CHECKPOINT_FILE)
     faults = faults_of(learner_class, config.learner, RunError, kept_of)
@@ -112,7 +112,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
         record = RunRecord(
             id=folder.name,
             created=now(),
-            config=config,
+            config=config.recorded,
             changed_options=changed_options(learner_class, config.learner, config.dataset, config.options),
             dataset=about,
             transductive=learner.transductive,

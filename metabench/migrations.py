@@ -10,6 +10,10 @@ from episodes.names import short_name
 VERSION = 3  # today's
 METRICS = ("accuracy", "squared_error")
 
+# Options whose defaults on a dataset have changed since version 2: records of then name them, so that they stay rows
+# of their own beside runs by today's defaults.
+EARLIER_DEFAULTS = {("maml", "glyphs"): ("steps", "meta_batch"), ("maml", "omniglot"): ("steps", "meta_batch")}
+
 Values = dict[str, Any]
 
 
@@ -49,8 +53,18 @@ def _from_2(record: Values) -> Values:
         made["dataset"] = {**dataset, "name": short_name(dataset["name"])}
     if isinstance(config := record.get("config"), dict):
         names = {name: config[name] for name in ("dataset", "test_dataset") if isinstance(config.get(name), str)}
-        made["config"] = {**config, **{name: short_name(value) for name, value in names.items()}}
+        made["config"] = config = {**config, **{name: short_name(value) for name, value in names.items()}}
+        if isinstance(options := config.get("options"), dict):
+            config["options"] = options = with_new_options(options)
+            if isinstance(changed := record.get("changed_options"), dict):
+                earlier = EARLIER_DEFAULTS.get((str(config.get("learner")), str(config.get("dataset"))), ())
+                made["changed_options"] = {name: options[name] for name in earlier if name in options} | changed
     return made
+
+
+def with_new_options(options: Values) -> Values:
+    """A learner's options of before version 3, with those that came since, at the values of what it did then."""
+    return {"alone_steps": 0, **options} if "teacher_backbone" in options else options
 
 
 def _score_from_2(score: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,15 +17,19 @@ from numpy.typing import NDArray
 
 from episodes.cache import write_bytes
 from episodes.errors import DataError
+from episodes.names import short_name
 from metabench.config import RunConfig
 from metabench.errors import InterruptionError, RunError, UsageError
+from metabench.escape import plain
 from metabench.learner import Learner
+from metabench.migrations import with_new_options
 from metabench.predictions import PREDICTIONS_FILE
 from metabench.records import RECORD_FILE, RunRecord, write_scores
 
 WEIGHTS_FILE = "learner.pt"
 CHECKPOINT_FILE = "checkpoint.pt"
 LOCK_FILE = ".lock"
+LONGEST_WORD = 60  # of a run's folder, whose name a file system bounds to 255 bytes
 
 
 def claim_folder(config: RunConfig) -> Path:
@@ -102,7 +105,7 @@ def find_checkpoint(config: RunConfig, identity: dict[str, Any]) -> tuple[Path, 
         path = folder / CHECKPOINT_FILE
         if not path.is_file() or (folder / RECORD_FILE).exists():
             continue
-        state = _load(path, "identity")
+        state = _load(path, identity=dict)
         if state["identity"] == identity:
             return folder, state
         others += 1
@@ -142,8 +145,11 @@ def load_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UsageError(
             f"there is no trained learner in '{folder}' ({WEIGHTS_FILE}); name the folder of a finished run"
         )
-    saved = _load(path, "learner")
-    return saved["config"], saved["learner"]
+    saved = _load(path, config=dict, learner=dict)
+    config: dict[str, Any] = saved["config"]
+    if isinstance(options := config.get("options"), dict):
+        config["options"] = with_new_options(options)
+    return config, saved["learner"]
 
 
 def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> None:
@@ -170,16 +176,25 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
     write_bytes(path, made.getvalue())
 
 
-def _load(path: Path, key: str) -> dict[str, Any]:
+def _load(path: Path, **kinds: type) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        state[key]
+        if not isinstance(state, dict):
+            raise TypeError(f"it holds a {type(state).__name__}")
+        for key, kind in kinds.items():
+            if not isinstance(state.get(key), kind):
+                raise TypeError(f"it has no {key} in it")
     except Exception as error:  # torch.load raises whatever the broken bytes lead to
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(
-            f"'{path}' is not a whole checkpoint of metabench ({reason}); delete it, and run again without --resume"
-        ) from None
+        raise unusable(path, reason) from None
     return state
+
+
+def unusable(path: Path, reason: object) -> UsageError:
+    """What is raised where a file of weights is damaged, or not of metabench."""
+    whole = "trained learner" if path.name == WEIGHTS_FILE else "checkpoint"
+    advice = "restore it, or run again" if path.name == WEIGHTS_FILE else "delete it, and run again without --resume"
+    return UsageError(f"'{path}' is not a whole {whole} of metabench ({plain(str(reason), 100)}); {advice}")
 
 
 def numbered(folder: Path) -> Iterator[Path]:
@@ -192,5 +207,5 @@ def numbered(folder: Path) -> Iterator[Path]:
 def _stem(config: RunConfig) -> str:
     ways = [] if config.regression else [f"{config.ways}way"]
     task = [*ways, f"{config.shots}shot"] if config.numbers else [config.task]
-    words = [config.dataset, *task, config.learner, f"seed{config.seed}"]
-    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word.rstrip(os.sep)).strip("_") for word in words)
+    words = [short_name(config.dataset), *task, config.learner, f"seed{config.seed}"]
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word).strip("_")[:LONGEST_WORD] for word in words)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,7 +29,7 @@ from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage, TrainingOptions
 from metabench.progress import Progress
-from metabench.runs import kept, save_tensors
+from metabench.runs import kept, save_tensors, unusable
 from metabench.signals import Stop
 
 VALIDATIONS = 10  # a stage
@@ -134,16 +136,29 @@ def train(
     Raises:
         RunError: a loss that is not finite; the checkpoint is kept.
         InterruptionError: an interruption (SIGINT); likewise.
+        UsageError: the checkpoint is damaged.
         DataError: the checkpoint cannot be written.
     """
-    log = TrainingLog(**state["log"]) if state else TrainingLog()
-    first = state["stage"] if state else 0
-    for number, stage in enumerate(learner.stages()):
-        if number >= first:
-            resumed = state if state and number == first else None
-            _StageRun(learner, dataset, plan, log, number, stage).run(resumed)
+    stages, first, log = learner.stages(), 0, TrainingLog()
+    if state:
+        with _damaged(plan.checkpoint):
+            first, log = range(len(stages))[state["stage"]], TypeAdapter(TrainingLog).validate_python(state["log"])
+    for number, stage in enumerate(stages[first:], first):
+        run = _StageRun(learner, dataset, plan, log, number, stage)
+        if state and number == first:
+            with _damaged(plan.checkpoint):
+                run.restore(state)
+        run.run()
     learner.eval()
     return log
+
+
+@contextmanager
+def _damaged(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:  # the file may be anybody's
+        raise unusable(checkpoint, (str(error) or type(error).__name__).splitlines()[0]) from None
 
 
 class _StageRun:
@@ -165,9 +180,7 @@ class _StageRun:
         self.losses: list[float] = []
         self.best_weights: dict[str, Tensor] | None = None
 
-    def run(self, state: dict[str, Any] | None) -> None:
-        if state:
-            self._restore(state)
+    def run(self) -> None:
         steps = self.stage.options.steps
         started = _clocks() - [self.log.seconds, self.log.processor_seconds]
         self._train_mode()
@@ -284,12 +297,16 @@ class _StageRun:
         }
         save_tensors(self.plan.checkpoint, state)
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint; raises whatever a damaged one leads to."""
+        if state["best_weights"] is not None:  # so that it is known to fit before any training
+            self.learner.load_state_dict(state["best_weights"])
+        self.best_weights = state["best_weights"]
         self.learner.load_state_dict(state["learner"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        self.step, self.losses, self.best_weights = state["step"], state["losses"], state["best_weights"]
-        self.step_multiply_adds = state["step_multiply_adds"]
+        self.step = range(self.stage.options.steps + 1)[state["step"]]
+        self.step_multiply_adds, self.losses = int(state["step_multiply_adds"]), [float(x) for x in state["losses"]]
         torch.set_rng_state(state["random_state"])
         if state["cuda_random_state"] is not None:
             torch.cuda.set_rng_state(state["cuda_random_state"], self.device)

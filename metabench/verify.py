@@ -94,11 +94,11 @@ def _facts(run: TrainedRun) -> Iterator[str]:
     """What the record says of its learner and does not hold."""
     record, learner = run.record, run.learner
     config = record.config
+    changed = changed_options(get_learner(config.learner), config.learner, config.dataset, config.options)
+    # More than those is no fault: a default may be today's that was another then.
+    options = {name: config.options.get(name) for name in record.changed_options}
     found: dict[str, tuple[Any, Any]] = {
-        "changed_options": (
-            record.changed_options,
-            changed_options(get_learner(config.learner), config.learner, config.dataset, config.options),
-        ),
+        "changed_options": (record.changed_options, {**options, **changed}),
         "transductive": (record.transductive, learner.transductive),
         "outside_data": (record.outside_data, learner.outside_data),
         "parameters": (record.score.parameters, learner.scoring_parameters()),

@@ -14,6 +14,7 @@ from episodes.cache import content_key
 from episodes.datasets import DataOptions, Dataset
 from episodes.datasets.layout import Layout, check_parts, read_layout
 from episodes.errors import DataError
+from episodes.names import FOLDER, full_name, short_name
 from episodes.pictures import Pictures, describe_left_out
 from episodes.splitting import by_names, split_classes, split_key, split_name
 
@@ -48,22 +49,23 @@ def load(name: str, options: DataOptions) -> Dataset:
     asked = OWN if own else options.split or split_name(None, len(layout.groups))
     size, channels = options.image_size or 84, options.channels or 3
     key = content_key(pictures.files(), size, channels, split_key(asked))
+    short = short_name(full_name(f"{FOLDER}{root}"))
 
     def make() -> Dataset:
-        bank = _bank(f"folder:{name}", pictures, paths, layout, size, channels)
+        bank = _bank(short, pictures, paths, layout, size, channels)
         _warn_of_copies(pictures, dict(zip(paths, layout.classes, strict=True)))
         return by_names(bank, bank.name, OWN, layout.parts) if own else split_classes(bank, asked)
 
-    return cached_dataset(f"folder:{name}", split_name(asked, 0), key, make)
+    return cached_dataset(short, split_name(asked, 0), key, make)
 
 
 def find(name: str, options: DataOptions) -> Path:
-    """The folder or archive itself.
+    """The folder or archive itself: `name`, if it is no full path first in `data_root`, or that, if it has the name.
 
     Raises:
         DataError: it is not there, is something else, or has a name that no record could hold.
     """
-    root = user_path(name)
+    root = _place(user_path(name), options.data_root)
     needs = "--dataset folder:PATH needs one with a folder of pictures per class, or a .zip or .tar of one"
     shown = name.encode("utf-8", "backslashreplace").decode()
     if shown != name:
@@ -80,7 +82,16 @@ def find(name: str, options: DataOptions) -> Path:
         raise DataError(f"'{root}' is a file that is no .zip or .tar; {needs}")
     if there:
         raise DataError(f"'{root}' is no folder and no file, or a link to nothing; {needs}")
-    raise DataError(f"there is no folder '{root}'; {needs}")
+    if options.data_root:
+        raise DataError(f"there is no folder '{root}', neither here nor in --data-root '{options.data_root}'; {needs}")
+    raise DataError(f"there is no folder '{root}'; {needs}; for one elsewhere, --data-root names the folder it is in")
+
+
+def _place(path: Path, data_root: Path | None) -> Path:
+    if data_root is None or path.is_absolute() or path.name in ("", ".."):
+        return path
+    itself = [data_root] if str(path) in (data_root.name, data_root.resolve().name) else []
+    return next((each for each in (data_root / path, *itself) if os.path.lexists(each)), path)
 
 
 def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int, channels: int) -> ImageBank:

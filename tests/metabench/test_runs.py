@@ -62,7 +62,7 @@ def test_damaged_checkpoints_are_named(content: object, tmp_path: Path) -> None:
         else:
             torch.save(content, folder / name)
     for read in (lambda: find_checkpoint(config(tmp_path), {}), lambda: load_run(folder)):
-        with pytest.raises(UsageError, match="is not a whole checkpoint of metabench") as error:
+        with pytest.raises(UsageError, match="is not a whole") as error:
             read()
         assert "\n" not in str(error.value)
 
