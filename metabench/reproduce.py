@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.experiment import run_config
 from metabench.leaderboard import read_runs
 from metabench.reading import read_record, record_file
 from metabench.records import RECORD_FILE, RunRecord
-from metabench.row import row_of
+from metabench.reference import reference_runs
+from metabench.row import Row, board_of, row_of
+from metabench.stats import retraining_deviation
 from metabench.trained import load_again
 
-SAME = 1e-5  # of a task's figure: files keep six digits
+SAME = 1e-5  # of a task's score: files keep six digits
+OWN_SEEDS = 3  # from which a learner's own say enough of it
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,10 @@ class Reproduction:
     Attributes:
         recorded, repeated: the two.
         folder: of the repetition.
-        differing: how many tasks have another measure.
-        seeds: scores of other training seeds of the same, and the record's own, from the records at hand.
+        differing: how many tasks have another score.
+        deviation: of the mean score when a learner is trained again, from runs on the same tasks; nan if not known.
+        freedom: its degrees of freedom.
+        whose: whose training seeds these are: the learner's own, or those of all learners at hand.
         changes: what is not as it was, in words.
     """
 
@@ -39,7 +45,9 @@ class Reproduction:
     repeated: RunRecord
     folder: Path
     differing: int
-    seeds: tuple[float, ...]
+    deviation: float
+    freedom: int
+    whose: str
     changes: tuple[str, ...]
 
     @property
@@ -49,47 +57,45 @@ class Reproduction:
 
     @property
     def allowed(self) -> float:
-        """How far two runs of it may be apart, at 95%.
+        """How far the means of two trainings may be apart on the same tasks, at 95%: t s sqrt(2); nan if not known.
 
-        Where two or more seeds are known, by their deviation s: t s sqrt(2), for training that does not repeat to the
-        bit differs like training from another seed. Else by the intervals over tasks of both.
+        Training that does not repeat to the bit differs like training from another seed. The interval over tasks has
+        no part in it, for the tasks are the same.
         """
-        if len(self.seeds) > 1:
-            reach = stats.t.ppf(0.975, len(self.seeds) - 1) * np.std(self.seeds, ddof=1) * np.sqrt(2)
-            return float(reach)
-        return float(np.hypot(self.recorded.score.half_width, self.repeated.score.half_width))
+        return float(stats.t.ppf(0.975, self.freedom) * self.deviation * np.sqrt(2)) if self.freedom else np.nan
 
     @property
     def agrees(self) -> bool:
-        """Whether the figures agree within what they should."""
+        """Whether the scores are the same, or known to be no further apart than two trainings are."""
         return not self.differing or abs(self.difference) <= self.allowed
 
     def __str__(self) -> str:
         before, after = self.recorded.score, self.repeated.score
         measure, tasks = before.measure, self.repeated.config.episodes
-        figures = f"{measure.name} {measure.text(after.mean)}, in the record {measure.text(before.mean)}"
+        scores = f"{measure.name} {measure.text(after.mean)}, in the record {measure.text(before.mean)}"
         if not self.differing:
-            return f"reproduced: {figures}, the same on each of the {tasks} tasks"
-        verdict = "agrees" if self.agrees else "does not agree"
-        if len(self.seeds) > 1:
-            yardstick = f"what {len(self.seeds)} training seeds differ by allows"
+            return f"reproduced: {scores}, the same on each of the {tasks} tasks"
+        apart = f"{scores}; a difference of {measure.text(abs(self.difference))}"
+        if self.freedom:
+            verdict = "agrees" if self.agrees else "does not agree"
+            first = (
+                f"{verdict}: {apart}, where training again differs by up to {measure.text(self.allowed)} ({self.whose})"
+            )
         else:
-            yardstick = "the intervals over tasks allow; how far training seeds differ is not known here"
-        lines = [
-            f"{verdict}: {figures}; a difference of {measure.text(abs(self.difference))}, where up to "
-            f"{measure.text(self.allowed)} is what {yardstick}",
-            f"{self.differing} of {tasks} tasks came out otherwise; "
-            + (
-                f"not as it was: {'; '.join(self.changes)}" if self.changes else "versions and machine are the record's"
-            ),
-        ]
-        return "\n".join(lines)
+            first = (
+                f"differs: {apart}; no record at hand says by how much training again differs on these tasks: "
+                "run it with --seed 1 and --seed 2 to know"
+            )
+        changes = "; ".join(self.changes)
+        return f"{first}\n{self.differing} of {tasks} tasks have another score; " + (
+            f"not as it was: {changes}" if changes else "versions and machine are the record's"
+        )
 
 
 def reproduce(path: Path, *, resume: bool = False, **settings: Any) -> Reproduction:
     """Run a record's configuration again, as a new run, and compare the two.
 
-    On the same machine, device and versions and with as many threads, a run on CPU repeats to the bit.
+    On the same processor and versions and with as many threads, a run on CPU repeats to the bit.
 
     Args:
         path: the record, or its folder.
@@ -107,10 +113,9 @@ def reproduce(path: Path, *, resume: bool = False, **settings: Any) -> Reproduct
     repeated = run_config(config, resume=resume)
     folder = config.output / repeated.id
     _, after = read_record(folder / RECORD_FILE)
-    seeds = _seeds(recorded, (file.parent.parent, config.output), but=folder)
-    return Reproduction(
-        recorded, repeated, folder, _differing(before, after), seeds, tuple(_changes(recorded, repeated))
-    )
+    deviation, freedom, whose = _retraining(recorded, (file.parent.parent, config.output), but=folder)
+    changes = tuple(_changes(recorded, repeated))
+    return Reproduction(recorded, repeated, folder, _differing(before, after), deviation, freedom, whose, changes)
 
 
 def _differing(before: NDArray[np.float64], after: NDArray[np.float64]) -> int:
@@ -119,14 +124,32 @@ def _differing(before: NDArray[np.float64], after: NDArray[np.float64]) -> int:
     return int((~close).sum()) + abs(len(before) - len(after))
 
 
-def _seeds(recorded: RunRecord, folders: tuple[Path, ...], but: Path) -> tuple[float, ...]:
-    """Scores of the same learner, settings, data and test tasks, one a training seed, the record's own first."""
-    scores = {recorded.config.seed: recorded.score.mean}
-    wanted = row_of(recorded), recorded.config.test_seed
-    for run in itertools.chain.from_iterable(read_runs(folder)[0] for folder in folders):
-        if (row_of(run.record), run.record.config.test_seed) == wanted and run.folder != but:
-            scores.setdefault(run.record.config.seed, run.record.score.mean)
-    return tuple(scores.values())
+def _retraining(recorded: RunRecord, folders: tuple[Path, ...], but: Path) -> tuple[float, int, str]:
+    """The deviation of training again, its degrees of freedom, and whose it is.
+
+    Of the record's own learner and settings where three seeds or more are at hand or no other learner has two; else
+    pooled over the learners that have two or more on the same tasks. The reference records are at hand, too.
+    """
+    runs = [run for folder in {each.resolve() for each in folders} for run in read_runs(folder)[0]]
+    with suppress(UsageError):
+        runs += reference_runs()
+    tables: dict[Row, dict[int, NDArray[np.float64]]] = {}
+    for run in runs:
+        record = run.record
+        same_tasks = (
+            board_of(record) == board_of(recorded)
+            and record.config.test_seed == recorded.config.test_seed
+            and record.config.episodes == recorded.config.episodes
+        )
+        if same_tasks and record.seeded and run.folder != but:
+            tables.setdefault(row_of(record), {}).setdefault(record.config.seed, run.of_tasks)
+    own = tables.get(row_of(recorded), {})
+    several = [seeds for seeds in tables.values() if len(seeds) > 1]
+    if len(own) >= OWN_SEEDS or several == [own]:
+        several, whose = [own], f"its own {len(own)} training seeds"
+    else:
+        whose = f"the training seeds of learners here: {len(several)}"
+    return *retraining_deviation(np.stack(list(seeds.values())) for seeds in several), f"by {whose}"
 
 
 def _changes(recorded: RunRecord, repeated: RunRecord) -> Iterator[str]:
@@ -140,7 +163,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
     """What a run's numbers depend on, beside its configuration."""
     packages = record.environment.get("packages")
     versions = packages if isinstance(packages, dict) else {}
-    names = ("python", "platform", "device", "threads", "commit")
+    names = ("python", "platform", "device", "processor", "capability", "threads", "commit")
     return {
         **{name: versions.get(name) for name in ("metabench", "torch", "numpy")},
         **{name: record.environment.get(name) for name in names},

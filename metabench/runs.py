@@ -143,7 +143,12 @@ def load_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise UsageError(
-            f"there is no trained learner in '{folder}' ({WEIGHTS_FILE}); name the folder of a finished run"
+            f"there is no trained learner in '{folder}' ({WEIGHTS_FILE}); "
+            + (
+                "ask for it where the record is from, or train it again by `metabench reproduce`"
+                if (folder / RECORD_FILE).is_file()
+                else "name the folder of a finished run"
+            )
         )
     saved = _load(path, config=dict, learner=dict)
     config: dict[str, Any] = saved["config"]

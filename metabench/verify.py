@@ -24,7 +24,13 @@ from metabench.tasks import scored_tasks, validation_tasks
 from metabench.trained import TrainedRun, load_trained
 
 # What other processors and versions of torch round otherwise: an answer here and there, of many thousands.
-TOLERANCES = {"worst_tasks": 0.01, "worst_class": 0.02, "class_quantile": 0.01, "calibration_error": 0.005}
+TOLERANCES = {
+    "worst_tasks": 0.01,
+    "worst_class": 0.02,
+    "class_quantile": 0.01,
+    "over_classes": 0.002,
+    "calibration_error": 0.005,
+}
 TOLERANCE = 0.001
 TEMPERATURE_TOLERANCE = 0.05  # as a part of it
 
@@ -142,6 +148,8 @@ def _named(score: Score, companions: dict[str, Score], floors: dict[str, Floor])
     scores = {"": score, **{f"{name}: ": each for name, each in companions.items()}}
     figures = {f"{whose}{each.metric}": each.mean for whose, each in scores.items()}
     figures |= {f"{whose}{name}": getattr(each, name) for whose, each in scores.items() for name in names}
+    over = {f"{whose}over_classes": each.over_classes for whose, each in scores.items()}
+    figures |= {name: interval.half_width for name, interval in over.items() if interval}
     figures |= {f"floor {name}": floor.mean for name, floor in floors.items()}
     return {name: figure for name, figure in figures.items() if figure is not None}
 

@@ -75,6 +75,12 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "interval": (lambda folder: edit(folder, score__half_width=0.001), "half_width: the record has 0.10%, and it is "),
     "low": (lambda folder: edit(folder, score__low=0.99), "low: the record has 99.00%"),
     "worst class": (lambda folder: edit(folder, score__worst_class=1.0), "worst_class: the record has 100.00%"),
+    "classes": (
+        lambda folder: edit(
+            folder, score__over_classes={"half_width": 0.9, "low": 0, "high": 1, "count": 9, "covers": "x"}
+        ),
+        "over_classes: the record has 90.00%, and ",
+    ),
     "calibration": (lambda folder: edit(folder, score__calibration_error=0.9), "calibration_error: the record has 90"),
     "teacher": (
         lambda folder: edit(folder, companions__teacher__mean=1.0),
@@ -159,5 +165,5 @@ def test_what_cannot_be_verified_says_why(folder: Path, tmp_path: Path) -> None:
 def test_weights_of_any_kind_are_refused(weights: object, folder: Path) -> None:
     saved = torch.load(folder / "learner.pt", weights_only=True)
     torch.save({**saved, "learner": weights}, folder / "learner.pt")
-    with pytest.raises(UsageError, match="does not fit|is not a whole"):
+    with pytest.raises(UsageError, match=r"does not fit|is not a whole"):
         verify(folder)
