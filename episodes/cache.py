@@ -31,7 +31,12 @@ Thing = TypeVar("Thing")
 def cache_folder() -> Path:
     """Where banks made at first use are kept: `$METABENCH_CACHE`, or the platform's cache folder for metabench."""
     chosen = os.environ.get("METABENCH_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("metabench")
+    folder = Path(chosen) if chosen else platformdirs.user_cache_path("metabench")
+    if any(
+        "\ud800" <= each < "\ue000" for each in str(folder)
+    ):  # as Python has bytes that safetensors takes for no path
+        raise DataError(f"the cache folder {str(folder)!r} is no name in UTF-8; set METABENCH_CACHE to another")
+    return folder
 
 
 def made_folder() -> Path:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import traceback
 from contextlib import suppress
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from metabench.signals import Stop
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one line on standard error, its exit code 2 (request) or 1 (run)."""
     _open_streams()
+    if arguments is None:
+        os.environ["MPLBACKEND"] = "agg"  # pictures go to files, and a name that matplotlib lacks would end the import
     with Stop():
         code = _outcome(arguments)
     if arguments is None and code:
@@ -35,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _outcome(arguments: list[str] | None) -> int:
     """The exit code, after what there is to say was said."""
     try:
+        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         code = cli.main(arguments, prog_name="metabench", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -45,17 +50,21 @@ def _outcome(arguments: list[str] | None) -> int:
         return USAGE_ERROR
     except click.ClickException as error:
         return _failed(error.format_message(), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return _failed("interrupted", 130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _failed(str(error) or "interrupted", 130)
     except OSError as error:
         if error.filename is None and error.errno in OUTPUT_ERRORS:
             return _output_failed(error)
+        if error.errno == errno.ENAMETOOLONG:
+            return _failed(f"'{str(error.filename)[:100]}...' is too long for the name of a file", USAGE_ERROR)
         return _unexpected(error)
     except Exception as error:
         # Imported here, because a mistyped option must not wait for torch; these are raised only where it is loaded.
         from episodes.errors import DataError
-        from metabench.errors import RunError, UsageError
+        from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 
+        if is_memory(error):
+            return _failed(TOO_LITTLE_MEMORY, RUN_ERROR)
         if not isinstance(error, DataError | UsageError | RunError):
             return _unexpected(error)
         if os.environ.get(TRACEBACK):
@@ -81,8 +90,16 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
 
 
+def _refuse_empty(words: list[str]) -> None:
+    """An empty text is mostly a shell's variable that is not set; as a path it would be the folder one is in."""
+    for before, word in pairwise(["", *words]):
+        if not word or re.fullmatch("--[a-z-]+=", word):
+            name = word.rstrip("=") or (before if before.startswith("-") and before != "--" else "an argument")
+            raise click.UsageError(f"{name} is empty; give a value, or leave it out")
+
+
 def _failed(message: str, code: int) -> int:
-    one_line = " ".join(message.split())
+    one_line = re.sub(r"\S{400,}", lambda found: f"{found[0][:100]}...", " ".join(message.split()))
     with suppress(OSError):  # where there is nowhere to say it, the exit code says it
         click.echo(
             f"metabench: {plain(one_line, len(one_line))}", err=True
@@ -161,8 +178,8 @@ def run(
 
     values = read_config_file(config) if config else {}
     values.update(given(settings))
-    shorthand = given({"backbone": backbone, "steps": steps})
-    values["options"] = {**values.get("options", {}), **_parse_options(options), **shorthand}
+    pairs = options + tuple(f"{name}={value}" for name, value in given({"backbone": backbone, "steps": steps}).items())
+    values["options"] = {**values.get("options", {}), **_parse_options(pairs)}
     record = run_config(make_config(**values), resume=resume)
     place = standing(record, record.config.output)
     click.echo(summary(record) + (f"\n  {place}" if place else ""))
@@ -228,6 +245,8 @@ def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise click.UsageError(f"--set {pair} is not KEY=VALUE, e.g. --set inner_steps=5")
+        if key.replace("-", "_") in parsed:
+            raise click.UsageError(f"--set {key} comes twice; leave one of them out")
         parsed[key.replace("-", "_")] = value
     return parsed
 

@@ -45,6 +45,8 @@ RECIPE = (*VARIANT, "test_seed")
 # Those that have no sense where tasks are functions, in place of classes and images.
 OF_CLASSES = ("ways", *VARIANT, "train_task", "tasks", *DATA[1:])
 
+MOST_EPISODES = 10_000_000  # whose scores and predictions still fit in memory
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_class_names)]
 NamedTasks = Annotated[tuple[Names, ...], BeforeValidator(_named_tasks)]
 
@@ -106,9 +108,9 @@ class RunConfig(BaseModel):
     test_task: NamedTasks = ()
     tasks: Path | None = Field(None, exclude=True)
     disjoint: bool = False
-    episodes: int | None = Field(None, ge=2)
+    episodes: int | None = Field(None, ge=2, le=MOST_EPISODES)
     until_interval: float | None = Field(None, gt=0, allow_inf_nan=False)
-    validation_episodes: int = Field(100, ge=1)
+    validation_episodes: int = Field(100, ge=1, le=MOST_EPISODES)
     seed: int = Field(0, ge=0, lt=2**63)
     test_seed: int = Field(0, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -31,6 +31,8 @@ class _Loader(yaml.BaseLoader):
             raise yaml.YAMLError(f"{place} has an alias (*); write it out")
         if getattr(event, "tag", None):
             raise yaml.YAMLError(f"{place} has a tag ({event.tag}); leave it out")
+        if self.check_event(yaml.ScalarEvent) and event.style and not event.value:
+            raise yaml.YAMLError(f"{place} has an empty text; give a value, or leave it out")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -90,6 +92,8 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
         wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
         return content.decode("utf-16" if wide else "utf-8-sig")
+    except UsageError:
+        raise
     except UnicodeDecodeError as error:
         raise UsageError(f"cannot read --config '{path}': it is not text in UTF-8 (byte {error.start})") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

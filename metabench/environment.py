@@ -15,14 +15,19 @@ from typing import Any
 import torch
 
 from metabench.errors import UsageError
+from metabench.escape import plain
+
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def choose_device(name: str) -> torch.device:
     """The device for `auto`, `cpu` or `cuda`.
 
     Raises:
-        UsageError: a GPU was asked for and none is there.
+        UsageError: another name, or a GPU was asked for and none is there.
     """
+    if name not in DEVICES:
+        raise UsageError(f"--device: give {', '.join(map(repr, DEVICES))}; found {plain(repr(name), 100)}")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda asks for a GPU, and torch finds none; use --device cpu or auto")
     if name == "auto":

@@ -17,5 +17,13 @@ class RunError(RuntimeError):
     """A run that failed; the message says what happened, what is kept, what to do."""
 
 
+TOO_LITTLE_MEMORY = "there is too little memory; choose a smaller backbone, batch, image size or number of tasks"
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether the main memory was too small: torch has no error of its own for that."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+
+
 class InterruptionError(RunError):
     """A run that the user stopped; the message is as of a RunError."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from episodes.errors import DataError, nearest
-from metabench.errors import RunError, UsageError
+from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
 from metabench.learner import EmbeddingLearner, Learner, TrainingOptions
 
@@ -95,6 +95,8 @@ def faults_of(
 def _said(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it ended the program (sys.exit({error.code!r}))"
+    if is_memory(error):
+        return TOO_LITTLE_MEMORY
     text = plain(" ".join(str(error).split()), 300)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -27,6 +27,7 @@ class Stop:
         self.asked = ""
         self._patient = self._over = False
         self._before: dict[int, Any] = {}
+        self._alarm_before: tuple[Any, tuple[float, float]] | None = None
 
     def __enter__(self) -> Stop:
         if Stop._outer:
@@ -45,7 +46,7 @@ class Stop:
         if Stop._outer is not self:
             return
         Stop._outer = None
-        self._alarm(0)
+        self._disarm()
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before.clear()
@@ -58,7 +59,7 @@ class Stop:
             try:
                 yield outer
             finally:
-                outer._alarm(0)
+                outer._disarm()
                 outer._patient = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -66,16 +67,25 @@ class Stop:
             return
         first, self.asked = not self.asked, self.asked or self._said(number)
         if self._patient and first:
-            self._alarm(PATIENCE)
+            self._arm()
             return
         self._over = True
         raise KeyboardInterrupt(self.asked)
 
-    def _alarm(self, seconds: float) -> None:
-        """Calls the handler again after so long; the system has such a clock or it does not."""
-        if self._before and hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGALRM, self._handle if seconds else signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+    def _arm(self) -> None:
+        """Call the handler again after `PATIENCE`, where the system has such a clock."""
+        if hasattr(signal, "setitimer"):
+            self._alarm_before = signal.signal(signal.SIGALRM, self._handle), signal.getitimer(signal.ITIMER_REAL)
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+
+    def _disarm(self) -> None:
+        """Give the clock back to whoever had set it."""
+        if self._alarm_before:
+            handler, timer = self._alarm_before
+            self._alarm_before = None
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, *timer)
 
     @staticmethod
     def _said(number: int) -> str:
