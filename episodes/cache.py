@@ -32,9 +32,8 @@ def cache_folder() -> Path:
     """Where banks made at first use are kept: `$METABENCH_CACHE`, or the platform's cache folder for metabench."""
     chosen = os.environ.get("METABENCH_CACHE")
     folder = Path(chosen) if chosen else platformdirs.user_cache_path("metabench")
-    if any(
-        "\ud800" <= each < "\ue000" for each in str(folder)
-    ):  # as Python has bytes that safetensors takes for no path
+    # Python's own for bytes that are not UTF-8, which safetensors takes for no path.
+    if any("\ud800" <= each < "\ue000" for each in str(folder)):
         raise DataError(f"the cache folder {str(folder)!r} is no name in UTF-8; set METABENCH_CACHE to another")
     return folder
 
@@ -142,7 +141,7 @@ def content_key(files: Iterable[Path], *more: object) -> str:
         try:
             stat = path.stat()
         except OSError as error:
-            raise DataError(f"cannot read '{path}': {error.strerror}; mend or remove it") from None
+            raise DataError(f"cannot read '{path}': {error.strerror}; repair or remove it") from None
         facts.append((str(path.absolute()), stat.st_size, stat.st_ctime_ns, stat.st_mtime_ns))
     return hashlib.sha256(repr((facts, more)).encode()).hexdigest()[:16]
 

@@ -117,7 +117,7 @@ def _pixels(name: str, number: int, picture: Image.Image) -> NDArray[np.uint8]:
         plain = flat(picture)
         return np.array(plain if plain.mode in ("L", "RGB") else plain.convert("RGB"))
     except (OSError, ValueError) as error:
-        raise DataError(f"image {number} of '{name}' cannot be read: {error}; mend it or leave it out") from None
+        raise DataError(f"image {number} of '{name}' cannot be read: {error}; repair it or leave it out") from None
 
 
 def _image(name: str, number: int, image: object) -> Tensor:

@@ -70,7 +70,7 @@ class Pictures:
             if listing.sizes[path] > MOST_BYTES:
                 raise DataError(
                     f"the picture '{self.root / path}' has {listing.sizes[path]:,} bytes, more than any that is read "
-                    f"({MOST_BYTES:,}); mend or remove it"
+                    f"({MOST_BYTES:,}); repair or remove it"
                 )
         return paths
 
@@ -139,10 +139,10 @@ class Pictures:
     def _broken(self, broken: list[tuple[str, str]]) -> DataError:
         if len(broken) == 1:
             path, reason = broken[0]
-            return DataError(f"cannot read the picture '{self.root / path}': {reason}; mend or remove it")
+            return DataError(f"cannot read the picture '{self.root / path}': {reason}; repair or remove it")
         named = "; ".join(f"'{path}': {reason}" for path, reason in broken[:NAMED])
         more = f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
-        return DataError(f"cannot read {len(broken)} pictures of '{self.root}': {named}{more}; mend or remove them")
+        return DataError(f"cannot read {len(broken)} pictures of '{self.root}': {named}{more}; repair or remove them")
 
 
 def is_picture(path: str) -> bool:
@@ -213,7 +213,7 @@ def decode_picture(content: bytes, path: Path, size: int, channels: int) -> Tens
     try:
         return _decode(content, size, channels)
     except UnreadableError as error:
-        raise DataError(f"cannot read the picture '{path}': {error}; mend or remove it") from None
+        raise DataError(f"cannot read the picture '{path}': {error}; repair or remove it") from None
 
 
 def _decode(content: bytes, size: int, channels: int) -> Tensor:

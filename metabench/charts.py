@@ -75,7 +75,9 @@ def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "
         for (floor, name), rows in part.groupby(["floor", "learner"], sort=False):
             style = {"fmt": next(styles), "color": GREY, "ms": 4} if floor else {**next(learners), "ms": 5}
             places = rows[kind].to_numpy(dtype=float)
-            axes.errorbar(places, rows[measure.field], rows["half_width"], label=name, capsize=2, **style)
+            means = rows[measure.field]
+            arms = np.maximum(0, [means - rows["low"], rows["high"] - means])
+            axes.errorbar(places, means, arms, label=name, capsize=2, **style)
         axes.set_xscale("linear" if kind == STEPS else "log")
         axes.set_xticks(sorted(part[kind].unique()), labels=map(str, sorted(part[kind].unique())))
         axes.xaxis.set_minor_locator(NullLocator())

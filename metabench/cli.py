@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import traceback
+import warnings
 from contextlib import suppress
 from importlib.metadata import version
 from itertools import pairwise
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     _open_streams()
     if arguments is None:
         os.environ["MPLBACKEND"] = "agg"  # pictures go to files, and a name that matplotlib lacks would end the import
+        warnings.showwarning = lambda message, *_: _say(f"warning: {message}")  # in one line, without its place in code
     with Stop():
         code = _outcome(arguments)
     if arguments is None and code:
@@ -99,12 +101,16 @@ def _refuse_empty(words: list[str]) -> None:
 
 
 def _failed(message: str, code: int) -> int:
+    _say(message)
+    return code
+
+
+def _say(message: str) -> None:
     one_line = re.sub(r"\S{400,}", lambda found: f"{found[0][:100]}...", " ".join(message.split()))
     with suppress(OSError):  # where there is nowhere to say it, the exit code says it
         click.echo(
             f"metabench: {plain(one_line, len(one_line))}", err=True
         )  # it may quote a record, which is anybody's
-    return code
 
 
 def _output_failed(error: OSError) -> int:

@@ -24,6 +24,7 @@ from metabench.registry import faults_of
 from metabench.row import settings
 from metabench.scoring import estimate, estimate_floors
 from metabench.stats import Estimate
+from metabench.summary import with_interval
 from metabench.tasks import scored_tasks
 from metabench.trained import load_trained
 
@@ -128,8 +129,9 @@ def run_curve(
 def printable(table: pd.DataFrame) -> str:
     """The curves for a terminal: a row a point, a column a learner or floor, each with its interval."""
     measure = ACCURACY if ACCURACY.field in table else SQUARED_ERROR
-    means, halves = (table[name].map(f"{{:.{measure.digits}f}}".format) for name in (measure.field, "half_width"))
-    shown = table.assign(figure=means + (" ± " + halves).where(table["half_width"] > 0, ""))
+    ends = (table[name] / measure.scale for name in (measure.field, "low", "high"))
+    texts = [with_interval(measure, mean, mean - low, high - mean) for mean, low, high in zip(*ends, strict=True)]
+    shown = table.assign(figure=texts)
     parts = []
     for against, part in panels(shown):
         wide = part.pivot(index=against, columns="learner", values="figure")[list(part["learner"].unique())]
@@ -189,6 +191,8 @@ def _rows_of(
             "floor": place > 0,
             measure.field: round(measure.scale * figure.mean, measure.digits),
             "half_width": round(measure.scale * figure.half_width, measure.digits),
+            "low": round(measure.scale * figure.low, measure.digits),
+            "high": round(measure.scale * figure.high, measure.digits),
             "episodes": figure.count,
         }
         for place, (name, figure) in enumerate(found.items())

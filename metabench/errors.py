@@ -1,4 +1,4 @@
-"""What can go wrong, by who can mend it.
+"""What can go wrong, by who can fix it.
 
 ValueError
     episodes.DataError      the data cannot give what was asked   exit code 2

@@ -18,12 +18,12 @@ MOST = 100_000
 class FixedWidth:
     """Draw tasks until mean ± half_width is an interval of 95%, in a few stages.
 
-    After a pilot, each stage draws what the deviation of all scores so far calls for, n = (t s / half_width)^2 in all,
-    and it ends when none are missing: the sequential rule of Chow and Robbins (1965, Annals of Mathematical Statistics
-    36) in stages, the first of them that of Stein (1945). To look every few tasks, from the first on, would end at
-    chance lows of the deviation: next to an accuracy of 1 such intervals cover half as often as they say. The pilot
-    prevents that, and the width is the one that was asked for, also where chance would give less. Where most tasks have
-    no error at all, from an accuracy of 0.98 on, it covers in 91% at the least.
+    After a pilot, each stage draws what the deviation s of all scores so far calls for, n = (t s / half_width)^2 in
+    all, or for fractions what makes the longer arm of Wilson's interval so long, and it ends when none are missing: the
+    sequential rule of Chow and Robbins (1965, Annals of Mathematical Statistics 36) in stages, the first of them that
+    of Stein (1945). To look every few tasks, from the first on, would end at chance lows of the deviation: next to an
+    accuracy of 1 such intervals cover half as often as they say. The pilot prevents that, and the width is the one that
+    was asked for, also where chance would give less. Up to an accuracy of 0.998 it covers in 93% at the least.
 
     Attributes:
         half_width: in the unit of the scores, more than 0.
@@ -58,5 +58,13 @@ class FixedWidth:
             return self.pilot
         if self.bounded and scores[0] in (0, 1) and (scores == scores[0]).all():
             return int(np.ceil(np.log(0.025) / np.log1p(-min(self.half_width, 0.5))))
-        reach = scores.std(ddof=1) * stats.t.ppf(0.975, count - 1)
-        return int(np.ceil((reach / self.half_width) ** 2))
+        square = (scores.std(ddof=1) * stats.t.ppf(0.975, count - 1)) ** 2  # (t s)^2
+        if not self.bounded:
+            return int(np.ceil(square / self.half_width**2))
+        # Wilson's interval ends at p where (m - p)^2 = (t s)^2 / n * p (1 - p) / (m (1 - m)); its longer arm is the one
+        # towards 1/2.
+        mean = scores.mean()
+        end = mean - self.half_width if mean > 0.5 else mean + self.half_width
+        if not 0 < end < 1:  # as wide as any
+            return count
+        return int(np.ceil(square / self.half_width**2 * end * (1 - end) / (mean * (1 - mean))))

@@ -89,7 +89,7 @@ def _bars(record: RunRecord) -> list[str]:
     figures |= {f"its {name}": _arms(each) for name, each in record.companions.items()}
     floors = sorted(record.floors.items(), key=lambda floor: floor[1].mean, reverse=measure.more_is_better)
     figures |= {name: _arms(floor) for name, floor in floors}
-    names, texts = max(map(len, figures)), [_figure(measure, *figure) for figure in figures.values()]
+    names, texts = max(map(len, figures)), [with_interval(measure, *figure) for figure in figures.values()]
     longest = 1 if measure.percent else max(mean for mean, *_ in figures.values()) or 1
     return [
         f"  {name:{names}}  {text:{max(map(len, texts))}}  {'=' * round(BAR * mean / longest)}"
@@ -104,7 +104,7 @@ def _arms(score: Score | Floor) -> tuple[float, float, float]:
     return score.mean, score.half_width, score.half_width
 
 
-def _figure(measure: Measure, mean: float, below: float, above: float) -> str:
+def with_interval(measure: Measure, mean: float, below: float, above: float) -> str:
     """`96.50 ± 0.44`, where the interval is not symmetric `100.00 -45.93 +0.00`; of a known number itself alone."""
     shown = f"{measure.scale * mean:.{measure.digits}f}"
     if measure.percent:

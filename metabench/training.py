@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -142,7 +143,9 @@ def train(
     stages, first, log = learner.stages(), 0, TrainingLog()
     if state:
         with _damaged(plan.checkpoint):
-            first, log = range(len(stages))[state["stage"]], TypeAdapter(TrainingLog).validate_python(state["log"])
+            first = _number(state["stage"], len(stages) - 1)
+            _check_keys("log", state["log"], asdict(log))
+            log = TypeAdapter(TrainingLog).validate_python(state["log"])
     for number, stage in enumerate(stages[first:], first):
         run = _StageRun(learner, dataset, plan, log, number, stage)
         if state and number == first:
@@ -159,6 +162,17 @@ def _damaged(checkpoint: Path) -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:  # the file may be anybody's
         raise unusable(checkpoint, (str(error) or type(error).__name__).splitlines()[0]) from None
+
+
+def _number(value: Any, most: float = math.inf) -> int:
+    if not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"it has {value!r} where a number up to {most} is")
+    return value
+
+
+def _check_keys(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    if found.keys() != wanted.keys():
+        raise ValueError(f"its {name} has other parts")
 
 
 class _StageRun:
@@ -304,9 +318,11 @@ class _StageRun:
         self.best_weights = state["best_weights"]
         self.learner.load_state_dict(state["learner"])
         self.optimizer.load_state_dict(state["optimizer"])
+        _check_keys("scheduler", state["scheduler"], self.scheduler.state_dict())
         self.scheduler.load_state_dict(state["scheduler"])
-        self.step = range(self.stage.options.steps + 1)[state["step"]]
-        self.step_multiply_adds, self.losses = int(state["step_multiply_adds"]), [float(x) for x in state["losses"]]
+        self.step = _number(state["step"], self.stage.options.steps)
+        self.step_multiply_adds = _number(state["step_multiply_adds"])
+        self.losses = [float(loss) for loss in state["losses"]]
         torch.set_rng_state(state["random_state"])
         if state["cuda_random_state"] is not None:
             torch.cuda.set_rng_state(state["cuda_random_state"], self.device)

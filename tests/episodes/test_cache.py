@@ -79,7 +79,7 @@ def test_only_what_was_made_is_removed(own_cache: Path) -> None:
 
 def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "none")
-    with pytest.raises(DataError, match=r"cannot read '.*a.png': No such file or directory; mend or remove it"):
+    with pytest.raises(DataError, match=r"cannot read '.*a.png': No such file or directory; repair or remove it"):
         content_key([tmp_path / "a.png"])
 
 

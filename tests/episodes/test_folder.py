@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from episodes import DataError, DataOptions, Dataset, ImageBank, load
+from episodes.datasets.folder import find
 
 
 @pytest.fixture
@@ -53,7 +54,9 @@ def test_size_and_grey_can_be_chosen(pictures: Path) -> None:
 def test_a_corrupt_picture_is_named(pictures: Path, broken: bytes | str, reason: str) -> None:
     victim = pictures / "colour3" / "more" / "c.JPG"
     victim.write_bytes(victim.read_bytes()[:200] if isinstance(broken, str) else broken)
-    with pytest.raises(DataError, match=f"cannot read the picture '.*colour3/more/c.JPG': {reason}; mend or remove it"):
+    with pytest.raises(
+        DataError, match=f"cannot read the picture '.*colour3/more/c.JPG': {reason}; repair or remove it"
+    ):
         load(f"folder:{pictures}")
 
 
@@ -125,7 +128,7 @@ def test_what_is_changed_is_read_anew(pictures: Path) -> None:
         assert load(f"folder:{pictures}", DataOptions(split=str(split))).test.class_names == (tested,)
 
 
-def test_a_dataset_is_called_as_it_was_asked_for(
+def test_a_folder_has_one_name_however_it_is_spelt(
     pictures: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -134,12 +137,13 @@ def test_a_dataset_is_called_as_it_was_asked_for(
     for file in ("one.json", "two.json"):
         (tmp_path / file).write_text(names)
     before = len(list((cache / "banks").iterdir()))
-    for name in (pictures, "colours", "./colours", "link"):
+    for name in (pictures, "colours", "./colours", "colours/", "link"):
+        known = "link" if name == "link" else "colours"
         for split in ("one.json", "two.json"):
             dataset = load(f"folder:{name}", DataOptions(image_size=16, split=split))
-            assert (dataset.name, dataset.split) == (f"folder:{name}", split)
+            assert (dataset.name, dataset.split) == (f"folder:{known}", split)
             assert [bank.name for bank in parts(dataset)] == [
-                f"folder:{name}/{part}" for part in ("train", "validation", "test")
+                f"folder:{known}/{part}" for part in ("train", "validation", "test")
             ]
     assert len(list((cache / "banks").iterdir())) == before + 1
 
@@ -165,3 +169,22 @@ def test_hidden_folders_are_no_classes(pictures: Path) -> None:
     (pictures / "__MACOSX").mkdir()
     shutil.copytree(pictures / "colour0", pictures / ".trash")
     assert sum(bank.classes for bank in parts(load(f"folder:{pictures}", DataOptions(image_size=16)))) == 6
+
+
+def test_a_relative_folder_is_looked_for_under_the_data_root_first(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for elsewhere in ("here", "there"):
+        shutil.copytree(pictures, tmp_path / elsewhere / "colours")
+    monkeypatch.chdir(tmp_path / "here")
+    there = tmp_path / "there"
+    for root in (there, there / "colours", Path("../there"), Path("../there/colours")):
+        assert find("colours", DataOptions(data_root=root)).resolve() == there / "colours"
+    for path in ("colours", "colours/", "."):
+        assert find(path, DataOptions()).resolve() == tmp_path / "here" / path
+    assert find(str(pictures), DataOptions(data_root=there)) == pictures
+    assert find("colours", DataOptions(data_root=tmp_path / "nothing")) == Path("colours")
+    with pytest.raises(DataError, match="no folder 'paints', neither here nor in --data-root "):
+        find("paints", DataOptions(data_root=there))
+    with pytest.raises(DataError, match="for one elsewhere, --data-root names the folder it is in"):
+        find("paints", DataOptions())

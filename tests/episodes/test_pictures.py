@@ -173,7 +173,7 @@ def test_a_picture_of_absurd_size_costs_nothing(side: int) -> None:
     content = bytearray(png(Image.new("L", (1, 1))))
     content[16:24] = side.to_bytes(4, "big") * 2
     content[29:33] = crc32(content[12:29]).to_bytes(4, "big")
-    with pytest.raises(DataError, match=r"cannot read the picture 'big.png': .*(claims to be|exceeds limit).*; mend"):
+    with pytest.raises(DataError, match=r"cannot read the picture 'big.png': .*(claims to be|exceeds limit).*; repair"):
         decode_picture(bytes(content), Path("big.png"), 16, 3)
 
 
@@ -235,7 +235,9 @@ def test_all_broken_pictures_are_named_at_once(tmp_path: Path) -> None:
     for number in range(12):
         (tmp_path / f"{number:02}.png").write_bytes(b"none")
     pictures = Pictures(tmp_path)
-    with pytest.raises(DataError, match=r"cannot read 12 pictures of .*: '00.png': .*; '09.png': .*; and 2 more; mend"):
+    with pytest.raises(
+        DataError, match=r"cannot read 12 pictures of .*: '00.png': .*; '09.png': .*; and 2 more; repair"
+    ):
         pictures.decode(pictures.paths, 16, 1)
 
 

@@ -1,12 +1,16 @@
 """Every command and option with values that it cannot take: one short line, exit code 2, and no traceback."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from PIL import Image
 
 from metabench import run
 from metabench.cli import cli, main
@@ -167,3 +171,18 @@ def test_a_cache_folder_that_is_not_utf_8_is_refused(
     monkeypatch.setenv("METABENCH_CACHE", str(tmp_path / "\udcff"))
     assert "set METABENCH_CACHE to another" in refused(["data", "status"], capsys)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_warning_is_one_line_without_its_place_in_the_code(tmp_path: Path) -> None:
+    """A folder of pictures with a copy."""
+    for number in range(6):
+        folder = tmp_path / "tiny" / f"c{number}"
+        folder.mkdir(parents=True)
+        for picture in range(4):
+            Image.new("L", (16, 16), 40 * number + picture % 3).save(folder / f"{picture}.png")
+    command = [sys.executable, "-m", "metabench.cli", "data", "classes", f"folder:{tmp_path / 'tiny'}"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "METABENCH_CACHE": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if "same class" in each]
+    assert line.startswith(f"metabench: warning: '{tmp_path / 'tiny'}' has 6 pictures that are copies of others")
+    assert "Warning" not in done.stderr

@@ -29,7 +29,8 @@ def test_a_curve_has_the_tables_means_and_intervals(drawn: list[Figure]) -> None
             "learner": ["maml"] * 3 + ["chance"] * 3,
             "floor": [False] * 3 + [True] * 3,
             "accuracy": [50.0, 70.0, 80.0, 20.0, 20.0, 20.0],
-            "half_width": [1.0, 0.8, 0.5, 0.0, 0.0, 0.0],
+            "low": [49.0, 69.2, 79.5, 20.0, 20.0, 20.0],
+            "high": [51.0, 72.0, 80.5, 20.0, 20.0, 20.0],
         }
     )
     charts.draw_curve(table, ACCURACY, Path("x.png"))
@@ -39,7 +40,7 @@ def test_a_curve_has_the_tables_means_and_intervals(drawn: list[Figure]) -> None
     assert learner[0].get_xydata().tolist() == [[1, 50], [5, 70], [20, 80]]
     assert floor[0].get_xydata().tolist() == [[1, 20], [5, 20], [20, 20]]
     (bars,) = learner[2]
-    assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[49, 51], [69.2, 70.8], [79.5, 80.5]]
+    assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[49, 51], [69.2, 72], [79.5, 80.5]]
     assert axes.get_xscale() == "log"
     assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["maml", "chance"]
 
@@ -50,7 +51,7 @@ def test_all_of_the_legend_is_in_the_picture(learner: str, drawn: list[Figure]) 
     table = pd.DataFrame(
         {"against": "shots", "ways": 5, "shots": 1, "learner": names, "floor": [False] * 2 + [True] * 3}
     )
-    charts.draw_curve(table.assign(accuracy=50.0, half_width=1.0), ACCURACY, Path("x.png"), "a title " * 20)
+    charts.draw_curve(table.assign(accuracy=50.0, low=49.0, high=51.0), ACCURACY, Path("x.png"), "a title " * 20)
     (figure,) = drawn
     figure.draw_without_rendering()
     width, height = figure.bbox.width, figure.bbox.height

@@ -138,3 +138,21 @@ def test_a_file_may_use_the_short_options_and_hyphens(tmp_path: Path) -> None:
         "validation_episodes": "3",
         "options": {"train_ways": "6", "steps": "7", "backbone": "resnet12"},
     }
+
+
+def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "birds").mkdir(parents=True)
+    one, other = (f"folder:{tmp_path / place / 'birds'}" for place in ("a", "b"))
+    for settings in ({"dataset": one, "test_dataset": other}, {"dataset": f"{one}+{other}"}):
+        with pytest.raises(UsageError, match="are two folders of one name, by which records know them; rename one"):
+            make_config(**settings)
+    assert make_config(dataset=one, test_dataset=f"{one}/", test_split="seed=1").test_dataset == f"{one}/"
+
+
+def test_what_is_recorded_has_no_place(tmp_path: Path) -> None:
+    config = make_config(dataset=f"folder:{tmp_path}", test_dataset="folder:/data/b/", output=tmp_path)
+    assert config.recorded.dataset == f"folder:{tmp_path.name}"
+    assert config.recorded.test_dataset == "folder:b"
+    assert str(tmp_path) not in config.recorded.model_dump_json()
+    assert make_config().recorded == make_config()

@@ -35,6 +35,7 @@ def test_at_the_runs_own_shots_and_ways_the_figures_are_the_records(finished: tu
         figure = record.floors[row["learner"]] if row["floor"] else None
         mean, half_width = (figure.mean, figure.half_width) if figure else (record.score.mean, record.score.half_width)
         assert (row["accuracy"], row["half_width"]) == (round(100 * mean, 2), round(100 * half_width, 2))
+        assert row["low"] <= row["accuracy"] <= row["high"]
     learner = table[~table["floor"]].set_index(["against", "shots", "ways"])["accuracy"]
     assert learner["shots", 1, 3] < learner["shots", 2, 3]
     assert learner["ways", 2, 5] < learner["ways", 2, 3]

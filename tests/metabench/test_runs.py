@@ -67,6 +67,38 @@ def test_damaged_checkpoints_are_named(content: object, tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        *({"config": value, "learner": {}} for value in (None, 3, [1], "x")),
+        *({"config": {}, "learner": value} for value in (None, 3, [1], "x")),
+        *({name: {}} for name in ("config", "learner", "other")),
+        [{"config": {}, "learner": {}}],
+        torch.zeros(3),
+    ],
+)
+def test_a_trained_learner_with_a_damaged_part_is_named(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "learner.pt")
+    with pytest.raises(UsageError, match=r"learner.pt' is not a whole trained learner of metabench \(.*\); restore it"):
+        load_run(tmp_path)
+
+
+def test_a_record_that_was_sent_without_weights_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="name the folder of a finished run"):
+        load_run(tmp_path)
+    (tmp_path / "record.json").write_text("{}")
+    with pytest.raises(UsageError, match="ask for it where the record is from, or train it again by `metabench reprod"):
+        load_run(tmp_path)
+
+
+def test_a_long_name_of_a_dataset_or_learner_gives_a_folder_that_can_be_made(tmp_path: Path) -> None:
+    long = config(tmp_path, dataset=f"folder:/{'deep/' * 50}{'name' * 60}", learner=f"package.{'module.' * 40}:Class")
+    folder, again = claim_folder(long), claim_folder(long)
+    assert len(folder.name) < 150
+    assert again.name == f"{folder.name}-2"
+    assert claim_folder(config(tmp_path, dataset="folder:/home/ann/birds/")).name.startswith("folder_birds-5way")
+
+
 def test_a_run_is_found_by_its_own_name_and_identity(tmp_path: Path) -> None:
     other, first, second = (claim_folder(config(tmp_path, seed=seed)) for seed in (17, 1, 1))
     (other / CHECKPOINT_FILE).write_bytes(b"broken, and none of this run's business")

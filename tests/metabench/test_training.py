@@ -115,6 +115,45 @@ def test_resume_in_the_second_stage_leaves_the_first_alone(toy: Dataset, tmp_pat
     assert all(torch.equal(value, resumed.state_dict()[key]) for key, value in whole.state_dict().items())
 
 
+KEYS = (
+    *("stage", "step", "log", "step_multiply_adds", "losses", "learner", "best_weights", "optimizer", "scheduler"),
+    *("random_state", "cuda_random_state"),
+)
+WRONG: list[tuple[str, Any]] = [
+    *((name, value) for name in ("stage", "step", "step_multiply_adds") for value in (-1, 1.5, "1", None, [1])),
+    *((name, 99) for name in ("stage", "step")),
+    *(("losses", value) for value in (3, ["x"], [None])),
+    *(("log", value) for value in (None, [], {"curve": 3}, {"best": "x"}, {"seconds": "long"}, {"unknown": 1})),
+    *((name, value) for name in ("learner", "best_weights") for value in (3, [], {}, {"a": 1}, {1: 2})),
+    *((name, value) for name in ("optimizer", "scheduler") for value in (3, [])),
+    *(("optimizer", value) for value in ({}, {"state": {}, "param_groups": []})),
+    *(("random_state", value) for value in (None, 3, torch.zeros(2))),
+]
+
+
+@pytest.fixture(scope="module")
+def interrupted_state(toy: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder, learner = tmp_path_factory.mktemp("interrupted"), build("protonet", toy)
+    learner.stages = Interrupting(learner, 5)
+    with pytest.raises(RunError):
+        train(learner, toy, plan(toy, folder))
+    return torch.load(folder / "checkpoint.pt", weights_only=True)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("name", "value"), [*((key, "missing") for key in KEYS), *WRONG])
+def test_a_checkpoint_with_a_damaged_part_is_named_before_any_step(
+    name: str, value: Any, interrupted_state: dict[str, Any], toy: Dataset, tmp_path: Path
+) -> None:
+    state = {**interrupted_state, name: value}
+    if value == "missing":
+        del state[name]
+    with pytest.raises(
+        UsageError, match=r"checkpoint.pt' is not a whole checkpoint of metabench \(.*\); delete it, and"
+    ):
+        train(build("protonet", toy), toy, plan(toy, tmp_path), state)
+    assert not list(tmp_path.iterdir())
+
+
 def test_training_learns(toy: Dataset, tmp_path: Path) -> None:
     learner = build("protonet", toy, steps=60)
     log = train(learner, toy, plan(toy, tmp_path))

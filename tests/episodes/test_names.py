@@ -1,0 +1,46 @@
+"""Names of datasets: a folder is known by its own name."""
+
+from pathlib import Path
+
+import pytest
+
+from episodes.names import folders, full_name, parts, short_name
+
+SHORT = {
+    "glyphs": "glyphs",
+    "folder:tiny": "folder:tiny",
+    "folder:tiny/": "folder:tiny",
+    "folder:/data/tiny": "folder:tiny",
+    "folder:../tiny": "folder:tiny",
+    "folder:/data/tiny.zip": "folder:tiny.zip",
+    "folder:a/b+c": "folder:b+c",
+    "folder:/a+folder:/b/a2/": "folder:a+folder:a2",
+    "omniglot+folder:/data/tiny": "omniglot+folder:tiny",
+    "folder:/x/a to folder:/y/b": "folder:a to folder:b",
+    "glyphs to omniglot": "glyphs to omniglot",
+    "folder:to folder": "folder:to folder",
+    "folder:/": "folder:/",
+    "torchvision:FashionMNIST": "torchvision:FashionMNIST",
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_short_name_has_no_place_and_stays(name: str) -> None:
+    assert short_name(name) == SHORT[name]
+    assert short_name(SHORT[name]) == SHORT[name]
+
+
+def test_a_path_without_a_name_of_its_own_is_written_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert full_name("folder:.") == f"folder:{tmp_path / 'inner'}"
+    assert full_name("folder:..") == full_name("folder:~") == f"folder:{tmp_path}"
+    assert full_name("glyphs+folder:./") == f"glyphs+folder:{tmp_path / 'inner'}"
+    for name in ("folder:tiny", "folder:../tiny", "folder:", "glyphs", "folder:~ann"):
+        assert full_name(name) == name
+
+
+def test_parts_and_folders() -> None:
+    assert parts("omniglot+folder:/a+b+glyphs") == ["omniglot", "folder:/a+b", "glyphs"]
+    assert folders("omniglot+folder:/a+b+folder:c/") == ["/a+b", "c/"]
