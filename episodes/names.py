@@ -1,8 +1,9 @@
-"""The names of datasets, without what it takes to read one."""
+"""The names of datasets and classes, as they are written, without what it takes to read a dataset."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 SOURCES = {
@@ -58,3 +59,34 @@ def _full(name: str) -> str:
     path = Path(name.removeprefix(FOLDER))
     nameless = name.startswith(FOLDER) and name != FOLDER and path.name in ("", "..", "~")
     return FOLDER + str(path.expanduser().resolve()) if nameless else name
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Names of classes between commas; one that has a comma, a quotation mark or a space at an end is quoted as in CSV.
+
+    `cat, "sheep, wild"` gives `cat` and `sheep, wild`.
+
+    Raises:
+        ValueError: a quotation mark that is not closed.
+    """
+    names, rest = [], text
+    while True:
+        found = re.match(r'\s*(?:"((?:[^"]|"")*)"\s*|([^",][^,]*|))(,|$)', rest, re.DOTALL)
+        if not found:
+            raise ValueError(f"the quotation mark of {rest.strip()!r:.40} is not closed before a comma or the end")
+        quoted, bare, comma = found.groups()
+        names.append(bare.strip() if quoted is None else quoted.replace('""', '"'))
+        rest = rest[found.end() :]
+        if not comma:
+            return tuple(names)
+
+
+def join_names(names: Iterable[str]) -> str:
+    """The text that `split_names` takes apart again."""
+    return ",".join(map(_quoted, names))
+
+
+def _quoted(name: str) -> str:
+    if name == name.strip() and "," not in name and not name.startswith('"'):
+        return name
+    return '"' + name.replace('"', '""') + '"'

@@ -134,7 +134,10 @@ class FixedTask:
     def _check_classes(self, bank: ImageBank, wanted: int, prefix: str, asked: str) -> None:
         if self.groups == "any":
             if wanted > bank.classes:
-                raise DataError(f"'{bank.name}' has {bank.classes} classes; {asked} needs at least {wanted}")
+                raise DataError(
+                    f"'{bank.name}' has {bank.classes} classes; {asked} needs at least {wanted}: ask for fewer, or "
+                    "give a --split with more in this part, such as a .json file of your own"
+                )
             return
         sizes = [len(members) for members in bank.group_members.values()]
         if self.groups == "across" and wanted > len(sizes):

@@ -47,7 +47,10 @@ class VariableTask:
         most = max(len(classes) for classes in self._candidates(bank))
         if most < LEAST_WAYS:
             what = f"the largest group of '{bank.name}'" if self.groups == "within" else f"'{bank.name}'"
-            raise DataError(f"{what} has {most} classes; {prefix}task variable needs at least {LEAST_WAYS}")
+            raise DataError(
+                f"{what} has {most} classes; {prefix}task variable needs at least {LEAST_WAYS}: "
+                "give a --split with more in this part, or plain tasks by --ways"
+            )
         smallest = min(range(bank.classes), key=bank.class_sizes.__getitem__)
         if bank.class_sizes[smallest] < 2:
             raise DataError(

@@ -55,7 +55,9 @@ def data_settings(command: Any) -> Any:
             "--disjoint", is_flag=True, default=None, help="Test tasks that share no image, as many as can be."
         ),
         click.option("--train-task", multiple=True, help="Train on tasks of these classes, A,B,C; repeatable."),
-        click.option("--test-task", multiple=True, help="Test on tasks of these classes, A,B,C; repeatable."),
+        click.option(
+            "--test-task", multiple=True, help='Test on tasks of these classes, A,B,C or A,"B, C"; repeatable.'
+        ),
         click.option("--test-seed", type=int, help="Which test tasks; the same for every learner.  [default: 0]"),
     ]
     for each in reversed(options):

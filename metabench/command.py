@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from episodes.names import join_names
 from metabench.config import RunConfig
 from metabench.escape import is_plain
 from metabench.records import RunRecord
@@ -43,7 +44,7 @@ def _words(config: RunConfig) -> Iterator[str]:
             yield option  # all flags are off by default
         else:
             for each in value if isinstance(value, tuple) else (value,):
-                yield from _option(option, ",".join(each) if isinstance(each, tuple) else str(each))
+                yield from _option(option, join_names(each) if isinstance(each, tuple) else str(each))
     for key, value in config.options.items():
         yield from _option("--set", f"{key}={_text(value)}")
 

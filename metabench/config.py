@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from episodes.errors import nearest
 from episodes.named_task import NamedTask
-from episodes.names import FOLDER, folders, full_name, short_name
+from episodes.names import FOLDER, folders, full_name, join_names, short_name, split_names
 from episodes.regression_task import RegressionTask
 from episodes.task import FixedTask, Groups, Task
 from episodes.variable_task import VariableTask
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _class_names(names: object) -> object:
-    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+    return split_names(names) if isinstance(names, str) else names
 
 
 def _named_tasks(tasks: object) -> object:
@@ -131,7 +131,10 @@ class RunConfig(BaseModel):
         given = {"ways", "tasks"} & values.keys()
         if given or not named or not isinstance(named, (list, tuple)):
             return values
-        first = _class_names(named[0])
+        try:
+            first = _class_names(named[0])
+        except ValueError:  # the field's own check says it
+            return values
         return {**values, "ways": len(first)} if isinstance(first, (list, tuple)) else values
 
     @property
@@ -188,7 +191,9 @@ class RunConfig(BaseModel):
         words: list[str] = [self.task] if self.task != "fixed" else []
         words += [f"{name}={value}" for name, value in self.shape.variant.items()]
         words += ["disjoint"] if self.disjoint else []
-        words += [f"{kind} {','.join(names)}" for kind in ("train", "test") for names in getattr(self, f"{kind}_task")]
+        words += [
+            f"{kind} {join_names(names)}" for kind in ("train", "test") for names in getattr(self, f"{kind}_task")
+        ]
         return "; ".join(words)
 
     @property
@@ -300,9 +305,8 @@ def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:
 def _first_problem(error: ValidationError, prefix: str) -> str:
     problem = error.errors()[0]
     name = ".".join(str(part) for part in problem["loc"][:1])
-    bounds = {bound: value for bound, value in problem.get("ctx", {}).items() if bound != "error"}
     wanted = WANTED.get(problem["type"])
-    message = wanted.format(**bounds) if wanted else problem["msg"][0].lower() + problem["msg"][1:]
+    message = wanted.format(**problem.get("ctx", {})) if wanted else problem["msg"][0].lower() + problem["msg"][1:]
     name = name if prefix.endswith(" ") else name.replace("_", "-")
     return f"{prefix}{name}: {message}; found {plain(repr(problem['input']), 100)}"
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from episodes.names import join_names
 from metabench.aggregate import improvement, interquartile_mean, interval
 from metabench.comparison import compare, tasks_to_tell, verdict
 from metabench.config import describe_task
@@ -113,9 +114,7 @@ def learner_name(record: RunRecord) -> str:
     config = record.config
     changes = [settings(record)] if settings(record) else []
     changes += [f"trained on {config.dataset}"] if config.test_dataset else []
-    changes += (
-        ["trained on " + " and ".join(",".join(names) for names in config.train_task)] if config.train_task else []
-    )
+    changes += ["trained on " + " and ".join(map(join_names, config.train_task))] if config.train_task else []
     return plain(config.learner + (f" ({'; '.join(changes)})" if changes else ""))
 
 

@@ -13,6 +13,7 @@ from episodes.datasets import PARTS, DataOptions, about, find, load
 from episodes.errors import DataError
 from episodes.names import SOURCES
 from metabench.errors import UsageError
+from metabench.escape import plain
 from metabench.learner import Learner
 from metabench.registry import get_learner, learner_names
 
@@ -65,12 +66,12 @@ def classes(name: str, options: DataOptions) -> str:
             lines.append(_names(bank.class_names))
             continue
         for group, members in bank.group_members.items():
-            lines.append(_names([bank.class_names[number] for number in members], f"{group}: "))
+            lines.append(_names([bank.class_names[number] for number in members], f"{plain(group)}: "))
     return "\n".join(lines)
 
 
 def _names(names: Iterable[str], title: str = "") -> str:
-    return textwrap.fill(title + ", ".join(names), 120, initial_indent="  ", subsequent_indent="    ")
+    return textwrap.fill(title + ", ".join(map(plain, names)), 120, initial_indent="  ", subsequent_indent="    ")
 
 
 def how_much(files: Mapping[Path, int]) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from episodes.names import folders, full_name, parts, short_name
+from episodes.names import folders, full_name, join_names, parts, short_name, split_names
 
 SHORT = {
     "glyphs": "glyphs",
@@ -44,3 +44,30 @@ def test_a_path_without_a_name_of_its_own_is_written_in_full(tmp_path: Path, mon
 def test_parts_and_folders() -> None:
     assert parts("omniglot+folder:/a+b+glyphs") == ["omniglot", "folder:/a+b", "glyphs"]
     assert folders("omniglot+folder:/a+b+folder:c/") == ["/a+b", "c/"]
+
+
+NAMES = {
+    "cat,sheep,boar": ("cat", "sheep", "boar"),
+    " cat , sheep ": ("cat", "sheep"),
+    '"a,b",c': ("a,b", "c"),
+    ' "a, b" , c': ("a, b", "c"),
+    '" lead","trail ",mid dle': (" lead", "trail ", "mid dle"),
+    'it\'s "q",x': ('it\'s "q"', "x"),
+    '"say ""hi""",x': ('say "hi"', "x"),
+    "new\nline,x": ("new\nline", "x"),
+    "-dash,=1+1,猫,%s{}": ("-dash", "=1+1", "猫", "%s{}"),
+    "a,,b,": ("a", "", "b", ""),
+    "": ("",),
+}
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_names_of_classes_are_taken_apart_and_put_together(text: str) -> None:
+    assert split_names(text) == NAMES[text]
+    assert split_names(join_names(NAMES[text])) == NAMES[text]
+
+
+@pytest.mark.parametrize("text", ['"a,b', 'a,"b', '"a"b,c', '"'])
+def test_a_quotation_mark_that_is_not_closed_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not closed before a comma or the end"):
+        split_names(text)

@@ -156,3 +156,12 @@ def test_what_is_recorded_has_no_place(tmp_path: Path) -> None:
     assert config.recorded.test_dataset == "folder:b"
     assert str(tmp_path) not in config.recorded.model_dump_json()
     assert make_config().recorded == make_config()
+
+
+def test_class_names_with_commas_are_quoted() -> None:
+    config = make_config(test_task='"sheep, wild",cat')
+    assert (config.test_task, config.ways) == ((("sheep, wild", "cat"),), 2)
+    assert config.variant == 'test "sheep, wild",cat'
+    assert make_config(test_task=[["sheep, wild", "cat"]]) == config
+    with pytest.raises(UsageError, match=r"--test-task: the quotation mark of .* is not closed"):
+        make_config(test_task='"sheep, wild')
