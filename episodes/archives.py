@@ -61,10 +61,11 @@ def is_hidden(path: str) -> bool:
 
 
 def open_container(root: Path) -> Container:
-    """By what it is: a folder, or by the ending of its name a zip or a tar."""
+    """By what it is, whatever the ending of its name: a folder, a zip or a tar."""
     if root.is_dir():
         return _Folder(root)
-    return _Zip(root) if root.suffix.lower() == ".zip" else _Tar(root)
+    is_zip, is_tar = zipfile.is_zipfile(root), root.suffix.lower() != ".zip" or tarfile.is_tarfile(root)
+    return _Tar(root) if is_tar and not is_zip else _Zip(root)
 
 
 def user_path(name: str) -> Path:
@@ -108,8 +109,10 @@ class _Folder:
     def _add(self, listing: Listing, path: Path, shown: str) -> None:
         try:
             found = path.stat()
-        except OSError:  # a link to nothing, which is named when it is to be read
-            listing.sizes[shown] = 0
+        except OSError:
+            if not path.suffix:  # it may have been a class
+                raise DataError(f"'{path}' is a link to nothing; restore what it leads to, or remove it") from None
+            listing.sizes[shown] = 0  # named when it is to be read
             return
         if stat.S_ISREG(found.st_mode):
             listing.sizes[shown] = found.st_size

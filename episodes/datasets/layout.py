@@ -127,7 +127,8 @@ def _classes(
 ) -> tuple[list[str], dict[str, str]]:
     """The class of each picture by its folders, of which the first `above` are around all; and the classes' groups."""
     if min(map(len, folders)) <= above:
-        raise _no_classes(root, "some of its pictures are in no folder, beside folders with pictures")
+        beside = ", beside folders with pictures" if max(map(len, folders)) > above else ""
+        raise _no_classes(root, f"{'some of ' if beside else ''}its pictures are in no folder{beside}")
     depth = above + 1
     while True:
         inner: dict[tuple[str, ...], set[str]] = {}
