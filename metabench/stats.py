@@ -149,7 +149,8 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_gro
         whole_groups: whether classes were chosen as whole groups.
 
     Raises:
-        ValueError: fewer tasks than classes, a class that is in every task, or fewer than three groups.
+        ValueError: fewer tasks than classes, a class that is in every task, tasks that all come out alike, or fewer
+            than three groups.
     """
     of_tasks = answers.groupby("task")["right"].mean().to_numpy(dtype=np.float64)
     task_numbers, class_numbers = pd.factorize(answers["task"], sort=True)[0], pd.factorize(answers["class"])[0]
@@ -164,6 +165,8 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_gro
         )
     mean = of_tasks.mean()
     residuals = of_tasks - mean
+    if not residuals.any():
+        raise ValueError(f"an interval over classes needs tasks that differ; found {mean:g} on each")
     left_out = residuals @ member / (tasks - in_tasks)
     effects = left_out - left_out.mean()
     # What leaving classes out does to each task's part in the mean, so that the noise of tasks can be followed.

@@ -11,6 +11,7 @@ import pandas as pd
 
 from metabench.escape import csv_cell, markdown_cell, plain
 from metabench.leaderboard import Entry, frame
+from metabench.summary import with_interval
 
 HEADINGS = (
     "Rank",
@@ -81,10 +82,7 @@ def _shown(entry: Entry) -> dict[str, str]:
     name = " ".join(filter(None, (values["learner"], values["settings"], f"[{', '.join(notes)}]" if notes else "")))
     return {
         "rank": "-" if entry.rank is None else str(entry.rank),
-        entry.measure.name
-        + (
-            ", %" if entry.measure.percent else ""
-        ): f"{values['mean']:.{digits}f} ± {values['half_width']:.{digits}f}{alone}",
+        entry.measure.name + (", %" if entry.measure.percent else ""): _mean(entry) + alone,
         "± classes": "" if math.isnan(values["classes_half_width"]) else f"{values['classes_half_width']:.{digits}f}",
         "± tasks": f"{values['tasks_half_width']:.{digits}f}",
         "floor": "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",
@@ -95,6 +93,15 @@ def _shown(entry: Entry) -> dict[str, str]:
         "parameters": f"{values['parameters']:,}",
         "learner": plain(name),
     }
+
+
+def _mean(entry: Entry) -> str:
+    """The mean ± its interval's longer arm; both ends where ± would leave what an accuracy can be."""
+    measure = entry.measure
+    mean, half_width, low, high = (entry.values[name] / measure.scale for name in ("mean", "half_width", "low", "high"))
+    if measure.percent and not half_width <= mean <= 1 - half_width:
+        return with_interval(measure, mean, mean - low, high - mean)
+    return f"{entry.values['mean']:.{measure.digits}f} ± {entry.values['half_width']:.{measure.digits}f}"
 
 
 def markdown(rows: Sequence[Entry]) -> str:
@@ -132,7 +139,7 @@ def _cells(entry: Entry) -> list[str]:
     return [
         "" if entry.rank is None else str(entry.rank).replace("*", "\\*"),
         *(markdown_cell(values["learner"]), markdown_cell(values["settings"])),
-        f"{values['mean']:.{digits}f} ± {values['half_width']:.{digits}f}",
+        _mean(entry),
         "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",
         *(str(values["seeds"]), str(values["episodes"]), f"{values['parameters']:,}"),
         *(f"{values['training_seconds']:.0f}", f"{values['task_milliseconds']:.1f}"),

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from torch import Tensor
 
 from baselines.nearest import Nearest
 from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
@@ -15,9 +16,19 @@ TASK = FixedTask(ways=3, shots=1, queries=4)
 CONFIG = RunConfig(ways=3, shots=1, queries=4, episodes=60, validation_episodes=5)
 
 
+class Peephole(Nearest):
+    """Sees two pixels, and so is wrong now and then."""
+
+    def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> tuple[Tensor, Tensor, int]:
+        return super().adapt(support[..., :1, :2], support_labels, ways)
+
+    def predict(self, adapted: tuple[Tensor, Tensor, int], query: Tensor) -> Tensor:
+        return super().predict(adapted, query[..., :1, :2])
+
+
 def test_what_a_record_says_of_classes(toy: Dataset) -> None:
     source = EpisodeSampler(toy.test, TASK, 0)
-    learner = Nearest(Problem((1, 28, 28), 8, TASK), TrainingOptions())
+    learner = Peephole(Problem((1, 28, 28), 8, TASK), TrainingOptions())
     score = score_learner(learner, {}, source, CONFIG, EpisodeSampler(toy.validation, TASK, 0)).score
     answers = tabulate(source, answer_episodes(learner, source, 60))
     right = (answers["class"].astype(str) == answers["prediction"].astype(str)).rename("right")
@@ -31,6 +42,13 @@ def test_what_a_record_says_of_classes(toy: Dataset) -> None:
     assert score.over_classes.count == 8
     assert "choice of test classes" in score.over_classes.covers
     assert score.temperature is not None
+
+
+def test_where_all_is_right_nothing_is_known_of_other_classes(toy: Dataset) -> None:
+    learner = Nearest(Problem((1, 28, 28), 8, TASK), TrainingOptions())
+    score = score_learner(learner, {}, EpisodeSampler(toy.test, TASK, 0), CONFIG).score
+    assert score.mean == 1
+    assert score.over_classes is None
 
 
 def test_without_validation_or_enough_tasks_there_is_less(toy: Dataset) -> None:
