@@ -79,7 +79,9 @@ def check_problem(learner_class: type[Learner], problem: Problem, options: dict[
 
 
 def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TOLERANCE) -> tuple[str, ...]:
-    """The points of the contract that a learner breaks on three real tasks: cheap enough for every run.
+    """The points of the contract that a learner, or a companion of it, breaks on three real tasks.
+
+    It takes tenths of a second, cheap enough for every run.
 
     An inductive learner is asked about `FEW_QUERIES` of each, since for it the others change nothing.
 
@@ -118,6 +120,8 @@ def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TO
                 if check in points[:2]:
                     break  # nothing else can be asked of logits of another shape
         learner.train(was_training)
+    for name, companion in learner.companions().items() if not broken else ():
+        broken += [f"its {name}: {point}" for point in broken_points(companion, source, tolerance)]
     return tuple(broken)
 
 

@@ -29,7 +29,9 @@ def reference_folder() -> Path:
     for folder in (package / "reference_records", package.parent / "results" / "reference"):
         if folder.is_dir():
             return folder
-    raise UsageError(f"this installation has no reference records ('{package / 'reference'}'); install it again")
+    raise UsageError(
+        f"this installation has no reference records ('{package / 'reference_records'}'); install it again"
+    )
 
 
 def reference_digests() -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +14,7 @@ from episodes.datasets import Dataset
 from episodes.datasets.sinusoid import AnyDataset, SinusoidDataset, sampler
 from episodes.disjoint import disjoint_episodes
 from episodes.manifest import Manifest, read_manifest, write_manifest
+from episodes.places import with_places
 from episodes.sampler import BankSource, EpisodeList, EpisodeSource
 from episodes.task import FixedTask
 from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, make_config
@@ -41,6 +43,14 @@ def load_data(config: RunConfig) -> AnyDataset:
     if config.train_task or config.test_task:
         dataset = named_tasks(dataset, config.train_task, config.test_task)
     return dataset
+
+
+def found_again(recorded: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """A record's settings with the places of its folders, unless `data_root` or another dataset says where they are."""
+    if settings.get("data_root"):
+        return recorded
+    names = {name: recorded.get(name) for name in ("dataset", "test_dataset")}
+    return {**recorded, **{name: with_places(value) for name, value in names.items() if isinstance(value, str)}}
 
 
 def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:

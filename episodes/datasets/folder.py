@@ -16,6 +16,7 @@ from episodes.datasets.layout import Layout, check_parts, read_layout
 from episodes.errors import DataError
 from episodes.names import FOLDER, full_name, short_name
 from episodes.pictures import Pictures, describe_left_out
+from episodes.places import remember
 from episodes.splitting import by_names, split_classes, split_key, split_name
 
 OWN = "folders"  # the split that folders train, validation and test are
@@ -56,7 +57,9 @@ def load(name: str, options: DataOptions) -> Dataset:
         _warn_of_copies(pictures, dict(zip(paths, layout.classes, strict=True)))
         return by_names(bank, bank.name, OWN, layout.parts) if own else split_classes(bank, asked)
 
-    return cached_dataset(short, split_name(asked, 0), key, make)
+    dataset = cached_dataset(short, split_name(asked, 0), key, make)
+    remember(root)
+    return dataset
 
 
 def find(name: str, options: DataOptions) -> Path:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -257,14 +258,19 @@ class LeaksOnceTrained(Healthy):
         return super().predict(adapted, query) + leak
 
 
-def test_what_breaks_once_trained_is_recorded_and_not_ranked(plugin: Callable[..., Any], tmp_path: Path) -> None:
+def test_what_breaks_once_trained_is_recorded_and_not_ranked(
+    plugin: Callable[..., Any], pictures: Path, tmp_path: Path
+) -> None:
     record = plugin(LeaksOnceTrained)
     assert any("depends on the other queries" in point for point in record.contract)
     assert "gets no rank: a query's prediction depends" in summary(record)
     folder = tmp_path / "results" / record.id
-    assert not verify(folder).problems
+    assert not verify(folder, data_root=pictures).problems
     edit_record(folder, contract=[])
-    assert any(problem.startswith("contract: a query's prediction depends") for problem in verify(folder).problems)
+    assert any(
+        problem.startswith("contract: a query's prediction depends")
+        for problem in verify(folder, data_root=pictures).problems
+    )
     edit_record(folder, contract=record.contract)
     for seed in (0, 1):
         assert plugin(Healthy, options={"steps": 7}, seed=seed).contract == ()
@@ -273,21 +279,40 @@ def test_what_breaks_once_trained_is_recorded_and_not_ranked(plugin: Callable[..
     assert list(map(str, ranks.values())) == ["1"]
 
 
+class LeakyTeacher(Healthy):
+    """Healthy itself, beside a companion that looks at the other queries."""
+
+    def __init__(self, problem: Any, options: Any) -> None:
+        super().__init__(problem, options)
+        self.teacher = LeaksOnceTrained(problem, options)
+        nn.init.constant_(self.teacher.scale, 2.0)
+
+    def companions(self) -> Any:
+        return {"teacher": self.teacher}
+
+
+def test_a_companion_is_held_to_the_contract_too(plugin: Callable[..., Any]) -> None:
+    with pytest.raises(
+        UsageError, match="breaks the contract of learners: its teacher: a query's prediction depends on"
+    ):
+        plugin(LeakyTeacher)
+
+
 def test_a_fault_after_training_is_one_line_too(
-    plugin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    plugin: Callable[..., Any], pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     record = plugin(Healthy)
     folder = tmp_path / "results" / record.id
     monkeypatch.setattr(Healthy, "adapt", failing(Healthy, "adapt", KeyError("boom")).adapt)
     fault = r"learner 'made:Made' failed in fail \(test_plugin_faults.py, line .*boom"
-    for again in (lambda: verify(folder), lambda: run_curve(folder, shots=(1,))):
+    for again in (verify, partial(run_curve, shots=(1,))):
         with pytest.raises(RunError, match=fault):
-            again()
+            again(folder, data_root=pictures)
     with pytest.raises(RunError, match=fault):
-        metabench.experiment.draw_task(tmp_path / "task.png", run_folder=folder)
+        metabench.experiment.draw_task(tmp_path / "task.png", run_folder=folder, data_root=pictures)
     monkeypatch.setattr(Healthy, "__init__", failing(Healthy, "__init__", SystemExit(0)).__init__)
     with pytest.raises(UsageError, match=r"it ended the program"):
-        verify(folder)
+        verify(folder, data_root=pictures)
 
 
 def test_what_is_declared_is_not_refused(plugin: Callable[..., Any]) -> None:

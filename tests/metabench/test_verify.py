@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import metabench
+from episodes import DataError
 from metabench.errors import UsageError
 from metabench.origin import ADDED_FILE, VERIFIED_FILE, mark, origin_of
 from metabench.verify import verify
@@ -167,3 +169,35 @@ def test_weights_of_any_kind_are_refused(weights: object, folder: Path) -> None:
     torch.save({**saved, "learner": weights}, folder / "learner.pt")
     with pytest.raises(UsageError, match=r"does not fit|is not a whole"):
         verify(folder)
+
+
+def test_a_run_on_a_folder_is_verified_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this machine has read the folder; elsewhere `data_root` says where it is."""
+    pictures = tmp_path / "here" / "tiny"
+    for number in range(6):
+        (pictures / f"c{number}").mkdir(parents=True)
+        for shade in range(4):
+            Image.new("L", (16, 16), 40 * number + shade).save(pictures / f"c{number}" / f"{shade}.png")
+    monkeypatch.setenv("METABENCH_CACHE", str(tmp_path / "cache"))
+    settings = {"learner": "nearest", "ways": 2, "queries": 2, "episodes": 4, "image_size": 16, "threads": 1}
+    record = metabench.run(dataset=f"folder:{pictures}", output=tmp_path / "results", **settings)
+    folder = tmp_path / "results" / record.id
+    assert record.dataset.name == record.config.dataset == "folder:tiny"
+    assert str(tmp_path) not in (folder / "record.json").read_text()
+    monkeypatch.chdir(tmp_path)
+    assert not verify(folder).problems
+    monkeypatch.setenv("METABENCH_CACHE", str(tmp_path / "another machine's"))
+    with pytest.raises(DataError, match=r"no folder 'tiny'; .*--data-root names the folder it is in"):
+        verify(folder)
+    for place in (pictures, pictures.parent):
+        assert not verify(folder, data_root=place).problems
+    shutil.rmtree(pictures / "c5")
+    with pytest.raises(DataError, match="5 classes"):
+        verify(folder, data_root=pictures)
+    (pictures / "c5").mkdir()
+    for shade in range(4):
+        Image.new("L", (16, 16), 20 + shade).save(pictures / "c5" / f"{shade}.png")
+    with pytest.raises(
+        UsageError, match=r"images of 'folder:tiny' have fingerprint .*; give the --data-root that it had"
+    ):
+        verify(folder, data_root=pictures)
