@@ -72,6 +72,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
     Raises:
         DataError: if the folder cannot be made or written.
+        BrokenPipeError: the reader of a pipe has left.
     """
     temporary = ""
     try:
@@ -92,6 +93,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(stat.S_IMODE(mode))
         Path(temporary).replace(path)
+    except BrokenPipeError:  # no fault: such as `head` has seen enough
+        raise
     except OSError as error:
         raise DataError(
             f"cannot write '{path}': {error.strerror or error}; choose a folder that can be written"

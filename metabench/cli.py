@@ -20,7 +20,7 @@ import click
 
 from metabench import cli_records
 from metabench.cli_data import data
-from metabench.cli_options import RUN_ERROR, USAGE_ERROR, Group, data_settings, given
+from metabench.cli_options import RUN_ERROR, USAGE_ERROR, Group, ReaderLeft, data_settings, given
 from metabench.escape import plain
 from metabench.signals import Stop
 
@@ -54,6 +54,9 @@ def _outcome(arguments: list[str] | None) -> int:
         return _failed(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
         return _failed(str(error) or "interrupted", 130)
+    except (ReaderLeft, BrokenPipeError):
+        _drop_output()
+        return 128 + signal.SIGPIPE
     except OSError as error:
         if error.filename is None and error.errno in OUTPUT_ERRORS:
             return _output_failed(error)
@@ -75,7 +78,7 @@ def _outcome(arguments: list[str] | None) -> int:
 
 
 TRACEBACK = "METABENCH_TRACEBACK"
-OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO)
+OUTPUT_ERRORS = (errno.ENOSPC, errno.EBADF, errno.EIO)
 
 
 def _open_streams() -> None:
@@ -114,10 +117,13 @@ def _say(message: str) -> None:
 
 
 def _output_failed(error: OSError) -> int:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own flush at its end finds no trouble
-    if error.errno == errno.EPIPE:
-        return 128 + signal.SIGPIPE  # as of any command whose reader has left, such as `head`
+    _drop_output()
     return _failed(f"cannot write to standard output: {error.strerror}; files and records are not affected", RUN_ERROR)
+
+
+def _drop_output() -> None:
+    """So that the interpreter's own flush at its end finds no trouble."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _unexpected(error: Exception) -> int:

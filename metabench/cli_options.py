@@ -11,8 +11,18 @@ import click
 USAGE_ERROR, RUN_ERROR = 2, 1  # exit codes
 
 
+class ReaderLeft(Exception):  # noqa: N818 - no error: such as `head` has seen enough
+    """What reads a pipe has closed it. Click would end the program as a failure."""
+
+
 class Group(click.Group):
     """A group that for an unknown command names the one of another group, or the nearest of its own."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderLeft from None
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
         from episodes.errors import nearest
