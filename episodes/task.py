@@ -130,6 +130,12 @@ class FixedTask:
                 f"{also} and {prefix}queries {self.queries} need {shots + self.queries + self.unlabelled}: "
                 "ask for fewer, or leave it out"
             )
+        left = int(bank.sizes.max()) - self.queries - self.unlabelled
+        if self.imbalance == "dirichlet" and left <= self.shots:
+            raise DataError(
+                f"{prefix}imbalance dirichlet has no room: no class of '{bank.name}' has more than {left} images beside "
+                f"{self.queries} queries, and each task would have {self.shots} of each class; lower {prefix}queries"
+            )
 
     def _check_classes(self, bank: ImageBank, wanted: int, prefix: str, asked: str) -> None:
         if self.groups == "any":

@@ -132,6 +132,13 @@ def test_dirichlet_imbalance_stays_within_the_smallest_class() -> None:
     assert max((drawn.support_labels == label).sum(1).max() for label in range(3)) == 7
 
 
+def test_dirichlet_imbalance_without_room_is_refused() -> None:
+    """Nine images, four queries: at most five support images of a class, which balanced tasks have too."""
+    with pytest.raises(DataError, match="has no room: no class of 'numbered' has more than 5 images beside 4 queries"):
+        FixedTask(3, 5, 4, imbalance="dirichlet").check(numbered_bank((9, 9, 9)))
+    FixedTask(3, 5, 4, imbalance="dirichlet").check(numbered_bank((9, 9, 10)))
+
+
 @pytest.mark.parametrize(("ways", "shots", "noise"), [(5, 1, 0.4), (5, 5, 0.2), (3, 5, 0.5), (2, 5, 0.4), (5, 4, 0.35)])
 def test_label_noise_makes_exactly_so_many_labels_wrong_and_keeps_their_numbers(
     ways: int, shots: int, noise: float
