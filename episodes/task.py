@@ -133,8 +133,8 @@ class FixedTask:
         left = int(bank.sizes.max()) - self.queries - self.unlabelled
         if self.imbalance == "dirichlet" and left <= self.shots:
             raise DataError(
-                f"{prefix}imbalance dirichlet has no room: no class of '{bank.name}' has more than {left} images beside "
-                f"{self.queries} queries, and each task would have {self.shots} of each class; lower {prefix}queries"
+                f"{prefix}imbalance dirichlet has no room: no class of '{bank.name}' has more than {left} images "
+                f"beside {self.queries} queries, and tasks would have {self.shots} of each class; lower {prefix}queries"
             )
 
     def _check_classes(self, bank: ImageBank, wanted: int, prefix: str, asked: str) -> None:
