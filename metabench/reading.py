@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from episodes.errors import DataError
 from metabench.errors import UsageError
+from metabench.escape import plain
 from metabench.measure import ACCURACY
 from metabench.predictions import digest, predictions_file
 from metabench.records import ACCURACIES_FILE, MOST_ERROR, RECORD_FILE, SCORES_FILE, RunRecord
@@ -98,7 +99,7 @@ def _record(path: Path) -> RunRecord:
     try:
         _ = record.config.test_recipe
     except (UsageError, DataError) as error:
-        raise UsageError(f"'{path}' is not a valid record: config: {error}") from None
+        raise UsageError(f"'{path}' is not a valid record: config: {plain(str(error), 300)}") from None
     return record
 
 
