@@ -18,6 +18,8 @@ HEADINGS = (
     "Learner",
     "Settings",
     "",
+    "± classes",
+    "± tasks",
     "Floor",
     "Seeds",
     "Tasks",
@@ -111,7 +113,7 @@ def markdown(rows: Sequence[Entry]) -> str:
         on_board = list(board)
         measure = on_board[0].measure
         headings = [name or measure.name.capitalize() + (", %" if measure.percent else "") for name in HEADINGS]
-        lines = [headings, ["---", "---", "---", *["--:"] * 7, "---"], *map(_cells, on_board)]
+        lines = [headings, ["---", "---", "---", *["--:"] * 9, "---"], *map(_cells, on_board)]
         parts.append(f"## {_title(on_board[0])}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
     return "\n".join(parts)
 
@@ -134,13 +136,13 @@ def _notes(entry: Entry) -> dict[str, bool]:
 
 
 def _cells(entry: Entry) -> list[str]:
-    values, digits = entry.values, entry.measure.digits
+    values, shown = entry.values, _shown(entry)
     notes = [name for name, holds in _notes(entry).items() if holds]
     return [
         "" if entry.rank is None else str(entry.rank).replace("*", "\\*"),
         *(markdown_cell(values["learner"]), markdown_cell(values["settings"])),
         _mean(entry),
-        "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",
+        *(shown[name] for name in ("± classes", "± tasks", "floor")),
         *(str(values["seeds"]), str(values["episodes"]), f"{values['parameters']:,}"),
         *(f"{values['training_seconds']:.0f}", f"{values['task_milliseconds']:.1f}"),
         ", ".join(notes),

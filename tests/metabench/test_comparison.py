@@ -144,3 +144,19 @@ def test_the_number_of_tasks_is_that_of_textbooks(margin: float, needed: int) ->
 def test_the_number_of_tasks_at_its_ends() -> None:
     assert tasks_to_tell(0.0, 0.01) == tasks_to_tell(1e-9, 0.01) <= 3
     assert tasks_to_tell(0.15, 1e-5) == pytest.approx((2.8016 * 0.15 / 1e-5) ** 2, rel=1e-3)
+
+
+@pytest.mark.parametrize(("seeds", "found"), [(2, 0.24), (3, 0.71), (5, 0.99)])
+def test_more_seeds_find_a_difference_of_a_point_more_often(seeds: int, found: float) -> None:
+    """Seeds that differ by 0.3 points; the shares are those of docs/comparing.md."""
+    random, hits = np.random.default_rng(0), 0
+    for _ in range(150):
+        tasks = random.normal(0, 0.05, 600)
+        one, other = (
+            mean + tasks + random.normal(0, 0.003, (seeds, 1)) + random.normal(0, 0.02, (seeds, 600))
+            for mean in (0.8, 0.81)
+        )
+        p_value = compare(one, other).learners_p
+        assert p_value is not None
+        hits += p_value < 0.05
+    assert hits / 150 == pytest.approx(found, abs=0.12)
