@@ -1,6 +1,6 @@
 """To be registered is to be tested."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import pytest
 import torch
@@ -25,6 +25,19 @@ def test_every_registered_learner_keeps_the_contract(name: str) -> None:
 )
 def test_variants_keep_the_contract(learner: type, options: dict[str, object]) -> None:
     checks.check_learner(learner, **options)
+
+
+@pytest.mark.parametrize(
+    ("learner", "options"),
+    [*((get_learner(name), {}) for name in learner_names()), (MAML, {"transductive": True})],
+)
+def test_scores_do_not_depend_on_the_order_of_queries(learner: type, options: dict[str, object]) -> None:
+    """They came class by class once; what a learner predicts for each is the same in any order."""
+    built, episodes = checks.build(learner, **options).eval(), checks.random_episodes().without_query_labels()
+    order = torch.randperm(episodes.query.shape[1], generator=torch.Generator().manual_seed(0))
+    logits = built.classify(episodes).detach()
+    shuffled = built.classify(replace(episodes, query=episodes.query[:, order])).detach()
+    torch.testing.assert_close(shuffled, logits[:, order], rtol=1e-4, atol=1e-4 * float(logits.std()))
 
 
 @pytest.mark.parametrize("name", learner_names())
