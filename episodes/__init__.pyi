@@ -1,11 +1,12 @@
 from .bank import ImageBank
-from .datasets import DataOptions, Dataset, load
-from .datasets.sinusoid import SinusoidDataset, SinusoidSampler
+from .dataset import DataOptions, Dataset, SinusoidDataset
+from .datasets import load
 from .episode import EpisodeBatch, LabelledEpisodeBatch
 from .errors import DataError
 from .named_task import NamedTask
 from .regression_task import RegressionTask
 from .sampler import EpisodeList, EpisodeSampler
+from .sampling.functions import SinusoidSampler
 from .task import FixedTask
 from .variable_task import VariableTask
 

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from episodes.bank import ImageBank
 from episodes.cache import cached, made_folder
-from episodes.datasets import PARTS, Dataset
+from episodes.dataset import PARTS, Dataset
 
 RECIPE = 2  # to be raised with every change of the images that the same files give
 FACTS = ("class_names", "class_sizes", "groups")  # of a bank, beside its images

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from episodes.bank import ImageBank
-from episodes.datasets import PARTS, Dataset
+from episodes.dataset import PARTS, Dataset
 from episodes.errors import DataError, nearest
 from episodes.memory import check_memory
 from episodes.overlap import refuse_overlap

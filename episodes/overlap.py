@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from episodes.bank import ImageBank
-from episodes.datasets import Dataset
+from episodes.dataset import Dataset
 from episodes.errors import DataError
 
 # Datasets that were cut from the same photographs: there one name is one class, whatever was done to the images.

@@ -16,7 +16,7 @@ import numpy as np
 
 from episodes.archives import user_path
 from episodes.bank import ImageBank
-from episodes.datasets import PARTS, Dataset
+from episodes.dataset import PARTS, Dataset
 from episodes.errors import DataError, nearest
 
 DEFAULT, SMALL = "seed=0", "small-seed=0"  # for as many classes as ENOUGH, and for fewer

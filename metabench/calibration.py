@@ -7,7 +7,7 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
-from episodes.sampler import EpisodeSource
+from episodes.sampling.source import EpisodeSource
 from metabench.evaluator import answered_logits
 from metabench.learner import Learner
 

@@ -20,9 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from episodes.datasets.sinusoid import Sinusoids, SinusoidSampler
+from episodes.banks.functions import Sinusoids
 from episodes.regression_task import RegressionTask
-from episodes.sampler import EpisodeSource
+from episodes.sampling.functions import SinusoidSampler
+from episodes.sampling.source import EpisodeSource
 from episodes.task import FixedTask
 from metabench.learner import (
     EmbeddingLearner,

@@ -20,7 +20,7 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 
 if TYPE_CHECKING:
-    from episodes.datasets import DataOptions
+    from episodes.dataset import DataOptions
     from metabench.learner import Learner, TrainingOptions
 
 
@@ -209,7 +209,7 @@ class RunConfig(BaseModel):
 
     @property
     def data_options(self) -> DataOptions:
-        from episodes.datasets import DataOptions  # with torch, which reading records needs none of
+        from episodes.dataset import DataOptions  # with torch, which reading records needs none of
 
         return DataOptions(self.data_root, self.split, self.image_size, self.channels)
 

@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from episodes.episode import EpisodeBatch
-from episodes.sampler import EpisodeSource
+from episodes.sampling.source import EpisodeSource
 from metabench.learner import Learner
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from episodes.cache import write_bytes
-from episodes.datasets.sinusoid import AnyDataset
+from episodes.dataset import AnyDataset
 from episodes.errors import DataError
-from episodes.sampler import EpisodeSource
+from episodes.sampling.source import EpisodeSource
 from metabench.charts import STEPS, draw_curve, panels
 from metabench.config import RunConfig, describe_task, make_config
 from metabench.errors import RunError, UsageError

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from episodes.episode import to_float
-from episodes.sampler import BankSource, EpisodeSource
+from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.checks import logits_problem
 from metabench.errors import RunError
 from metabench.learner import EmbeddingLearner, Learner

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from episodes.datasets.sinusoid import AnyDataset
+from episodes.dataset import AnyDataset
 from episodes.manifest import Manifest
-from episodes.sampler import EpisodeSource
+from episodes.sampling.source import EpisodeSource
 from metabench.checks import broken_points
 from metabench.config import RunConfig, changed_options, learner_options, make_config
 from metabench.environment import choose_device, describe_environment, process_as_found

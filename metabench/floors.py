@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.episode import EpisodeBatch
-from episodes.sampler import EpisodeSource
+from episodes.sampling.source import EpisodeSource
 from metabench.errors import UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Learner, Problem, TrainingOptions

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from episodes.cache import write_bytes
-from episodes.datasets.sinusoid import SinusoidSampler
-from episodes.sampler import BankSource, EpisodeSource
+from episodes.sampling.functions import SinusoidSampler
+from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.learner import Learner
 from metabench.plots import draw_episode, draw_function
 from metabench.records import HARDEST_FILE

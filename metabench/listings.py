@@ -9,7 +9,8 @@ from pathlib import Path
 
 from episodes.bank import ImageBank
 from episodes.cache import made_files, made_folder
-from episodes.datasets import PARTS, DataOptions, about, find, load
+from episodes.dataset import PARTS, DataOptions
+from episodes.datasets import about, find, load
 from episodes.errors import DataError
 from episodes.names import SOURCES
 from metabench.errors import UsageError

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from metabench.errors import UsageError
 
 if TYPE_CHECKING:
-    from episodes.sampler import BankSource
+    from episodes.sampling.source import BankSource
     from metabench.evaluator import Evaluation
 
 PREDICTIONS_FILE = "predictions.parquet"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from episodes.sampler import BankSource, EpisodeSource
+from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.analysis import by_class, calibration_error, worst_tasks
 from metabench.calibration import learner_temperature
 from metabench.config import RunConfig

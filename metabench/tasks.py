@@ -10,12 +10,12 @@ import torch
 
 import episodes
 from episodes.combine import cross_domain, named_tasks
-from episodes.datasets import Dataset
-from episodes.datasets.sinusoid import AnyDataset, SinusoidDataset, sampler
+from episodes.dataset import AnyDataset, Dataset, SinusoidDataset
 from episodes.disjoint import disjoint_episodes
 from episodes.manifest import Manifest, read_manifest, write_manifest
 from episodes.places import with_places
-from episodes.sampler import BankSource, EpisodeList, EpisodeSource
+from episodes.sampler import EpisodeList, sampler
+from episodes.sampling.source import BankSource, EpisodeSource
 from episodes.task import FixedTask
 from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, make_config
 from metabench.errors import UsageError

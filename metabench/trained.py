@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from episodes.datasets.sinusoid import AnyDataset
+from episodes.dataset import AnyDataset
 from episodes.manifest import Manifest, read_manifest
 from metabench.config import RunConfig, learner_options, make_config
 from metabench.environment import choose_device

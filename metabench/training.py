@@ -19,13 +19,15 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
 from torch.utils.flop_counter import FlopCounterMode
 
+from episodes.banks.functions import Sinusoids
 from episodes.batches import BatchSampler
-from episodes.datasets.sinusoid import AnyDataset, Sinusoids, sampler
+from episodes.dataset import AnyDataset
 from episodes.draw import derived_seed
 from episodes.errors import DataError
 from episodes.named_task import NamedTask
 from episodes.regression_task import RegressionTask
-from episodes.sampler import EpisodeSource
+from episodes.sampler import sampler
+from episodes.sampling.source import EpisodeSource
 from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage, TrainingOptions

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from episodes.sampler import EpisodeSource
+from episodes.sampling.source import EpisodeSource
 from metabench.checks import broken_points
 from metabench.config import changed_options
 from metabench.errors import RunError

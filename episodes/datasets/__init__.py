@@ -4,63 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from episodes.bank import ImageBank
-from episodes.cache import cache_folder
-from episodes.episode import EpisodeIndices
+from episodes.combine import mix
+from episodes.dataset import DataOptions, Dataset, with_data_root
 from episodes.errors import DataError, nearest
 from episodes.names import SOURCES, parts
 
-PARTS = ("train", "validation", "test")
 MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then 1 GB
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """What a user may ask of a dataset; None leaves it to the dataset.
-
-    Attributes:
-        data_root: the folder with the dataset's files, or to download them to; None for the environment variable
-            METABENCH_DATA, and without it a folder in the cache.
-        split: the class split: a name that the dataset knows, or a JSON file
-            `{"train": [...], "validation": [...], "test": [...]}` of class names.
-        image_size: height and width in pixels that the images are resized to, from 16 to 1024.
-        channels: 1 for grey, 3 for colour.
-        download: whether files that are missing may be downloaded.
-    """
-
-    data_root: Path | None = None
-    split: str | None = None
-    image_size: int | None = None
-    channels: int | None = None
-    download: bool = True
-
-    @property
-    def folder(self) -> Path:
-        """The folder with the datasets' files, or to download them to."""
-        return self.data_root or cache_folder() / "data"
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Three banks with no class in common.
-
-    Attributes:
-        name: as asked for, e.g. `glyphs` or `folder:flowers`.
-        split: the name of the class split, for records.
-        test_episodes: the test tasks that were published with it, each of B = 1; none where they are to be drawn.
-    """
-
-    name: str
-    split: str
-    train: ImageBank
-    validation: ImageBank
-    test: ImageBank
-    test_episodes: tuple[EpisodeIndices, ...] = ()
 
 
 def load(name: str, options: DataOptions | None = None) -> Dataset:
@@ -85,8 +37,6 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
             raise DataError(f"--dataset {name} has '{twice[0]}' twice; name each dataset once")
         if options.split is not None:
             raise DataError(f"--split {options.split} does not fit several datasets; leave it out, or name one dataset")
-        from episodes.combine import mix  # which needs the classes of this module
-
         return mix([load(each, options) for each in names])
     module, rest = _module(name)
     dataset: Dataset = module.load(rest, options)
@@ -111,13 +61,6 @@ def find(name: str, options: DataOptions) -> Path | None:
 def about(name: str) -> str:
     """What the dataset is, with its source, licence and files: its module's documentation."""
     return inspect.getdoc(_module(name, any_rest=True)[0]) or ""
-
-
-def with_data_root(options: DataOptions) -> DataOptions:
-    """The options with the environment variable METABENCH_DATA in place of no `data_root`."""
-    if options.data_root is None and os.environ.get("METABENCH_DATA"):
-        return replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
-    return options
 
 
 def _module(name: str, *, any_rest: bool = False) -> tuple[ModuleType, str]:

@@ -15,7 +15,7 @@ from torchvision.datasets import CIFAR100
 
 from episodes.bank import ImageBank
 from episodes.combine import convert
-from episodes.datasets import DataOptions, Dataset
+from episodes.dataset import DataOptions, Dataset
 from episodes.download import fetch
 from episodes.errors import DataError
 from episodes.splitting import published, published_split, refuse_split

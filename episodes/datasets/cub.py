@@ -12,7 +12,7 @@ from torchvision.datasets.utils import check_md5
 
 from episodes.bank_cache import cached_dataset
 from episodes.cache import content_key
-from episodes.datasets import DataOptions, Dataset
+from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.folder import read_classes
 from episodes.errors import DataError
 from episodes.pictures import Pictures

@@ -11,7 +11,7 @@ from episodes.archives import is_archive, user_path
 from episodes.bank import ImageBank
 from episodes.bank_cache import cached_dataset
 from episodes.cache import content_key
-from episodes.datasets import DataOptions, Dataset
+from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.layout import Layout, check_parts, read_layout
 from episodes.errors import DataError
 from episodes.names import FOLDER, full_name, short_name

@@ -28,7 +28,7 @@ from torch import Tensor
 from episodes.bank import ImageBank
 from episodes.cache import cached_arrays
 from episodes.combine import convert
-from episodes.datasets import DataOptions, Dataset
+from episodes.dataset import DataOptions, Dataset
 from episodes.draw import unit
 from episodes.splitting import published, refuse_split
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from episodes.datasets import PARTS
+from episodes.dataset import PARTS
 from episodes.errors import DataError
 from episodes.pictures import Pictures
 

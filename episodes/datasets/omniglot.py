@@ -15,10 +15,8 @@ Class splits (`splits/omniglot.json`):
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 import zlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -27,21 +25,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
 from torchvision import datasets
 
 from episodes.archives import is_hidden
 from episodes.bank import ImageBank
 from episodes.cache import cached_arrays, content_key
-from episodes.datasets import DataOptions, Dataset
+from episodes.dataset import DataOptions, Dataset
+from episodes.datasets.omniglot_drawings import Reader, decode_drawing, grey_or_colour, shrink
+from episodes.datasets.omniglot_runs import load_runs
 from episodes.download import fetch
 from episodes.errors import DataError
 from episodes.memory import check_memory
 from episodes.splitting import published, refuse_split
 
 PARTS = ("images_background", "images_evaluation")
-Reader = Callable[[], bytes]
 
 
 def load(name: str, options: DataOptions) -> Dataset:
@@ -51,8 +48,6 @@ def load(name: str, options: DataOptions) -> Dataset:
         DataError: unknown split, missing files, or files that are not Omniglot's.
     """
     if options.split == "one-shot":
-        from episodes.datasets.omniglot_runs import load_runs  # which reads drawings as this module does
-
         test, runs = load_runs(options)
         lake = load_upright(name, replace(options, split="lake"))
         return replace(lake, split="one-shot", test=test, test_episodes=runs)
@@ -172,23 +167,6 @@ def _check_counts(root: Path, paths: list[str], counts: dict[str, Any]) -> None:
             raise DataError(
                 f"'{root / character}' has {drawings} drawings; Omniglot's has {counts['drawings']}: fetch it anew"
             )
-
-
-def decode_drawing(root: Path, path: str, read: Reader) -> np.ndarray[Any, Any]:
-    try:
-        with Image.open(io.BytesIO(read())) as image:
-            return ~np.asarray(image.convert("1"))
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"cannot read the picture '{root / path}': {error}; fetch it anew") from None
-
-
-def shrink(mask: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
-    ink = Image.fromarray(mask.astype(np.uint8) * 255)
-    return np.asarray(ink.resize((size, size), Image.Resampling.LANCZOS))
-
-
-def grey_or_colour(images: Tensor, channels: int) -> Tensor:
-    return images.unsqueeze(1).repeat(1, channels, 1, 1)
 
 
 def _stamp(root: Path) -> str:

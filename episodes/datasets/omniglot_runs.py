@@ -18,8 +18,8 @@ import torch
 from torchvision.datasets.utils import download_url
 
 from episodes.bank import ImageBank
-from episodes.datasets import DataOptions
-from episodes.datasets.omniglot import decode_drawing, grey_or_colour, shrink
+from episodes.dataset import DataOptions
+from episodes.datasets.omniglot_drawings import decode_drawing, grey_or_colour, shrink
 from episodes.download import fetch
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError

@@ -26,7 +26,7 @@ from episodes.bank import ImageBank
 from episodes.bank_cache import cached_dataset
 from episodes.cache import content_key
 from episodes.combine import convert
-from episodes.datasets import DataOptions, Dataset
+from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.folder import read_classes
 from episodes.errors import DataError
 from episodes.memory import check_memory

@@ -17,7 +17,7 @@ from PIL import Image
 from episodes.bank import ImageBank
 from episodes.bank_cache import cached_dataset
 from episodes.cache import content_key
-from episodes.datasets import DataOptions, Dataset
+from episodes.dataset import DataOptions, Dataset
 from episodes.errors import DataError, nearest
 from episodes.memory import check_memory
 from episodes.pictures import flat, to_square

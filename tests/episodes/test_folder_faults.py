@@ -211,11 +211,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "not UTF-8": (foreign, "has a folder whose name is not UTF-8, .*; rename it"),
     "pipe": (pipe, "p.png' is a named pipe, a socket or a device, not a picture; remove it"),
     "link to nothing": (
-        lambda place: linked(classes(place / "d"), "c0/l.png", "/nowhere/x.png"),
+        lambda place: linked(classes(place / "d"), "c0/l.png", str(place / "nowhere.png")),
         f".*; {REPAIR}",
     ),
     "class linked to nothing": (
-        lambda place: linked(classes(place / "d"), "c9", "/nowhere"),
+        lambda place: linked(classes(place / "d"), "c9", str(place / "nowhere")),
         "is a link to nothing; ",
     ),
     "circle": (

@@ -8,7 +8,7 @@ from scipy import stats
 
 from episodes import DataError, EpisodeList, EpisodeSampler, FixedTask, ImageBank
 from episodes.episode import EpisodeIndices
-from episodes.sampler import BLOCK
+from episodes.sampling.source import BLOCK
 from tests.episodes.banks import numbered_bank
 
 TASK = FixedTask(ways=3, shots=2, queries=3)

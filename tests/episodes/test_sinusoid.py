@@ -4,8 +4,9 @@ import torch
 from scipy import stats
 
 from episodes import DataError, EpisodeBatch, FixedTask, RegressionTask, SinusoidDataset, SinusoidSampler, load
-from episodes.datasets.sinusoid import Sinusoids, sampler
+from episodes.banks.functions import Sinusoids
 from episodes.draw import generator_key
+from episodes.sampler import sampler
 from tests.episodes.banks import numbered_bank
 
 TEST = SinusoidDataset().test

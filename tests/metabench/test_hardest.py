@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank
-from episodes.datasets.sinusoid import SinusoidDataset, sampler
+from episodes.dataset import SinusoidDataset
 from episodes.regression_task import RegressionTask
+from episodes.sampler import sampler
 from metabench.config import learner_options
 from metabench.evaluator import evaluate
 from metabench.hardest import draw_answered, draw_hardest, hardest

@@ -13,7 +13,7 @@ from scipy.special import softmax
 from baselines.nearest import Nearest
 from baselines.protonet import ProtoNet
 from episodes import Dataset, EpisodeSampler, FixedTask
-from episodes.sampler import BankSource
+from episodes.sampling.source import BankSource
 from episodes.variable_task import VariableTask
 from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes

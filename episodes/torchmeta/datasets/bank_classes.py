@@ -10,7 +10,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from episodes.bank import ImageBank
-from episodes.datasets import DataOptions, load
+from episodes.dataset import DataOptions
+from episodes.datasets import load
 from episodes.errors import DataError
 from episodes.torchmeta.datasets.stored import MissingData, Stored, StoredPictures, key_of
 from episodes.torchmeta.datasets.utils import PARTS

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision.datasets.utils import check_md5
 
-from episodes.datasets import DataOptions
+from episodes.dataset import DataOptions
 from episodes.datasets.cub import ARCHIVE, MD5, find
 from episodes.errors import DataError
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset, BankMetaDataset

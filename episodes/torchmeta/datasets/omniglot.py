@@ -8,7 +8,7 @@ from typing import Any
 
 from episodes.bank import ImageBank
 from episodes.combine import join
-from episodes.datasets import DataOptions
+from episodes.dataset import DataOptions
 from episodes.datasets.omniglot import evaluation_alphabets, load_upright
 from episodes.errors import DataError
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset

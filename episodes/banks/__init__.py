@@ -1,0 +1,1 @@
+"""Banks: items of one kind, with their classes."""

@@ -1,0 +1,79 @@
+"""What is asked of a dataset, and what it gives: a bank each for training, validation and test."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from episodes.bank import ImageBank
+from episodes.banks.functions import Sinusoids
+from episodes.cache import cache_folder
+from episodes.episode import EpisodeIndices
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What a user may ask of a dataset; None leaves it to the dataset.
+
+    Attributes:
+        data_root: the folder with the dataset's files, or to download them to; None for the environment variable
+            METABENCH_DATA, and without it a folder in the cache.
+        split: the class split: a name that the dataset knows, or a JSON file
+            `{"train": [...], "validation": [...], "test": [...]}` of class names.
+        image_size: height and width in pixels that the images are resized to, from 16 to 1024.
+        channels: 1 for grey, 3 for colour.
+        download: whether files that are missing may be downloaded.
+    """
+
+    data_root: Path | None = None
+    split: str | None = None
+    image_size: int | None = None
+    channels: int | None = None
+    download: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the datasets' files, or to download them to."""
+        return self.data_root or cache_folder() / "data"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three banks with no class in common.
+
+    Attributes:
+        name: as asked for, e.g. `glyphs` or `folder:flowers`.
+        split: the name of the class split, for records.
+        test_episodes: the test tasks that were published with it, each of B = 1; none where they are to be drawn.
+    """
+
+    name: str
+    split: str
+    train: ImageBank
+    validation: ImageBank
+    test: ImageBank
+    test_episodes: tuple[EpisodeIndices, ...] = ()
+
+
+@dataclass(frozen=True)
+class SinusoidDataset:
+    """The three splits; what `Dataset` is for images."""
+
+    name: str = "sinusoid"
+    split: str = "none"
+    train: Sinusoids = Sinusoids("sinusoid/train")
+    validation: Sinusoids = Sinusoids("sinusoid/validation")
+    test: Sinusoids = Sinusoids("sinusoid/test")
+
+
+AnyDataset = Dataset | SinusoidDataset
+
+
+def with_data_root(options: DataOptions) -> DataOptions:
+    """The options with the environment variable METABENCH_DATA in place of no `data_root`."""
+    if options.data_root is None and os.environ.get("METABENCH_DATA"):
+        return replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
+    return options

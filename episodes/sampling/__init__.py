@@ -1,0 +1,1 @@
+"""From banks to episodes."""
