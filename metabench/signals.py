@@ -25,31 +25,38 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = ""
+        self._depth = 0
         self._patient = self._over = False
         self._before: dict[int, Any] = {}
         self._alarm_before: tuple[Any, tuple[float, float]] | None = None
 
     def __enter__(self) -> Stop:
-        if Stop._outer:
-            return Stop._outer  # signals are handled once, until the outermost ends
-        if threading.current_thread() is threading.main_thread():
-            Stop._outer = self
-            for name in NAMES:
-                if number := getattr(signal, name, None):
-                    self._before[number] = signal.getsignal(number)
-                    # SIGHUP under nohup stays ignored; SIGINT, which a script's `&` ignores, is a wish all the same.
-                    if name == "SIGINT" or self._before[number] is not signal.SIG_IGN:
-                        signal.signal(number, self._handle)
+        if threading.current_thread() is not threading.main_thread():
+            return Stop._outer or self
+        if Stop._outer:  # signals are handled once, until the outermost ends
+            Stop._outer._depth += 1
+            return Stop._outer
+        Stop._outer, self._depth = self, 1
+        for name in NAMES:
+            if number := getattr(signal, name, None):
+                self._before[number] = signal.getsignal(number)
+                # SIGHUP under nohup stays ignored; SIGINT, which a script's `&` ignores, is a wish all the same.
+                if name == "SIGINT" or self._before[number] is not signal.SIG_IGN:
+                    signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *error: object) -> None:
-        if Stop._outer is not self:
+        outer = Stop._outer
+        if outer is None or threading.current_thread() is not threading.main_thread():
+            return
+        outer._depth -= 1
+        if outer._depth:
             return
         Stop._outer = None
-        self._disarm()
-        for number, before in self._before.items():
+        outer._disarm()
+        for number, before in outer._before.items():
             signal.signal(number, before)
-        self._before.clear()
+        outer._before.clear()
 
     @contextmanager
     def graceful(self) -> Iterator[Stop]:
@@ -58,9 +65,15 @@ class Stop:
             outer._patient = True
             try:
                 yield outer
+            except BaseException:
+                outer._over |= bool(outer.asked)  # what the first one led to is not to be cut short by a further one
+                raise
             finally:
                 outer._disarm()
                 outer._patient = False
+            if outer.asked and not outer._over:  # after the loop last looked
+                outer._over = True
+                raise KeyboardInterrupt(outer.asked)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._over:

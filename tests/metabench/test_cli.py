@@ -186,7 +186,7 @@ def test_the_leaderboard_names_a_broken_record_and_ranks_the_rest(
     printed = capsys.readouterr()
     assert printed.err.startswith(f"metabench: '{tmp_path / 'broken' / 'record.json'}' is not a valid record")
     assert printed.err.count("\n") == 1
-    assert "62.50 ±" in printed.out
+    assert "62.50 -" in printed.out
     table = pd.read_csv(tmp_path / "leaderboard.csv")
     assert list(table.columns) == list(COLUMNS)
     assert table["mean"].tolist() == [62.5]

@@ -108,6 +108,40 @@ def test_where_steps_are_waited_for_the_first_is_noted_and_the_second_stops() ->
             signal.raise_signal(signal.SIGINT)
 
 
+def interrupted_late(stop: Stop) -> None:
+    with stop.graceful():
+        signal.raise_signal(signal.SIGINT)  # and the loop looks no more
+
+
+def stopped_as_asked(stop: Stop) -> None:
+    with stop.graceful():
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("stopped at step 3")
+
+
+def test_a_wish_that_no_step_has_seen_is_not_lost() -> None:
+    with Stop() as stop, pytest.raises(KeyboardInterrupt, match="interrupted"):
+        interrupted_late(stop)
+
+
+def test_what_a_stop_says_is_not_cut_short_by_further_signals() -> None:
+    with Stop() as stop:
+        with pytest.raises(RuntimeError, match="stopped at step 3"):
+            stopped_as_asked(stop)
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_signals_are_still_handled_after_a_stage() -> None:
+    """As between two stages and while a learner is scored."""
+    with Stop() as stop:
+        with stop.graceful():
+            pass
+        with pytest.raises(KeyboardInterrupt, match="stopped by SIGTERM"):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def shell(folder: Path, script: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     program = f"{sys.executable} -c 'from metabench.cli import main; main()'"
     env = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
