@@ -37,5 +37,7 @@ def test_without_predictions_there_is_none() -> None:
     of_tasks = np.array([0.5, 0.6])
     run = Run(make_record(of_tasks), of_tasks)
     assert np.isnan([of_classes(run).half_width, of_classes(run).quantile]).all()
-    (entry,) = entries([SEEDS[0], Run(SEEDS[1].record, SEEDS[1].of_tasks)])
+    unknown = SEEDS[1].record.score.model_copy(update={"over_classes": None, "class_quantile": None})
+    bare = Run(SEEDS[1].record.model_copy(update={"score": unknown, "predictions": None}), SEEDS[1].of_tasks)
+    (entry,) = entries([SEEDS[0], bare])
     assert np.isnan(entry.values["classes_half_width"])  # not of one seed alone

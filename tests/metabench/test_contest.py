@@ -28,7 +28,7 @@ def test_the_real_records_of_two_learners() -> None:
     (found,) = contests([REFERENCE / f"glyphs-5way-1shot-{name}-seed0" for name in ("protonet", "maml")])
     text = words(describe_pair(found))
     assert "glyphs, 5-way 1-shot, on the same 600 test tasks:" in text
-    tables = (REFERENCE / f"glyphs-5way-1shot-{name}-seed0" / "accuracies.csv" for name in ("protonet", "maml"))
+    tables = (REFERENCE / f"glyphs-5way-1shot-{name}-seed0" / "scores.csv" for name in ("protonet", "maml"))
     one, two = (pd.read_csv(table)["learner"] for table in tables)
     differences = one - two
     low, high = (100 * end for end in stats.t.interval(0.95, 599, differences.mean(), stats.sem(differences)))

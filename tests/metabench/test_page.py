@@ -19,7 +19,7 @@ from tests.metabench.conftest import SCRIPT
 def test_a_view_of_one_dataset(shown: Page) -> None:
     shown.locator("#datasets button", has_text="glyphs").click()
     assert set(shown.locator("#table td.task").evaluate_all("cells => cells.map(c => c.firstChild.data)")) == {"glyphs"}
-    assert "classes 690 for training, 79 for validation, 186 for test" in shown.locator("#about").inner_text()
+    assert "classes 415 for training, 63 for validation, 147 for test" in shown.locator("#about").inner_text()
     rows = [
         row for row in entries(read_runs(PROJECT / "results" / "reference")[0]) if row.values["dataset"] == "glyphs"
     ]

@@ -189,9 +189,12 @@ def test_learning_curves_pass_through_their_figures(
 
 
 def test_the_plots_follow_the_choice_of_cost(shown: Page) -> None:
+    shown.locator("#cost").select_option("images")
     assert shown.locator("#against-cost svg text.title", has_text="images seen in training").count()
+    shown.locator("#datasets button", has_text="sinusoid").click()
     shown.locator("#cost").select_option("processor_seconds")  # which records had not before version 3
     assert shown.locator("#against-cost .note", has_text="No record here says what this cost").count()
+    shown.locator("#datasets button", has_text="All datasets").click()
     shown.locator("#cost").select_option("parameters")
     assert shown.locator("#against-cost svg text.title", has_text="parameters").count()
     assert shown.locator("#against-cost svg .frontier").count() == shown.locator("#against-cost figure").count()
