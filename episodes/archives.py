@@ -61,11 +61,15 @@ def is_hidden(path: str) -> bool:
 
 
 def open_container(root: Path) -> Container:
-    """By what it is, whatever the ending of its name: a folder, a zip or a tar."""
+    """By what it is: a folder; what the ending of its name says, zip or tar; or the other, if it is that instead.
+
+    In this order, since a tar with a zip among its last members passes for a zip.
+    """
     if root.is_dir():
         return _Folder(root)
-    is_zip, is_tar = zipfile.is_zipfile(root), root.suffix.lower() != ".zip" or tarfile.is_tarfile(root)
-    return _Tar(root) if is_tar and not is_zip else _Zip(root)
+    if root.suffix.lower() == ".zip":
+        return _Tar(root) if not zipfile.is_zipfile(root) and tarfile.is_tarfile(root) else _Zip(root)
+    return _Zip(root) if not tarfile.is_tarfile(root) and zipfile.is_zipfile(root) else _Tar(root)
 
 
 def user_path(name: str) -> Path:

@@ -77,6 +77,21 @@ def tarred(place: Path, mode: str = "w", name: str = "d.tar", *more: tuple[str, 
     return place / name
 
 
+def tar_with(*more: tuple[str, bytes, str]) -> Callable[[Path], Path]:
+    return lambda place: tarred(place, "w", "d.tar", *more)
+
+
+def nothing(place: Path) -> Path:
+    with zipfile.ZipFile(place / "d.zip", "w") as archive:
+        archive.writestr("c0/", b"")
+    return place / "d.zip"
+
+
+def zipped_twice(place: Path) -> Path:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        return zipped(place, **{"c0__0.png": picture()})
+
+
 def half(file: Path) -> Path:
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 1024 * 512])
@@ -255,14 +270,14 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         "d.zip': File is not a zip file; ",
     ),
     "cut zip": (lambda place: half(zipped(place)), "d.zip': File is not a zip file; fetch it anew"),
-    "zip of nothing": (lambda place: nothing(place), f"{CLASSES}it has no pictures"),
+    "zip of nothing": (nothing, f"{CLASSES}it has no pictures"),
     "zip in a zip": (nested, f"{CLASSES}it has no pictures"),
     "wrong checksum": (lambda place: flipped(zipped(place), 100), r"its bytes in the archive are damaged \(Bad CRC-32"),
     "encrypted": (
         lambda place: changed(zipped(place), *ENCRYPTED),
         "is locked with a password ",
     ),
-    "a member twice": (lambda place: zipped_twice(place), "has the member 'c0/0.png' twice; pack it anew"),
+    "a member twice": (zipped_twice, "has the member 'c0/0.png' twice; pack it anew"),
     "zip slip": (
         lambda place: zipped(place, **{"..__evil__0.png": picture()}),
         f"'../evil/0.png' that {OUT}",
@@ -279,47 +294,34 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         "(fetch it anew|damaged)",
     ),
     "pipe in a tar": (
-        lambda place: tarred(place, "w", "d.tar", ("d/c0/p.png", tarfile.FIFOTYPE, "")),
+        tar_with(("d/c0/p.png", tarfile.FIFOTYPE, "")),
         "d.tar/d/c0/p.png' is a named pipe, a socket or a device",
     ),
     "device in a tar": (
-        lambda place: tarred(place, "w", "d.tar", ("d/c0/p.png", tarfile.CHRTYPE, "")),
+        tar_with(("d/c0/p.png", tarfile.CHRTYPE, "")),
         "is a named pipe, a socket or a device",
     ),
     "tar slip": (
-        lambda place: tarred(place, "w", "d.tar", ("../e/x.png", tarfile.REGTYPE, "")),
+        tar_with(("../e/x.png", tarfile.REGTYPE, "")),
         f"has a member '../e/x.png' that {OUT}",
     ),
     "link out of a tar": (
-        lambda place: tarred(place, "w", "d.tar", ("d/c0/x.png", tarfile.SYMTYPE, "/etc/passwd")),
+        tar_with(("d/c0/x.png", tarfile.SYMTYPE, "/etc/passwd")),
         "has a link 'd/c0/x.png' to '/etc/passwd', which leads out of it; pack it anew with the files",
     ),
     "link in a circle": (
-        lambda place: tarred(
-            place, "w", "d.tar", ("d/c0/x.png", tarfile.SYMTYPE, "y.png"), ("d/c0/y.png", tarfile.SYMTYPE, "x.png")
-        ),
+        tar_with(("d/c0/x.png", tarfile.SYMTYPE, "y.png"), ("d/c0/y.png", tarfile.SYMTYPE, "x.png")),
         "to '[xy].png', which leads in a circle; pack it anew",
     ),
     "hard link to nothing": (
-        lambda place: tarred(place, "w", "d.tar", ("d/c0/x.png", tarfile.LNKTYPE, "d/none.png")),
+        tar_with(("d/c0/x.png", tarfile.LNKTYPE, "d/none.png")),
         "has a link 'd/c0/x.png' to 'd/none.png', which ",
     ),
     "a member of a tar twice": (
-        lambda place: tarred(place, "w", "d.tar", ("d/c0/0.png", tarfile.REGTYPE, "")),
+        tar_with(("d/c0/0.png", tarfile.REGTYPE, "")),
         "has the member 'd/c0/0.png' twice; pack it anew",
     ),
 }
-
-
-def nothing(place: Path) -> Path:
-    with zipfile.ZipFile(place / "d.zip", "w") as archive:
-        archive.writestr("c0/", b"")
-    return place / "d.zip"
-
-
-def zipped_twice(place: Path) -> Path:
-    with pytest.warns(UserWarning, match="Duplicate name"):
-        return zipped(place, **{"c0__0.png": picture()})
 
 
 def backslashes(place: Path) -> Path:
@@ -340,6 +342,14 @@ def left_by_systems(place: Path) -> Path:
     return root
 
 
+def with_a_zip_last(place: Path) -> Path:
+    inner, archive = zipped(place, name="inner.zip"), place / "d.tar"
+    with tarfile.open(archive, "w") as made:
+        made.add(place / "d", "d")
+        made.add(inner, ".notes")  # hidden, so that it is no picture left out
+    return archive
+
+
 READ: dict[str, Callable[[Path], Path]] = {  # six classes of two pictures, all of them
     "plain": lambda place: classes(place / "d"),
     "capitals": lambda place: classes(place / "d", ending="PNG"),
@@ -357,6 +367,7 @@ READ: dict[str, Callable[[Path], Path]] = {  # six classes of two pictures, all 
     "zip behind a program": lambda place: written(place / "e.zip", b"#!/bin/sh\n" + zipped(place).read_bytes()),
     "zip called tar": lambda place: zipped(place, name="d.tar"),
     "backslashes": backslashes,
+    "tar with a zip in it": with_a_zip_last,
     "tar called zip": lambda place: tarred(place, "w", "d.zip"),
     "tar.gz called tar": lambda place: tarred(place, "w:gz"),
     "tar.bz2": lambda place: tarred(place, "w:bz2", "d.tar.bz2"),
