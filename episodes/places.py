@@ -8,13 +8,13 @@ from pathlib import Path
 
 from episodes.cache import cache_folder, write_bytes
 from episodes.errors import DataError
-from episodes.names import FOLDER, parts, short_name
+from episodes.names import FOLDER, parts
 
 
-def remember(root: Path) -> None:
-    """Keep the place of a folder that was read; where the cache cannot be written, nothing is kept."""
+def remember(name: str, root: Path) -> None:
+    """Keep the place of a folder that was read, by its short name; where the cache cannot be written, nothing is."""
     with suppress(DataError, OSError):
-        write_bytes(_note(short_name(f"{FOLDER}{root}")), str(root.absolute()).encode())
+        write_bytes(_note(name), str(root.absolute()).encode())
 
 
 def with_places(name: str) -> str:

@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike
 
 from metabench.measure import Measure
 from metabench.predictions import right
+from metabench.stats import Estimate, class_interval
 
 BINS = 15  # as in Guo et al. 2017
 WORST_TASKS = 0.05
+LOW_CLASSES = 0.05  # the quantile of the classes' accuracies that stands beside the lowest
 
 
 def reliability(answers: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
@@ -65,6 +67,14 @@ def by_class(answers: pd.DataFrame) -> pd.DataFrame:
 def by_group(answers: pd.DataFrame) -> pd.DataFrame:
     """The same for each group (alphabet, script, superclass): `group`, `queries`, `accuracy`."""
     return _accuracies(answers, ["group"])
+
+
+def over_classes(answers: pd.DataFrame, whole_groups: bool) -> Estimate | None:
+    """`metabench.stats.class_interval`; None where the tasks say too little for one."""
+    try:
+        return class_interval(answers.assign(right=right(answers)), whole_groups=whole_groups)
+    except ValueError:
+        return None
 
 
 def confusions(answers: pd.DataFrame) -> pd.DataFrame:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from metabench.analysis import by_class
+from metabench.analysis import LOW_CLASSES, by_class, over_classes
 from metabench.errors import UsageError
-from metabench.predictions import predictions_file, read_predictions, right
+from metabench.predictions import predictions_file, read_predictions
 from metabench.row import Run
-from metabench.stats import class_interval
 
-LOW_CLASSES = 0.05
 WHOLE_GROUPS = ("scripts", "scripts-2", "tiered-imagenet", "fc100")  # splits of which no group is in two parts
 
 
@@ -45,9 +43,5 @@ def of_classes(run: Run) -> OfClasses:
     except UsageError:
         return OfClasses()
     quantile = float(by_class(answers)["accuracy"].quantile(LOW_CLASSES))
-    try:
-        whole_groups = run.record.dataset.split in WHOLE_GROUPS
-        redrawn = class_interval(answers.assign(right=right(answers)), whole_groups=whole_groups)
-    except ValueError:  # too few tasks or classes
-        return OfClasses(quantile=quantile)
-    return OfClasses(redrawn.half_width, quantile)
+    redrawn = over_classes(answers, run.record.dataset.split in WHOLE_GROUPS)
+    return OfClasses(math.nan if redrawn is None else redrawn.half_width, quantile)

@@ -244,7 +244,11 @@ def make_config(**values: Any) -> RunConfig:
 
 
 def _with_full_names(config: RunConfig) -> RunConfig:
-    """Raise UsageError for two folders of one name, which a record could not keep apart."""
+    """The same with nameless paths, such as `.`, written in full.
+
+    Raises:
+        UsageError: two folders of one name, which a record could not keep apart.
+    """
     names = {name: full_name(value) for name in ("dataset", "test_dataset") if (value := getattr(config, name))}
     known: dict[str, str] = {}
     for path in itertools.chain.from_iterable(map(folders, names.values())):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -23,16 +25,10 @@ def task_megabytes(learner: Learner, source: EpisodeSource) -> float:
     allocator tells (whose own peak starts anew), on CPU the peak of the allocations that torch's profiler records: of
     tensors, temporary ones inside of operations too, and not of Python or of libraries' own buffers.
     """
-    was_training = learner.training
-    learner.eval()
-    episode = source.batch([0]).to_float().without_query_labels()
-    with torch.no_grad():
+    with _task_zero(learner, source) as episode:
         if source.device.type == "cuda":
-            megabytes = _on_gpu(learner, episode, source.device)
-        else:
-            megabytes = _on_cpu(learner, episode)
-    learner.train(was_training)
-    return megabytes
+            return _on_gpu(learner, episode, source.device)
+        return _on_cpu(learner, episode)
 
 
 def task_multiply_adds(learner: Learner, source: EpisodeSource) -> int:
@@ -40,13 +36,19 @@ def task_multiply_adds(learner: Learner, source: EpisodeSource) -> int:
 
     Inner steps with their ways back are in it. Two floating-point operations, as torch counts them, are one.
     """
+    with _task_zero(learner, source) as episode, FlopCounterMode(display=False) as counter:
+        learner.classify(episode)
+    return int(counter.get_total_flops()) // 2
+
+
+@contextmanager
+def _task_zero(learner: Learner, source: EpisodeSource) -> Iterator[EpisodeBatch]:
+    """The task as the learner is shown it when it is scored."""
     was_training = learner.training
     learner.eval()
-    episode = source.batch([0]).to_float().without_query_labels()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        learner.classify(episode)
+    with torch.no_grad():
+        yield source.batch([0]).to_float().without_query_labels()
     learner.train(was_training)
-    return int(counter.get_total_flops()) // 2
 
 
 def _on_gpu(learner: Learner, episode: EpisodeBatch, device: torch.device) -> float:

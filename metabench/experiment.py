@@ -39,7 +39,7 @@ from metabench.runs import (
 )
 from metabench.scoring import score_learner
 from metabench.signals import Stop
-from metabench.tasks import found_again, load_data, scored_tasks, validation_tasks, with_frozen
+from metabench.tasks import config_here, load_data, scored_tasks, validation_tasks, with_frozen
 from metabench.training import TrainingPlan, check_stages, train
 
 
@@ -154,7 +154,7 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
         UsageError, episodes.DataError: a request that cannot be met.
     """
     saved = load_run(run_folder) if run_folder else None
-    config = make_config(**{**(found_again(saved[0], settings) if saved else {}), **settings, "device": "cpu"})
+    config = config_here(saved[0] if saved else {}, **{**settings, "device": "cpu"})
     config, manifest = with_frozen(config)
     dataset = load_data(config)
     config, source = scored_tasks(config, dataset, manifest, "cpu")

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from episodes.sampling.source import BankSource, EpisodeSource
-from metabench.analysis import by_class, calibration_error, worst_tasks
+from metabench.analysis import LOW_CLASSES, by_class, calibration_error, over_classes, worst_tasks
 from metabench.calibration import learner_temperature
 from metabench.config import RunConfig
 from metabench.cost import task_megabytes, task_multiply_adds
@@ -20,12 +20,10 @@ from metabench.evaluator import Evaluation, answer_episodes, classify_latency, e
 from metabench.floors import CHANCE, floor_scores
 from metabench.learner import Learner
 from metabench.measure import Measure
-from metabench.predictions import encode, right, tabulate
+from metabench.predictions import encode, tabulate
 from metabench.records import Floor, Interval, Score
-from metabench.stats import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, class_interval, mean_interval
+from metabench.stats import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, mean_interval
 from metabench.stopping import FixedWidth
-
-LOW_CLASSES = 0.05  # the quantile of the classes' accuracies that a record has
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,12 +153,7 @@ def _whole_groups(test: EpisodeSource, validation: EpisodeSource | None) -> bool
     return len(groups) < test.bank.classes and groups.isdisjoint(validation.bank.groups)
 
 
-def _over_classes(answers: pd.DataFrame, whole_groups: bool) -> Interval | None:
-    """None where there are too few tasks for it, or a class is in every one."""
-    try:
-        found = class_interval(answers.assign(right=right(answers)), whole_groups=whole_groups)
-    except ValueError:
-        return None
+def _interval(found: Estimate) -> Interval:
     return Interval(half_width=found.half_width, low=found.low, high=found.high, count=found.count, covers=found.covers)
 
 
@@ -175,6 +168,7 @@ def _score(
 ) -> Score:
     measure = learner.problem.measure
     of_classes = None if predictions is None else by_class(predictions)["accuracy"]
+    redrawn = None if predictions is None else over_classes(predictions, whole_groups)
     return Score(
         metric=measure.field,
         mean=found.mean,
@@ -185,7 +179,7 @@ def _score(
         worst_tasks=worst_tasks(made.scores, measure),
         worst_class=None if of_classes is None else of_classes.min(),
         class_quantile=None if of_classes is None else float(of_classes.quantile(LOW_CLASSES)),
-        over_classes=None if predictions is None else _over_classes(predictions, whole_groups),
+        over_classes=None if redrawn is None else _interval(redrawn),
         calibration_error=None if predictions is None else calibration_error(predictions),
         temperature=temperature,
         parameters=learner.scoring_parameters(),

@@ -45,12 +45,17 @@ def load_data(config: RunConfig) -> AnyDataset:
     return dataset
 
 
-def found_again(recorded: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """A record's settings with the places of its folders, unless `data_root` or another dataset says where they are."""
-    if settings.get("data_root"):
-        return recorded
-    names = {name: recorded.get(name) for name in ("dataset", "test_dataset")}
-    return {**recorded, **{name: with_places(value) for name, value in names.items() if isinstance(value, str)}}
+def config_here(recorded: dict[str, Any], **settings: Any) -> RunConfig:
+    """A record's settings on this machine: with the places of its folders, unless `data_root` says where they are.
+
+    Raises:
+        UsageError: as `metabench.config.make_config`.
+    """
+    places = {}
+    if not settings.get("data_root"):
+        names = {name: recorded.get(name) for name in ("dataset", "test_dataset")}
+        places = {name: with_places(value) for name, value in names.items() if isinstance(value, str)}
+    return make_config(**{**recorded, **places, **settings})
 
 
 def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:

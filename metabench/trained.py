@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from episodes.dataset import AnyDataset
 from episodes.manifest import Manifest, read_manifest
-from metabench.config import RunConfig, learner_options, make_config
+from metabench.config import RunConfig, learner_options
 from metabench.environment import choose_device
 from metabench.errors import UsageError
 from metabench.experiment import build
@@ -22,7 +22,7 @@ from metabench.reading import read_record, record_file
 from metabench.records import RunRecord
 from metabench.registry import faults_of, get_learner
 from metabench.runs import load_run, restore
-from metabench.tasks import found_again, load_data, with_frozen
+from metabench.tasks import config_here, load_data, with_frozen
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ def load_again(
         UsageError: the images or the frozen tasks are not those of the record.
         episodes.DataError: they cannot be read.
     """
-    config = make_config(**{**found_again(record.config.model_dump(mode="json"), settings), **settings})
+    config = config_here(record.config.model_dump(mode="json"), **settings)
     if same_tasks:
         _check_frozen(folder, record, read_manifest(config.tasks) if config.tasks else None)
     config, manifest = with_frozen(config)

@@ -58,7 +58,7 @@ def load(name: str, options: DataOptions) -> Dataset:
         return by_names(bank, bank.name, OWN, layout.parts) if own else split_classes(bank, asked)
 
     dataset = cached_dataset(short, split_name(asked, 0), key, make)
-    remember(root)
+    remember(short, root)
     return dataset
 
 

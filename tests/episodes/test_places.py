@@ -18,7 +18,7 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_folder_is_found_where_it_was_read(birds: Path) -> None:
     assert with_places("folder:birds") == "folder:birds"
-    remember(birds)
+    remember("folder:birds", birds)
     assert with_places("folder:birds") == f"folder:{birds}"
     assert with_places("omniglot+folder:birds") == f"omniglot+folder:{birds}"
     assert with_places("folder:fish") == "folder:fish"
@@ -26,7 +26,7 @@ def test_a_folder_is_found_where_it_was_read(birds: Path) -> None:
 
 
 def test_one_that_is_here_is_meant_and_one_that_is_gone_is_not_found(birds: Path) -> None:
-    remember(birds)
+    remember("folder:birds", birds)
     Path("birds").mkdir()
     assert with_places("folder:birds") == "folder:birds"
     Path("birds").rmdir()
@@ -37,5 +37,5 @@ def test_one_that_is_here_is_meant_and_one_that_is_gone_is_not_found(birds: Path
 def test_a_cache_that_cannot_be_written_costs_nothing(birds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for place in ("/dev/null", "/proc/nothing"):
         monkeypatch.setenv("METABENCH_CACHE", place)
-        remember(birds)
+        remember("folder:birds", birds)
         assert with_places("folder:birds") == "folder:birds"
