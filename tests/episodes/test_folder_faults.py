@@ -343,7 +343,9 @@ def left_by_systems(place: Path) -> Path:
 
 
 def with_a_zip_last(place: Path) -> Path:
-    inner, archive = zipped(place, name="inner.zip"), place / "d.tar"
+    inner, archive = place / "inner.zip", tarred(place)
+    with zipfile.ZipFile(inner, "w") as notes:
+        notes.writestr("notes.txt", "of another time")
     with tarfile.open(archive, "w") as made:
         made.add(place / "d", "d")
         made.add(inner, ".notes")  # hidden, so that it is no picture left out
