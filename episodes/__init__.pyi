@@ -1,5 +1,5 @@
 from .bank import ImageBank
-from .dataset import DataOptions, Dataset, SinusoidDataset
+from .dataset import DataOptions, Dataset
 from .datasets import load
 from .episode import EpisodeBatch, LabelledEpisodeBatch
 from .errors import DataError
@@ -22,7 +22,6 @@ __all__ = [
     "LabelledEpisodeBatch",
     "NamedTask",
     "RegressionTask",
-    "SinusoidDataset",
     "SinusoidSampler",
     "VariableTask",
     "load",

@@ -6,35 +6,39 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from episodes.banks.bank import ItemBank, Kind
 from episodes.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class ImageBank:
+class ImageBank(ItemBank):
     """All images of a split as one uint8 tensor, the images of a class side by side.
 
     Attributes:
         name: the dataset and split, for messages and records, e.g. `glyphs/test`.
         images: `[M, C, H, W]` uint8, C 1 (grey) or 3 (RGB), sorted by class.
-        class_names: one name a class, unique, in the order of the images.
+        class_names: one name per class, unique, in the order of the images.
         class_sizes: the number of images of each class, each at least 1; they add up to M.
-        groups: one name a class for what it belongs to (alphabet, script, superclass); may repeat.
+        groups: one name per class for what it belongs to (alphabet, script, superclass); may repeat.
 
     Raises:
         DataError: if the parts do not fit together.
     """
+
+    kind: ClassVar[Kind] = "images"
 
     name: str
     images: Tensor = field(repr=False)
     class_names: tuple[str, ...] = field(repr=False)
     class_sizes: tuple[int, ...] = field(repr=False)
     groups: tuple[str, ...] = field(repr=False)
+    _copies: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
@@ -44,7 +48,7 @@ class ImageBank:
             )
         classes = len(self.class_names)
         if not classes == len(self.class_sizes) == len(self.groups) or classes != len(set(self.class_names)):
-            raise DataError(f"bank '{self.name}' needs one unique name, one size and one group a class")
+            raise DataError(f"bank '{self.name}' needs one unique name, one size and one group per class")
         if classes == 0 or min(self.class_sizes) < 1 or sum(self.class_sizes) != len(self.images):
             raise DataError(
                 f"bank '{self.name}': {classes} class sizes that add up to {sum(self.class_sizes)} "
@@ -72,36 +76,21 @@ class ImageBank:
         )
 
     @property
-    def classes(self) -> int:
-        return len(self.class_names)
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def item_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
 
-    @cached_property
-    def class_starts(self) -> NDArray[np.int64]:
-        """Index of each class's first image, `[classes]` int64."""
-        return np.cumsum(self.sizes) - self.sizes
+    def gather(self, rows: Tensor) -> Tensor:
+        """The images of the given rows `[...]` int64, `[..., C, H, W]` uint8, on the device that the rows are on."""
+        images = self._on(rows.device).index_select(0, rows.reshape(-1))
+        return images.view(*rows.shape, *self.item_shape)
 
-    @cached_property
-    def sizes(self) -> NDArray[np.int64]:
-        """`class_sizes` as an array, `[classes]` int64."""
-        return np.asarray(self.class_sizes, dtype=np.int64)
-
-    @cached_property
-    def group_members(self) -> dict[str, list[int]]:
-        """The numbers of the classes of each group, groups in the order of their first class."""
-        members: dict[str, list[int]] = {}
-        for number, group in enumerate(self.groups):
-            members.setdefault(group, []).append(number)
-        return members
-
-    @cached_property
-    def labels(self) -> Tensor:
-        """The class of every image, `[M]` int64."""
-        return torch.repeat_interleave(torch.arange(self.classes), torch.tensor(self.class_sizes))
+    def _on(self, device: torch.device) -> Tensor:
+        """All images on a device: moved there once, so that the samplers of a bank share the copy."""
+        if device not in self._copies:
+            self._copies[device] = self.images.to(device)
+        return self._copies[device]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -134,8 +123,8 @@ class ImageBank:
         Raises:
             DataError: if the images are not square.
         """
-        if self.image_shape[1] != self.image_shape[2]:
-            raise DataError(f"bank '{self.name}' has images of {self.image_shape[1:]}; rotations need square ones")
+        if self.item_shape[1] != self.item_shape[2]:
+            raise DataError(f"bank '{self.name}' has images of {self.item_shape[1:]}; rotations need square ones")
         turned = [torch.rot90(self.images, quarter, (2, 3)) for quarter in range(4)]
         suffixes = ("", "/rot090", "/rot180", "/rot270")
         return replace(

@@ -24,7 +24,7 @@ FACTS = ("class_names", "class_sizes", "groups")  # of a bank, beside its images
 _UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError)  # not there yet, or damaged
 
 
-def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset]) -> Dataset:
+def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset[ImageBank]]) -> Dataset[ImageBank]:
     """The dataset that `make` gives, kept in the cache folder under `key` for the next time.
 
     Always memory-mapped: a page of the file is read when an image on it is first drawn, and is dropped by the system
@@ -39,10 +39,10 @@ def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset])
         make: reads the dataset from its files.
     """
 
-    def read(path: Path) -> Dataset:
+    def read(path: Path) -> Dataset[ImageBank]:
         return _read(path, name, split)
 
-    def make_named() -> Dataset:
+    def make_named() -> Dataset[ImageBank]:
         dataset = make()
         return Dataset(name, split, **{part: replace(getattr(dataset, part), name=f"{name}/{part}") for part in PARTS})
 
@@ -50,7 +50,7 @@ def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset])
     return cached(path, read, make_named, _write, _UNREADABLE)
 
 
-def _write(file: IO[bytes], dataset: Dataset) -> None:
+def _write(file: IO[bytes], dataset: Dataset[ImageBank]) -> None:
     """The banks with their fingerprints, and the file's time of modification, which shows later writing."""
     banks = {part: getattr(dataset, part) for part in PARTS}
     tensors = {part: bank.images.contiguous().numpy() for part, bank in banks.items()}
@@ -63,7 +63,7 @@ def _write(file: IO[bytes], dataset: Dataset) -> None:
     os.utime(file.name, ns=(written, written))
 
 
-def _read(path: Path, name: str, split: str) -> Dataset:
+def _read(path: Path, name: str, split: str) -> Dataset[ImageBank]:
     """Raises ValueError if the file holds something else than was written, or would be now."""
     with safe_open(path, framework="pt") as file:
         about: dict[str, Any] = json.loads(file.metadata()["dataset"])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from episodes.bank import ImageBank
+from episodes.banks.bank import ItemBank
 from episodes.draw import generator_key
 from episodes.episode import to_float
 from episodes.errors import DataError
@@ -34,11 +34,11 @@ class BatchSampler:
         DataError: if the batch is larger than the bank.
     """
 
-    def __init__(self, bank: ImageBank, size: int, seed: int, device: torch.device | str = "cpu") -> None:
-        if not 1 <= size <= len(bank.images):
-            raise DataError(f"a batch of {size} images is not possible: '{bank.name}' has {len(bank.images)}")
+    def __init__(self, bank: ItemBank, size: int, seed: int, device: torch.device | str = "cpu") -> None:
+        if not 1 <= size <= len(bank):
+            raise DataError(f"a batch of {size} images is not possible: '{bank.name}' has {len(bank)}")
         self.size = size
-        self.images = bank.images.to(device)
+        self.bank = bank
         self.labels = bank.labels.to(device)
         self._key = generator_key(bank.fingerprint, size, seed)
         self._epoch = -1
@@ -46,9 +46,9 @@ class BatchSampler:
 
     def batch(self, number: int) -> LabelledBatch:
         """The batch of that number, on the sampler's device."""
-        epoch, place = divmod(number, len(self.images) // self.size)
+        epoch, place = divmod(number, len(self.bank) // self.size)
         if epoch != self._epoch:
-            raw = np.random.Philox(key=self._key, counter=epoch << 64).random_raw(len(self.images))
+            raw = np.random.Philox(key=self._key, counter=epoch << 64).random_raw(len(self.bank))
             self._epoch, self._order = epoch, np.argsort(raw, kind="stable")
-        rows = torch.from_numpy(self._order[place * self.size : (place + 1) * self.size]).to(self.images.device)
-        return LabelledBatch(to_float(self.images.index_select(0, rows)), self.labels.index_select(0, rows))
+        rows = torch.from_numpy(self._order[place * self.size : (place + 1) * self.size]).to(self.labels.device)
+        return LabelledBatch(to_float(self.bank.gather(rows)), self.labels.index_select(0, rows))

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ LUMA = (299, 587, 114)  # thousandths of red, green and blue in grey (ITU-R BT.6
 
 def convert(bank: ImageBank, channels: int, size: tuple[int, int]) -> ImageBank:
     """The bank with images of that shape: bilinear with antialiasing; grey is repeated, colour weighed to grey."""
-    if bank.image_shape == (channels, *size):
+    if bank.item_shape == (channels, *size):
         return bank
     check_memory(bank.name, (len(bank.images), channels, *size))
     return replace(
@@ -42,7 +43,7 @@ def join(name: str, banks: Sequence[ImageBank]) -> ImageBank:
     )
 
 
-def mix(datasets: Sequence[Dataset]) -> Dataset:
+def mix(datasets: Sequence[Dataset[ImageBank]]) -> Dataset[ImageBank]:
     """All classes of several datasets, each split's together, as `omniglot+glyphs`.
 
     Images get the height and width of the first dataset's, and colour where any has it. Class and group names get
@@ -51,10 +52,11 @@ def mix(datasets: Sequence[Dataset]) -> Dataset:
     Raises:
         DataError: a test class of one is in training of another, as far as `refuse_overlap` can tell.
     """
+    _only_images(datasets)
     for train, test in itertools.permutations(datasets, 2):
         refuse_overlap(train, test)
-    channels = max(dataset.train.image_shape[0] for dataset in datasets)
-    size = datasets[0].train.image_shape[1:]
+    channels = max(dataset.train.item_shape[0] for dataset in datasets)
+    size = datasets[0].train.item_shape[1:]
     name = "+".join(dataset.name for dataset in datasets)
 
     def part(split: str) -> ImageBank:
@@ -65,7 +67,7 @@ def mix(datasets: Sequence[Dataset]) -> Dataset:
     return Dataset(name, splits, part("train"), part("validation"), part("test"))
 
 
-def cross_domain(train: Dataset, test: Dataset) -> Dataset:
+def cross_domain(train: Dataset[ImageBank], test: Dataset[ImageBank]) -> Dataset[ImageBank]:
     """Train and validate on one dataset, test on the test classes of another.
 
     The test images are brought to the size and channels of the training images, which the network is built for.
@@ -73,8 +75,9 @@ def cross_domain(train: Dataset, test: Dataset) -> Dataset:
     Raises:
         DataError: a test class is in training, as far as `refuse_overlap` can tell.
     """
+    _only_images((train, test))
     refuse_overlap(train, test)
-    channels, *size = train.train.image_shape
+    channels, *size = train.train.item_shape
     return Dataset(
         f"{train.name} to {test.name}",
         f"{train.split} to {test.split}",
@@ -85,7 +88,9 @@ def cross_domain(train: Dataset, test: Dataset) -> Dataset:
     )
 
 
-def named_tasks(dataset: Dataset, train: Sequence[Sequence[str]] = (), test: Sequence[Sequence[str]] = ()) -> Dataset:
+def named_tasks(
+    dataset: Dataset[ImageBank], train: Sequence[Sequence[str]] = (), test: Sequence[Sequence[str]] = ()
+) -> Dataset[ImageBank]:
     """The dataset with only the classes of named tasks for training, for test, or for both.
 
     Names may be of any split; what is named leaves the splits that it was in, so that no test class is trained on.
@@ -112,6 +117,14 @@ def named_tasks(dataset: Dataset, train: Sequence[Sequence[str]] = (), test: Seq
         if kind not in banks:
             banks[kind] = _without(getattr(dataset, kind), named)
     return replace(dataset, train=banks["train"], validation=banks["validation"], test=banks["test"], test_episodes=())
+
+
+def _only_images(datasets: Sequence[Dataset[Any]]) -> None:
+    for dataset in datasets:
+        if dataset.kind != "images":
+            raise DataError(
+                f"'{dataset.name}' has {dataset.kind}, no images; it goes alone, as --dataset {dataset.name}"
+            )
 
 
 def _unique(tasks: Sequence[Sequence[str]]) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from episodes.bank import ImageBank
-from episodes.banks.functions import Sinusoids
+from episodes.banks.bank import Bank, Kind
 from episodes.cache import cache_folder
 from episodes.episode import EpisodeIndices
 
@@ -40,9 +40,12 @@ class DataOptions:
         return self.data_root or cache_folder() / "data"
 
 
+AnyBank = TypeVar("AnyBank", bound=Bank, covariant=True)
+
+
 @dataclass(frozen=True)
-class Dataset:
-    """Three banks with no class in common.
+class Dataset(Generic[AnyBank]):
+    """Three banks of one kind with no class in common.
 
     Attributes:
         name: as asked for, e.g. `glyphs` or `folder:flowers`.
@@ -52,24 +55,15 @@ class Dataset:
 
     name: str
     split: str
-    train: ImageBank
-    validation: ImageBank
-    test: ImageBank
+    train: AnyBank
+    validation: AnyBank
+    test: AnyBank
     test_episodes: tuple[EpisodeIndices, ...] = ()
 
-
-@dataclass(frozen=True)
-class SinusoidDataset:
-    """The three splits; what `Dataset` is for images."""
-
-    name: str = "sinusoid"
-    split: str = "none"
-    train: Sinusoids = Sinusoids("sinusoid/train")
-    validation: Sinusoids = Sinusoids("sinusoid/validation")
-    test: Sinusoids = Sinusoids("sinusoid/test")
-
-
-AnyDataset = Dataset | SinusoidDataset
+    @property
+    def kind(self) -> Kind:
+        """Of all its banks: `images` or `functions`."""
+        return self.train.kind
 
 
 def with_data_root(options: DataOptions) -> DataOptions:

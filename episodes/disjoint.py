@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from episodes.bank import ImageBank
+from episodes.banks.bank import ItemBank
 from episodes.draw import distinct, generator_key, unit
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 from episodes.task import FixedTask
 
 
-def disjoint_episodes(bank: ImageBank, task: FixedTask, seed: int) -> list[EpisodeIndices]:
+def disjoint_episodes(bank: ItemBank, task: FixedTask, seed: int) -> list[EpisodeIndices]:
     """As many N-way K-shot episodes as the bank's images suffice for, each image in one of them at most.
 
     Each class's shuffled images are cut into blocks of shots + queries; an episode takes a block of each of `ways`

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from episodes.bank import ImageBank
+from episodes.banks.bank import ItemBank
 from episodes.cache import write_atomically
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
@@ -45,7 +45,7 @@ class Manifest:
     episodes: tuple[EpisodeIndices, ...]
     digest: str
 
-    def source(self, bank: ImageBank, device: torch.device | str = "cpu") -> EpisodeList:
+    def source(self, bank: ItemBank, device: torch.device | str = "cpu") -> EpisodeList:
         """The tasks with their images.
 
         Raises:
@@ -67,7 +67,7 @@ class Manifest:
 
 
 def write_manifest(
-    path: Path, bank: ImageBank, episodes: Iterable[EpisodeIndices], settings: dict[str, Any]
+    path: Path, bank: ItemBank, episodes: Iterable[EpisodeIndices], settings: dict[str, Any]
 ) -> Manifest:
     """Freeze episodes (each of B = 1) of a bank to a Parquet file: a row a task.
 
@@ -121,7 +121,7 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _fits(episode: EpisodeIndices, bank: ImageBank, noisy: bool) -> bool:
+def _fits(episode: EpisodeIndices, bank: ItemBank, noisy: bool) -> bool:
     """Whether it is a task: images of its classes, each once, queries under their own labels, no label unheard of.
 
     Labels in the support may be wrong if it is `noisy`, and the pool may have other classes.
@@ -129,7 +129,7 @@ def _fits(episode: EpisodeIndices, bank: ImageBank, noisy: bool) -> bool:
     (classes,), (support,), (query,) = episode.classes, episode.support, episode.query
     (support_labels,), (query_labels,) = episode.support_labels, episode.query_labels
     images, ways = np.concatenate([support, query, episode.unlabelled[0]]), len(classes)
-    ranges = ((classes, bank.classes), (images, len(bank.images)), (support_labels, ways), (query_labels, ways))
+    ranges = ((classes, bank.classes), (images, len(bank)), (support_labels, ways), (query_labels, ways))
     if (len(support), len(query)) != (len(support_labels), len(query_labels)) or not len(query):
         return False
     if any(((values < 0) | (values >= most)).any() for values, most in ranges):

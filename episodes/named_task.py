@@ -14,7 +14,7 @@ from episodes.errors import DataError, nearest
 from episodes.task import FixedTask
 
 if TYPE_CHECKING:
-    from episodes.bank import ImageBank
+    from episodes.banks.bank import ItemBank
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,20 +43,20 @@ class NamedTask(FixedTask):
         if not self.names:
             raise DataError("a named task needs class names, e.g. cat,sheep,boar")
 
-    def _check_classes(self, bank: ImageBank, wanted: int, prefix: str, asked: str) -> None:
+    def _check_classes(self, bank: ItemBank, wanted: int, prefix: str, asked: str) -> None:
         class_numbers(bank, (name for names in self.names for name in names))
 
-    def numbers(self, bank: ImageBank) -> int:
+    def numbers(self, bank: ItemBank) -> int:
         return 1 + super().numbers(bank)
 
-    def _choose_classes(self, bank: ImageBank, uniforms: Uniforms) -> NDArray[np.int64]:
+    def _choose_classes(self, bank: ItemBank, uniforms: Uniforms) -> NDArray[np.int64]:
         table = np.asarray([class_numbers(bank, names) for names in self.names])
         tasks = below(uniforms.take(1), len(table))
         order = distinct(uniforms.take(self.ways), np.full(len(uniforms), self.ways))
         return table[tasks, order]
 
 
-def class_numbers(bank: ImageBank, names: Iterable[str]) -> list[int]:
+def class_numbers(bank: ItemBank, names: Iterable[str]) -> list[int]:
     """The numbers of the classes of these names.
 
     Raises:

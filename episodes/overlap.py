@@ -12,13 +12,13 @@ from episodes.errors import DataError
 RELATED = (("cifar-fs", "fc100", "torchvision:CIFAR100"), ("mini-imagenet", "tiered-imagenet"))
 
 
-def refuse_overlap(train: Dataset, test: Dataset) -> None:
+def refuse_overlap(train: Dataset[ImageBank], test: Dataset[ImageBank]) -> None:
     """Raise DataError if a test class of `test` is among the classes for training or validation of `train`.
 
     It is if more than half of its images are there, to the byte; in datasets of the same source also if its name is.
     """
     seen = [train.train, train.validation]
-    pixels = {image for bank in seen if bank.image_shape == test.test.image_shape for image in _hashes(bank)}
+    pixels = {image for bank in seen if bank.item_shape == test.test.item_shape for image in _hashes(bank)}
     names = {_plain(name) for bank in seen for name in bank.class_names} if _related(train, test) else set()
     hashes = _hashes(test.test) if pixels else []
     for name, start, size in zip(test.test.class_names, test.test.class_starts, test.test.class_sizes, strict=True):
@@ -30,7 +30,7 @@ def refuse_overlap(train: Dataset, test: Dataset) -> None:
             )
 
 
-def _related(first: Dataset, second: Dataset) -> bool:
+def _related(first: Dataset[ImageBank], second: Dataset[ImageBank]) -> bool:
     return any(all({*each.name.split("+")} & {*family} for each in (first, second)) for family in RELATED)
 
 

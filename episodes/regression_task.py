@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from episodes.errors import DataError
+
+if TYPE_CHECKING:
+    from episodes.banks.bank import Bank, Kind
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class RegressionTask:
         DataError: if a number is out of its range.
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("functions",)
     ways: ClassVar[int] = 1  # one output
     variant: ClassVar[dict[str, object]] = {}  # as of FixedTask: there is no other than the plain one
 
@@ -30,6 +34,14 @@ class RegressionTask:
     def images(self) -> int:
         """Points in an episode."""
         return self.shots + self.queries
+
+    @property
+    def one_shape(self) -> bool:
+        """All episodes have as many points."""
+        return True
+
+    def check(self, bank: Bank, prefix: str = "--") -> None:
+        """As of FixedTask: of a function any number of points can be drawn."""
 
     def __post_init__(self) -> None:
         for name in ("shots", "queries"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from episodes.bank import ImageBank
-from episodes.banks.functions import Sinusoids
+from episodes.banks.bank import Bank, ItemBank, Kind
 from episodes.draw import Uniforms, generator_key, uniform_numbers
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
@@ -17,21 +16,6 @@ from episodes.regression_task import RegressionTask
 from episodes.sampling.functions import SinusoidSampler
 from episodes.sampling.source import BankSource, EpisodeSource
 from episodes.task import Task
-
-
-def sampler(
-    bank: ImageBank | Sinusoids, task: Task | RegressionTask, seed: int, device: torch.device | str = "cpu"
-) -> EpisodeSource:
-    """Episodes of images or of functions, by what the bank is.
-
-    Raises:
-        DataError: if the bank cannot give such episodes.
-    """
-    if isinstance(bank, Sinusoids) and isinstance(task, RegressionTask):
-        return SinusoidSampler(bank, task, seed, device)
-    if isinstance(bank, Sinusoids) or isinstance(task, RegressionTask):
-        raise DataError(f"'{bank.name}' does not give tasks of {type(task).__name__}; choose a learner that fits it")
-    return EpisodeSampler(bank, task, seed, device)
 
 
 class EpisodeSampler(BankSource):
@@ -51,7 +35,7 @@ class EpisodeSampler(BankSource):
         DataError: if the bank has too few classes or images for the task.
     """
 
-    def __init__(self, bank: ImageBank, task: Task, seed: int, device: torch.device | str = "cpu") -> None:
+    def __init__(self, bank: ItemBank, task: Task, seed: int, device: torch.device | str = "cpu") -> None:
         task.check(bank)
         super().__init__(bank, device)
         self.task = task
@@ -78,7 +62,7 @@ class EpisodeList(BankSource):
         DataError: if there are none.
     """
 
-    def __init__(self, bank: ImageBank, episodes: Sequence[EpisodeIndices], device: torch.device | str = "cpu") -> None:
+    def __init__(self, bank: ItemBank, episodes: Sequence[EpisodeIndices], device: torch.device | str = "cpu") -> None:
         super().__init__(bank, device)
         if not episodes:
             raise DataError(f"there are no tasks in the list for '{bank.name}'; give at least one")
@@ -111,3 +95,18 @@ def stack(episodes: Sequence[EpisodeIndices]) -> EpisodeIndices:
         )
     except ValueError:
         raise DataError("episodes of different sizes do not make one batch; draw them one at a time") from None
+
+
+# By the kind of bank: each takes the bank, a task of that kind, the seed and the device.
+SAMPLERS: dict[Kind, Callable[..., EpisodeSource]] = {"images": EpisodeSampler, "functions": SinusoidSampler}
+
+
+def sampler(bank: Bank, task: Task | RegressionTask, seed: int, device: torch.device | str = "cpu") -> EpisodeSource:
+    """Episodes of items or of functions, by the kind of the bank.
+
+    Raises:
+        DataError: if the bank cannot give such episodes.
+    """
+    if bank.kind not in task.kinds:
+        raise DataError(f"'{bank.name}' has {bank.kind}, and {type(task).__name__} needs {' or '.join(task.kinds)}")
+    return SAMPLERS[bank.kind](bank, task, seed, device)

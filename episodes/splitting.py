@@ -25,7 +25,7 @@ HELD = 5  # classes of validation, and of test, in a small split of 15 classes o
 MOST_BYTES = 2**26  # of a file with a split
 
 
-def split_classes(bank: ImageBank, split: str | None) -> Dataset:
+def split_classes(bank: ImageBank, split: str | None) -> Dataset[ImageBank]:
     """The bank's classes as train, validation and test.
 
     Args:
@@ -69,7 +69,7 @@ def split_name(split: str | None, classes: int) -> str:
     return Path(split or (DEFAULT if classes >= ENOUGH else SMALL)).name
 
 
-def published_split(bank: ImageBank, name: str, file: str) -> Dataset:
+def published_split(bank: ImageBank, name: str, file: str) -> Dataset[ImageBank]:
     """The split that was published with a dataset, from `splits/FILE.json` in this package.
 
     Args:
@@ -113,7 +113,7 @@ def published(file: str) -> dict[str, Any]:
     return content
 
 
-def by_names(bank: ImageBank, name: str, split: str, names: dict[str, list[str]]) -> Dataset:
+def by_names(bank: ImageBank, name: str, split: str, names: dict[str, list[str]]) -> Dataset[ImageBank]:
     """The bank's classes as train, validation and test, by the names that each part has."""
     number = {class_name: index for index, class_name in enumerate(bank.class_names)}
     train, validation, test = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 
 if TYPE_CHECKING:
-    from episodes.bank import ImageBank
+    from episodes.banks.bank import ItemBank, Kind
 
 Groups = Literal["any", "within", "across"]
 SWAPS = 8  # of labels, for each wrong one: enough to forget the order that they began in
@@ -23,17 +23,19 @@ SWAPS = 8  # of labels, for each wrong one: enough to forget the order that they
 class Task(Protocol):
     """What `EpisodeSampler` asks of a recipe. Its `repr` is part of the key that episodes are drawn by."""
 
+    kinds: ClassVar[tuple[Kind, ...]]  # of banks that it is drawn from
+
     @property
     def one_shape(self) -> bool:
-        """Whether all episodes have as many classes and images, so that several make a batch."""
+        """Whether all episodes have as many classes and items, so that several make a batch."""
 
-    def check(self, bank: ImageBank, prefix: str = "--") -> None:
+    def check(self, bank: ItemBank, prefix: str = "--") -> None:
         """Raise DataError if `bank` cannot give such an episode; `prefix` is what the numbers are called by."""
 
-    def numbers(self, bank: ImageBank) -> int:
+    def numbers(self, bank: ItemBank) -> int:
         """How many uniform numbers an episode of `bank` needs."""
 
-    def draw(self, bank: ImageBank, uniforms: Uniforms) -> EpisodeIndices:
+    def draw(self, bank: ItemBank, uniforms: Uniforms) -> EpisodeIndices:
         """As many episodes as there are rows of numbers, each by its own row alone."""
 
 
@@ -61,6 +63,8 @@ class FixedTask:
     Raises:
         DataError: if a number is out of its range, or two choices do not go together.
     """
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("images",)
 
     ways: int
     shots: int
@@ -116,7 +120,7 @@ class FixedTask:
     def one_shape(self) -> bool:
         return True
 
-    def check(self, bank: ImageBank, prefix: str = "--") -> None:
+    def check(self, bank: ItemBank, prefix: str = "--") -> None:
         wanted = self.ways + self.distractors
         also = f" and {prefix}distractors {self.distractors}" if self.distractors else ""
         self._check_classes(bank, wanted, prefix, f"{prefix}ways {self.ways}{also}")
@@ -137,7 +141,7 @@ class FixedTask:
                 f"beside {self.queries} queries, and tasks would have {self.shots} of each class; lower {prefix}queries"
             )
 
-    def _check_classes(self, bank: ImageBank, wanted: int, prefix: str, asked: str) -> None:
+    def _check_classes(self, bank: ItemBank, wanted: int, prefix: str, asked: str) -> None:
         if self.groups == "any":
             if wanted > bank.classes:
                 raise DataError(
@@ -157,14 +161,14 @@ class FixedTask:
                 f"needs {wanted}: ask for fewer"
             )
 
-    def numbers(self, bank: ImageBank) -> int:
+    def numbers(self, bank: ItemBank) -> int:
         classes = self.ways + self.distractors
         choice = {"any": classes, "within": 1 + classes, "across": 2 * classes}[self.groups]
         shots = {"none": 0, "step": self.ways, "dirichlet": self.ways * self.shots}[self.imbalance]
         noise = self.ways + 2 * SWAPS * self._noisy if self.label_noise else 0
         return choice + classes * self._drawn(bank) + shots + noise
 
-    def draw(self, bank: ImageBank, uniforms: Uniforms) -> EpisodeIndices:
+    def draw(self, bank: ItemBank, uniforms: Uniforms) -> EpisodeIndices:
         episodes, wanted, drawn = len(uniforms), self.ways + self.distractors, self._drawn(bank)
         classes = self._choose_classes(bank, uniforms)
         sizes = bank.sizes[classes.ravel()]
@@ -199,11 +203,11 @@ class FixedTask:
     def _noisy(self) -> int:
         return round(self.label_noise * self.ways * self.shots)
 
-    def _drawn(self, bank: ImageBank) -> int:
+    def _drawn(self, bank: ItemBank) -> int:
         """Images drawn of each class; those that it has, if it has fewer."""
         return min(self._most_shots + self.queries + self.unlabelled, int(bank.sizes.max()))
 
-    def _choose_classes(self, bank: ImageBank, uniforms: Uniforms) -> NDArray[np.int64]:
+    def _choose_classes(self, bank: ItemBank, uniforms: Uniforms) -> NDArray[np.int64]:
         wanted, episodes = self.ways + self.distractors, len(uniforms)
         if self.groups == "any":
             return distinct(uniforms.take(wanted), np.full(episodes, bank.classes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from episodes.errors import DataError
 from episodes.task import padded
 
 if TYPE_CHECKING:
-    from episodes.bank import ImageBank
+    from episodes.banks.bank import ItemBank, Kind
 
 LEAST_WAYS, MOST_WAYS = 5, 50
 MOST_QUERIES, MOST_SUPPORT, MOST_SUPPORT_OF_A_CLASS = 10, 500, 100
@@ -37,13 +37,15 @@ class VariableTask:
         groups: `any` classes, or all `within` one group of at least 5 classes.
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("images",)
+
     groups: Literal["any", "within"] = "any"
 
     @property
     def one_shape(self) -> bool:
         return False
 
-    def check(self, bank: ImageBank, prefix: str = "--") -> None:
+    def check(self, bank: ItemBank, prefix: str = "--") -> None:
         most = max(len(classes) for classes in self._candidates(bank))
         if most < LEAST_WAYS:
             what = f"the largest group of '{bank.name}'" if self.groups == "within" else f"'{bank.name}'"
@@ -58,10 +60,10 @@ class VariableTask:
                 "leave the class out"
             )
 
-    def numbers(self, bank: ImageBank) -> int:
+    def numbers(self, bank: ItemBank) -> int:
         return 3 + self._most_ways(bank) * (2 + self._most_drawn(bank))
 
-    def draw(self, bank: ImageBank, uniforms: Uniforms) -> EpisodeIndices:
+    def draw(self, bank: ItemBank, uniforms: Uniforms) -> EpisodeIndices:
         """One episode.
 
         Raises:
@@ -92,13 +94,13 @@ class VariableTask:
             unlabelled=np.zeros((1, 0), dtype=np.int64),
         )
 
-    def _candidates(self, bank: ImageBank) -> list[list[int]]:
+    def _candidates(self, bank: ItemBank) -> list[list[int]]:
         return list(bank.group_members.values()) if self.groups == "within" else [list(range(bank.classes))]
 
-    def _most_ways(self, bank: ImageBank) -> int:
+    def _most_ways(self, bank: ItemBank) -> int:
         return min(MOST_WAYS, max(len(classes) for classes in self._candidates(bank)))
 
-    def _most_drawn(self, bank: ImageBank) -> int:
+    def _most_drawn(self, bank: ItemBank) -> int:
         return min(MOST_SUPPORT + MOST_QUERIES, int(bank.sizes.max()))
 
 

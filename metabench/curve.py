@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from episodes.cache import write_bytes
-from episodes.dataset import AnyDataset
+from episodes.dataset import Dataset
 from episodes.errors import DataError
 from episodes.sampling.source import EpisodeSource
 from metabench.charts import STEPS, draw_curve, panels
@@ -140,14 +140,14 @@ def printable(table: pd.DataFrame) -> str:
     return f"{measure.name}{', %' if measure.percent else ''}\n" + "\n\n".join(parts)
 
 
-def _changed(config: RunConfig, dataset: AnyDataset, kind: str, number: int) -> tuple[str, RunConfig]:
+def _changed(config: RunConfig, dataset: Dataset[Any], kind: str, number: int) -> tuple[str, RunConfig]:
     """The configuration with other shots or ways; an error, before any is scored, if there are no such tasks."""
     changed = make_config(**{**config.model_dump(), kind: number, "data_root": config.data_root})
     scored_tasks(changed, dataset, None, "cpu")
     return kind, changed
 
 
-def _possible(config: RunConfig, dataset: AnyDataset) -> list[tuple[str, RunConfig]]:
+def _possible(config: RunConfig, dataset: Dataset[Any]) -> list[tuple[str, RunConfig]]:
     """Each of `SHOTS`, up to those for which a class has too few images."""
     possible: list[tuple[str, RunConfig]] = []
     for number in SHOTS:

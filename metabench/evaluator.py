@@ -195,16 +195,16 @@ class _Embedded:
 
     def _embed_all(self) -> Tensor:
         """`[M, D]`: the features of every image drawn; zeros for the others."""
-        images = self.sampler.images
-        drawn = np.zeros(len(images), dtype=bool)
+        bank = self.sampler.bank
+        drawn = np.zeros(len(bank), dtype=bool)
         for numbers in _chunks(self.episodes, 1024 if self.sampler.one_shape else 1):
             indices = self.sampler.drawn(numbers)
             for part in (indices.support, indices.query, indices.unlabelled):
                 drawn[part.ravel()] = True
-        rows = torch.from_numpy(np.flatnonzero(drawn)).to(images.device)
+        rows = torch.from_numpy(np.flatnonzero(drawn)).to(self.sampler.device)
         parts = torch.split(rows, IMAGES_AT_ONCE)
-        features = torch.cat([self._embed(to_float(images[part])) for part in parts])
-        table = features.new_zeros(len(images), features.shape[1])
+        features = torch.cat([self._embed(to_float(bank.gather(part))) for part in parts])
+        table = features.new_zeros(len(bank), features.shape[1])
         table[rows] = features
         return table
 

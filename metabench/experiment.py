@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from episodes.dataset import AnyDataset
+from episodes.dataset import Dataset
 from episodes.manifest import Manifest
 from episodes.sampling.source import EpisodeSource
 from metabench.checks import broken_points
@@ -208,10 +208,10 @@ def _check_ways(config: RunConfig, learner: Learner) -> None:
             )
 
 
-def build(config: RunConfig, dataset: AnyDataset, options: TrainingOptions) -> Learner:
+def build(config: RunConfig, dataset: Dataset[Any], options: TrainingOptions) -> Learner:
     """The untrained learner that the configuration asks for; its first weights follow from the seed."""
     torch.manual_seed(config.seed)
-    problem = Problem(dataset.train.image_shape, dataset.train.classes, config.shape)
+    problem = Problem(dataset.train.item_shape, dataset.train.classes, config.shape)
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         learner = learner_class(problem, options)
@@ -232,12 +232,12 @@ def _resolve(config: RunConfig, device: torch.device, options: TrainingOptions) 
     return config.model_copy(update=chosen)
 
 
-def _dataset_info(dataset: AnyDataset, manifest: Manifest | None) -> DatasetInfo:
+def _dataset_info(dataset: Dataset[Any], manifest: Manifest | None) -> DatasetInfo:
     train, validation, test = dataset.train, dataset.validation, dataset.test
     return DatasetInfo(
         name=dataset.name,
         split=dataset.split,
-        image_shape=dataset.test.image_shape,
+        image_shape=dataset.test.item_shape,
         fingerprints=Banks(train=train.fingerprint, validation=validation.fingerprint, test=test.fingerprint),
         classes=Banks(train=train.classes, validation=validation.classes, test=test.classes),
         tasks=manifest.digest if manifest else None,

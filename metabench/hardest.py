@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from episodes.cache import write_bytes
-from episodes.sampling.functions import SinusoidSampler
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.learner import Learner
 from metabench.plots import draw_episode, draw_function
@@ -36,8 +35,7 @@ def draw_answered(
         name: of the learner.
         title: of the tasks, e.g. `glyphs/test`.
     """
-    draw = source.evenly if isinstance(source, SinusoidSampler) else source.batch
-    batch = draw([number]).to_float()
+    batch = source.shown(number).to_float()
     answers, before, title = None, None, f"{title or source.name}, task {number}"
     if learner:
         unadapted = learner.after_steps(0) if learner.problem.regression else None  # which alone is drawn with it
@@ -89,7 +87,7 @@ def draw_hardest(
         sheet.paste(picture, (0, top))
         top += picture.height
     made = io.BytesIO()
-    few = GREYS if not isinstance(source, BankSource) or source.bank.image_shape[0] == 1 else COLOURS
+    few = GREYS if source.bank.item_shape[0] == 1 else COLOURS
     # By coverage: the median cut, the default, goes by area, and may have no green left for the frames.
     sheet.quantize(few, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(made, "png", optimize=True)
     write_bytes(folder / HARDEST_FILE, made.getvalue())

@@ -21,6 +21,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from episodes.banks.bank import Kind
 from episodes.batches import LabelledBatch
 from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
 from episodes.regression_task import RegressionTask
@@ -92,7 +93,7 @@ class Problem:
     @property
     def regression(self) -> bool:
         """Whether labels are numbers to be predicted, in place of classes."""
-        return isinstance(self.task, RegressionTask)
+        return "functions" in self.task.kinds
 
     @property
     def measure(self) -> Measure:
@@ -107,10 +108,17 @@ class Episodes:
     task: FixedTask | RegressionTask
     batch: int = 1
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Of the training banks that it can be drawn from."""
+        return self.task.kinds
+
 
 @dataclass(frozen=True)
 class Batches:
     """Training data of a stage: `size` images a step from all training classes, as a `LabelledBatch`."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("images",)
 
     size: int
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -16,7 +17,7 @@ from metabench.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from episodes.bank import ImageBank
+    from episodes.banks.bank import ItemBank
     from episodes.episode import EpisodeIndices, LabelledEpisodeBatch
 
 RIGHT, WRONG = "#1a7f37", "#c4290a"
@@ -24,7 +25,7 @@ MOST = 20  # images of a class that are drawn in support and in queries; a row o
 
 
 def draw_episode(
-    bank: ImageBank, episode: EpisodeIndices, path: Path, predictions: NDArray[np.int64] | None = None, title: str = ""
+    bank: ItemBank, episode: EpisodeIndices, path: Path, predictions: NDArray[np.int64] | None = None, title: str = ""
 ) -> None:
     """Draw one task: a row a class, its support on the left and its queries on the right, unlabelled images below.
 
@@ -105,7 +106,7 @@ class _Sheet:
 
     CELL, STEP, GAP, TOP = 0.47, 0.53, 0.2, 0.55
 
-    def __init__(self, bank: ImageBank, names: list[str], rows: int, columns: int, left: int) -> None:
+    def __init__(self, bank: ItemBank, names: list[str], rows: int, columns: int, left: int) -> None:
         self.bank, self.left = bank, left
         self.margin = 0.4 + 0.075 * max(len(name) for name in names)
         self.width, self.height = self.margin + self.STEP * columns + self.GAP + 0.1, self.TOP + self.STEP * rows + 0.05
@@ -117,7 +118,7 @@ class _Sheet:
             self.axes.text(self.margin - 0.08, middle, name, ha="right", va="center", fontsize=8, parse_math=False)
 
     def place(self, row: int, column: int, number: int) -> None:
-        image = self.bank.images[number].permute(1, 2, 0).numpy()
+        image = self.bank.gather(torch.tensor(number)).permute(1, 2, 0).numpy()
         x, y = self._corner(row, column)
         tall, wide = (self.CELL * side / max(image.shape[:2]) for side in image.shape[:2])
         grey = "gray_r" if image.shape[2] == 1 else None

@@ -10,7 +10,7 @@ import torch
 
 import episodes
 from episodes.combine import cross_domain, named_tasks
-from episodes.dataset import AnyDataset, Dataset, SinusoidDataset
+from episodes.dataset import Dataset
 from episodes.disjoint import disjoint_episodes
 from episodes.manifest import Manifest, read_manifest, write_manifest
 from episodes.places import with_places
@@ -25,15 +25,13 @@ VALIDATION_SEED = 0
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
 
 
-def load_data(config: RunConfig) -> AnyDataset:
+def load_data(config: RunConfig) -> Dataset[Any]:
     """The banks that the configuration asks for: of one dataset, of two, or of named classes; or functions.
 
     Raises:
         UsageError: other tasks are asked for than those that were published with the dataset.
         DataError: a dataset cannot be loaded, or test classes are in training.
     """
-    if config.regression:
-        return SinusoidDataset()
     dataset = episodes.load(config.dataset, config.data_options)
     if config.test_dataset:
         options = replace(config.data_options, split=config.test_split)
@@ -84,7 +82,7 @@ def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:
 
 
 def scored_tasks(
-    config: RunConfig, dataset: AnyDataset, manifest: Manifest | None, device: torch.device | str
+    config: RunConfig, dataset: Dataset[Any], manifest: Manifest | None, device: torch.device | str
 ) -> tuple[RunConfig, EpisodeSource]:
     """Where test tasks come from, and the configuration with their numbers filled in.
 
@@ -93,13 +91,11 @@ def scored_tasks(
         DataError: the bank cannot give the tasks.
     """
     source: EpisodeSource
-    recipe, shape = config.test_recipe, config.shape
-    if isinstance(dataset, SinusoidDataset):
-        source = sampler(dataset.test, recipe, config.test_seed, device)
-    elif manifest:
+    recipe = config.test_recipe
+    if manifest:
         source = manifest.source(dataset.test, device)
-    elif config.disjoint and isinstance(shape, FixedTask):
-        source = EpisodeList(dataset.test, disjoint_episodes(dataset.test, shape, config.test_seed), device)
+    elif config.disjoint and isinstance(recipe, FixedTask):
+        source = EpisodeList(dataset.test, disjoint_episodes(dataset.test, recipe, config.test_seed), device)
     elif dataset.test_episodes:
         config = _published(config, dataset)
         source = EpisodeList(dataset.test, dataset.test_episodes, device)
@@ -112,7 +108,7 @@ def scored_tasks(
     return config.model_copy(update={"episodes": config.episodes or most or unlimited}), source
 
 
-def validation_tasks(config: RunConfig, dataset: AnyDataset, device: torch.device | str) -> EpisodeSource:
+def validation_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.device | str) -> EpisodeSource:
     """Where validation tasks come from: the same for all runs, so which tasks test a learner has no part in it.
 
     Raises:
@@ -135,7 +131,7 @@ def freeze(path: Path, **settings: object) -> Manifest:
     dataset = load_data(config)
     config, source = scored_tasks(config, dataset, None, "cpu")
     assert config.episodes is not None
-    if not (isinstance(source, BankSource) and isinstance(dataset, Dataset)):
+    if not isinstance(source, BankSource):
         raise UsageError(
             f"the tasks of '{config.dataset}' have no images to freeze; --test-seed alone says which they are"
         )
@@ -144,7 +140,7 @@ def freeze(path: Path, **settings: object) -> Manifest:
     return write_manifest(path, dataset.test, frozen, recipe)
 
 
-def _published(config: RunConfig, dataset: Dataset) -> RunConfig:
+def _published(config: RunConfig, dataset: Dataset[Any]) -> RunConfig:
     """With the ways, shots and queries of the tasks that were published with the dataset."""
     first = dataset.test_episodes[0]
     ways = first.classes.shape[1]
@@ -158,7 +154,7 @@ def _published(config: RunConfig, dataset: Dataset) -> RunConfig:
     return config.model_copy(update=numbers)
 
 
-def _refuse_other_tasks(config: RunConfig, dataset: Dataset) -> None:
+def _refuse_other_tasks(config: RunConfig, dataset: Dataset[Any]) -> None:
     other = config.variant or (f"test-seed={config.test_seed}" if config.test_seed else "")
     if other:
         raise UsageError(f"'{dataset.name}', split {dataset.split}, has tasks of its own; leave out: {other}")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from episodes.dataset import AnyDataset
+from episodes.dataset import Dataset
 from episodes.manifest import Manifest, read_manifest
 from metabench.config import RunConfig, learner_options
 from metabench.environment import choose_device
@@ -45,7 +45,7 @@ class TrainedRun:
     record: RunRecord
     of_tasks: NDArray[np.float64]
     config: RunConfig
-    dataset: AnyDataset
+    dataset: Dataset[Any]
     manifest: Manifest | None
     device: torch.device
     learner: Learner
@@ -81,7 +81,7 @@ def load_trained(path: Path, device: str = "auto", *, same_tasks: bool = True, *
 
 def load_again(
     folder: Path, record: RunRecord, *, same_tasks: bool = True, **settings: Any
-) -> tuple[RunConfig, AnyDataset, Manifest | None]:
+) -> tuple[RunConfig, Dataset[Any], Manifest | None]:
     """The configuration, data and frozen tasks of a record, on this machine.
 
     Args:

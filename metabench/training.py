@@ -19,9 +19,8 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
 from torch.utils.flop_counter import FlopCounterMode
 
-from episodes.banks.functions import Sinusoids
 from episodes.batches import BatchSampler
-from episodes.dataset import AnyDataset
+from episodes.dataset import Dataset
 from episodes.draw import derived_seed
 from episodes.errors import DataError
 from episodes.named_task import NamedTask
@@ -89,7 +88,7 @@ class TrainingPlan:
     watch: Callable[[Sequence[dict[str, Any]]], None] | None = None
 
 
-def check_stages(learner: Learner, dataset: AnyDataset, named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
+def check_stages(learner: Learner, dataset: Dataset[Any], named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
     """Raise UsageError if a stage is not as the contract has it, or asks for more than the training bank has."""
     stages = learner.stages()
     if not isinstance(stages, Sequence) or not all(isinstance(stage, Stage) for stage in stages):
@@ -111,21 +110,17 @@ def check_stages(learner: Learner, dataset: AnyDataset, named_tasks: Sequence[tu
             raise UsageError(f"stage '{stage.name}': {error}; change the learner's options") from None
 
 
-def _check_data(data: Episodes | Batches, dataset: AnyDataset, named_tasks: Sequence[tuple[str, ...]]) -> None:
-    train, task = dataset.train, None if isinstance(data, Batches) else training_task(data, named_tasks)
-    if isinstance(train, Sinusoids):
-        if not isinstance(task, RegressionTask):
-            raise DataError(f"it asks for images and classes, and '{train.name}' has functions")
-    elif isinstance(data, Batches):
-        BatchSampler(train, data.size, seed=0)
-    elif isinstance(task, FixedTask):
-        task.check(train, prefix="training ")
+def _check_data(data: Episodes | Batches, dataset: Dataset[Any], named_tasks: Sequence[tuple[str, ...]]) -> None:
+    if dataset.kind not in data.kinds:
+        raise DataError(f"it asks for {' or '.join(data.kinds)}, and '{dataset.train.name}' has {dataset.kind}")
+    if isinstance(data, Batches):
+        BatchSampler(dataset.train, data.size, seed=0)
     else:
-        raise DataError(f"it asks for functions, and '{train.name}' has images and classes")
+        training_task(data, named_tasks).check(dataset.train, prefix="training ")
 
 
 def train(
-    learner: Learner, dataset: AnyDataset, plan: TrainingPlan, state: dict[str, Any] | None = None
+    learner: Learner, dataset: Dataset[Any], plan: TrainingPlan, state: dict[str, Any] | None = None
 ) -> TrainingLog:
     """Run the learner's stages in order; it ends with the weights that did best on validation in each.
 
@@ -181,7 +176,7 @@ class _StageRun:
     """One stage in progress."""
 
     def __init__(
-        self, learner: Learner, dataset: AnyDataset, plan: TrainingPlan, log: TrainingLog, number: int, stage: Stage
+        self, learner: Learner, dataset: Dataset[Any], plan: TrainingPlan, log: TrainingLog, number: int, stage: Stage
     ) -> None:
         self.learner, self.plan, self.log, self.number, self.stage = learner, plan, log, number, stage
         self.device = plan.validation.device
@@ -338,17 +333,16 @@ def _clocks() -> NDArray[np.float64]:
 def training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask | RegressionTask:
     """What the learner asked for, or the named tasks with as many images a class."""
     task = data.task
-    if not named_tasks or isinstance(task, RegressionTask):
+    if not named_tasks:
         return task
     numbers = {"ways": len(named_tasks[0]), "groups": "any", "distractors": 0}  # the classes are chosen
     return NamedTask(**{**vars(task), **numbers, "names": tuple(named_tasks)})
 
 
-def _data(stage: Stage, dataset: AnyDataset, plan: TrainingPlan, seed: int) -> Callable[[int], tuple[int, Any]]:
+def _data(stage: Stage, dataset: Dataset[Any], plan: TrainingPlan, seed: int) -> Callable[[int], tuple[int, Any]]:
     """A function from a step's number to (how many images, the data)."""
     device = plan.validation.device
     if isinstance(stage.data, Batches):
-        assert not isinstance(dataset.train, Sinusoids)  # see check_stages
         batches = BatchSampler(dataset.train, stage.data.size, seed, device)
         return lambda step: (batches.size, batches.batch(step))
     task, count = training_task(stage.data, plan.named_tasks), stage.data.batch

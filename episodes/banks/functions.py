@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from episodes.banks.bank import Kind
+
 AMPLITUDES, PHASES, INPUTS = (0.1, 5.0), (0.0, math.pi), (-5.0, 5.0)
 
 
@@ -20,8 +22,12 @@ class Sinusoids:
         name: e.g. `sinusoid/test`.
     """
 
-    image_shape: ClassVar[tuple[int, ...]] = (1,)  # of an input, which takes an image's place
+    kind: ClassVar[Kind] = "functions"
+    item_shape: ClassVar[tuple[int, ...]] = (1,)  # of an input
     classes: ClassVar[int] = 0
+    class_names: ClassVar[tuple[str, ...]] = ()
+    class_sizes: ClassVar[tuple[int, ...]] = ()
+    groups: ClassVar[tuple[str, ...]] = ()
 
     name: str
 

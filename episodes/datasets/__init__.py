@@ -1,4 +1,4 @@
-"""Datasets by name: each source is one module with `load(name, options) -> Dataset`."""
+"""Datasets by name: each source is one module with `load(name, options)` that gives a Dataset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import inspect
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from episodes.combine import mix
 from episodes.dataset import DataOptions, Dataset, with_data_root
@@ -15,7 +16,7 @@ from episodes.names import SOURCES, parts
 MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then 1 GB
 
 
-def load(name: str, options: DataOptions | None = None) -> Dataset:
+def load(name: str, options: DataOptions | None = None) -> Dataset[Any]:
     """The dataset of that name (see `SOURCES`), or several mixed: `omniglot+glyphs` (see `episodes.combine.mix`).
 
     Raises:
@@ -39,7 +40,7 @@ def load(name: str, options: DataOptions | None = None) -> Dataset:
             raise DataError(f"--split {options.split} does not fit several datasets; leave it out, or name one dataset")
         return mix([load(each, options) for each in names])
     module, rest = _module(name)
-    dataset: Dataset = module.load(rest, options)
+    dataset: Dataset[Any] = module.load(rest, options)
     return dataset
 
 

@@ -21,7 +21,7 @@ from episodes.errors import DataError
 from episodes.splitting import published, published_split, refuse_split
 
 
-def load(name: str, options: DataOptions) -> Dataset:
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """`cifar-fs` or `fc100`, from torchvision's files of CIFAR-100.
 
     Raises:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torchvision.datasets.utils import check_md5
 
+from episodes.bank import ImageBank
 from episodes.bank_cache import cached_dataset
 from episodes.cache import content_key
 from episodes.dataset import DataOptions, Dataset
@@ -22,7 +23,7 @@ ARCHIVE = "CUB_200_2011.tgz"
 MD5 = "97eceeb196236b17998738112f37df78"
 
 
-def load(name: str, options: DataOptions) -> Dataset:
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """From the archive CUB_200_2011.tgz, or from the folder that it unpacks to.
 
     Raises:
@@ -34,7 +35,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     size, channels = options.image_size or 84, options.channels or 3
     key = content_key(pictures.files(), size, channels)
 
-    def make() -> Dataset:
+    def make() -> Dataset[ImageBank]:
         if found.name == ARCHIVE and not check_md5(str(found), MD5):
             raise DataError(f"'{found}' is not the archive that was published (MD5 {MD5}); fetch it anew")
         paths = [path for path in pictures.paths if found.name != ARCHIVE or path.startswith("CUB_200_2011/images/")]

@@ -22,7 +22,7 @@ from episodes.splitting import by_names, split_classes, split_key, split_name
 OWN = "folders"  # the split that folders train, validation and test are
 
 
-def load(name: str, options: DataOptions) -> Dataset:
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """Every picture under `name/CLASS/`, nested folders too, as RGB (--channels 1: grey) of 84 x 84 (--image-size).
 
     Folders train, validation and test are the split, and folders above classes are groups (see
@@ -52,7 +52,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     key = content_key(pictures.files(), size, channels, split_key(asked))
     short = short_name(full_name(f"{FOLDER}{root}"))
 
-    def make() -> Dataset:
+    def make() -> Dataset[ImageBank]:
         bank = _bank(short, pictures, paths, layout, size, channels)
         _warn_of_copies(pictures, dict(zip(paths, layout.classes, strict=True)))
         return by_names(bank, bank.name, OWN, layout.parts) if own else split_classes(bank, asked)

@@ -50,7 +50,7 @@ SPLIT = "scripts-2"  # `scripts` had letters twice, as capital and small; its re
 RECIPE = 1  # to be raised with every change of the pixels
 
 
-def load(name: str, options: DataOptions) -> Dataset:
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """The built-in dataset; the first call renders it (seconds), later ones read the cache.
 
     Raises:

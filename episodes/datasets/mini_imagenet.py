@@ -42,7 +42,7 @@ PLAIN = (".csv", ".pkl", ".pickle")  # files that are no archives of pictures
 Reader = Callable[[list[Path], int, int], ImageBank]
 
 
-def load(name: str, options: DataOptions) -> Dataset:
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """mini-ImageNet with Ravi and Larochelle's split.
 
     Raises:
@@ -53,7 +53,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     size, channels = options.image_size or 84, options.channels or 3
     read_from = [each for file in form.files for each in ([file] if file.suffix in PLAIN else Pictures(file).files())]
 
-    def make() -> Dataset:
+    def make() -> Dataset[ImageBank]:
         return published_split(_with_names(form.read(form.files, size, channels)), name, "mini-imagenet")
 
     return cached_dataset(name, "mini-imagenet", content_key(read_from, size, channels), make)

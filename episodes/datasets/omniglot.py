@@ -41,7 +41,7 @@ from episodes.splitting import published, refuse_split
 PARTS = ("images_background", "images_evaluation")
 
 
-def load(name: str, options: DataOptions) -> Dataset:
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """Omniglot with one of its class splits; downloads it where it is missing and there is a network.
 
     Raises:
@@ -57,7 +57,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     return replace(dataset, train=dataset.train.with_rotations())
 
 
-def load_upright(name: str, options: DataOptions) -> Dataset:
+def load_upright(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """The same without the training classes that are made by rotation.
 
     Raises:

@@ -6,10 +6,17 @@ files, no classes and no class split: functions are drawn, others for training, 
 
 from __future__ import annotations
 
+from episodes.banks.functions import Sinusoids
 from episodes.dataset import DataOptions, Dataset
 from episodes.errors import DataError
 
 
-def load(name: str, options: DataOptions) -> Dataset:
-    """Always a DataError: what loads or mixes datasets by name expects images."""
-    raise DataError(f"'{name}' has functions, no images; it goes alone, as --dataset {name}")
+def load(name: str, options: DataOptions) -> Dataset[Sinusoids]:
+    """Raises DataError for a split, image size or channels, which functions do not have."""
+    for setting in ("split", "image_size", "channels"):
+        if getattr(options, setting) is not None:
+            raise DataError(
+                f"--{setting.replace('_', '-')} does not go with --dataset {name}, whose tasks are functions and have "
+                "no classes or images; leave it out"
+            )
+    return Dataset(name, "none", Sinusoids(f"{name}/train"), Sinusoids(f"{name}/validation"), Sinusoids(f"{name}/test"))

@@ -38,7 +38,7 @@ PARTS = {"train": "train", "val": "validation", "test": "test"}  # what the file
 FOLDERS = ("tiered-imagenet", "tieredimagenet", "tiered_imagenet", ".")
 
 
-def load(name: str, options: DataOptions) -> Dataset:
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """tiered-ImageNet with the published split.
 
     Raises:
@@ -49,7 +49,7 @@ def load(name: str, options: DataOptions) -> Dataset:
     size, channels = options.image_size or 84, options.channels or 3
     key = content_key([path for part in PARTS for path in _read_from(folder, part)], size, channels)
 
-    def make() -> Dataset:
+    def make() -> Dataset[ImageBank]:
         train, validation, test = (_bank(folder, part, size, channels) for part in PARTS)
         return Dataset(name, name, train, validation, test)
 

@@ -58,7 +58,7 @@ SETS = {
 }
 
 
-def load(name: str, options: DataOptions) -> Dataset:
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """That dataset, downloaded where it is missing and there is a network; 84 x 84 colour where its sizes differ.
 
     Read once, then from the cache until a file of it is added, removed or written.
@@ -76,7 +76,7 @@ def load(name: str, options: DataOptions) -> Dataset:
         files = _files(options.folder, source)
     key = content_key(files, size, channels, split_key(split))
 
-    def make() -> Dataset:
+    def make() -> Dataset[ImageBank]:
         return split_classes(_bank(name, _open(name, source, options), size, channels), split)
 
     return cached_dataset(f"torchvision:{name}", Path(split).name, f"{name}-{key}", make)

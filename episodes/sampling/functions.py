@@ -29,16 +29,19 @@ class SinusoidSampler(EpisodeSource):
     def __init__(
         self, functions: Sinusoids, task: RegressionTask, seed: int, device: torch.device | str = "cpu"
     ) -> None:
-        self.name, self.device, self.task = functions.name, torch.device(device), task
+        self.bank, self.device, self.task = functions, torch.device(device), task
         self._key = generator_key(functions.fingerprint, task, seed)
 
     @property
     def one_shape(self) -> bool:
-        return True
+        return self.task.one_shape
 
     def batch(self, numbers: Iterable[int]) -> LabelledEpisodeBatch:
         """The episodes of the given numbers: inputs `[B, points, 1]` and outputs `[B, points]`, float32."""
         return self._batch(*self._draw(numbers))
+
+    def shown(self, number: int) -> LabelledEpisodeBatch:
+        return self.evenly([number])
 
     def evenly(self, numbers: Iterable[int], points: int = 201) -> LabelledEpisodeBatch:
         """The same episodes with evenly spaced queries over all inputs, for pictures."""

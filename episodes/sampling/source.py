@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from episodes.bank import ImageBank
+from episodes.banks.bank import Bank, ItemBank
 from episodes.draw import generator_key, random_orders
 from episodes.episode import EpisodeIndices, LabelledEpisodeBatch
 
@@ -22,12 +22,17 @@ class EpisodeSource:
     """Episodes by number, as tensors.
 
     Attributes:
-        name: of where they come from, e.g. `glyphs/test`.
+        bank: where they come from.
         device: where the tensors are.
     """
 
-    name: str
+    bank: Bank
     device: torch.device
+
+    @property
+    def name(self) -> str:
+        """Of the bank, e.g. `glyphs/test`."""
+        return self.bank.name
 
     @property
     def one_shape(self) -> bool:
@@ -37,6 +42,10 @@ class EpisodeSource:
     def batch(self, numbers: Iterable[int]) -> LabelledEpisodeBatch:
         """The episodes of the given numbers (each at least 0)."""
         raise NotImplementedError
+
+    def shown(self, number: int) -> LabelledEpisodeBatch:
+        """An episode as a picture shows it, which may be with other queries."""
+        return self.batch([number])
 
 
 class BankSource(EpisodeSource):
@@ -50,10 +59,10 @@ class BankSource(EpisodeSource):
         device: where the images are kept, gathered and returned.
     """
 
-    def __init__(self, bank: ImageBank, device: torch.device | str) -> None:
-        self.bank = bank
-        self.images = bank.images.to(device)
-        self.name, self.device = bank.name, self.images.device
+    bank: ItemBank
+
+    def __init__(self, bank: ItemBank, device: torch.device | str) -> None:
+        self.bank, self.device = bank, torch.empty(0, device=device).device
         self._order_key = generator_key(bank.fingerprint, "order of queries")
 
     def drawn(self, numbers: Iterable[int]) -> EpisodeIndices:
@@ -72,11 +81,11 @@ class BankSource(EpisodeSource):
         """The episodes of the given numbers as uint8 tensors on the source's device, the support class by class."""
         drawn = self.indices(numbers)
         return LabelledEpisodeBatch(
-            self._gather(self._on_device(drawn.support)),
+            self.bank.gather(self._on_device(drawn.support)),
             self._on_device(drawn.support_labels),
-            self._gather(self._on_device(drawn.query)),
+            self.bank.gather(self._on_device(drawn.query)),
             drawn.classes.shape[1],
-            self._gather(self._on_device(drawn.unlabelled)) if drawn.unlabelled.size else None,
+            self.bank.gather(self._on_device(drawn.unlabelled)) if drawn.unlabelled.size else None,
             query_labels=self._on_device(drawn.query_labels),
         )
 
@@ -93,12 +102,9 @@ class BankSource(EpisodeSource):
             of_block = map(self._on_device, (np.concatenate(parts, axis=1), drawn.support_labels, drawn.query_labels))
             for rows, support_labels, query_labels in zip(*(torch.split(part, 1) for part in of_block), strict=True):
                 # One read gives all images of an episode, and its parts are contiguous.
-                support, query, unlabelled = torch.split(self._gather(rows), sizes, dim=1)
+                support, query, unlabelled = torch.split(self.bank.gather(rows), sizes, dim=1)
                 pool = unlabelled if sizes[2] else None
                 yield LabelledEpisodeBatch(support, support_labels, query, ways, pool, query_labels=query_labels)
-
-    def _gather(self, rows: Tensor) -> Tensor:
-        return self.images.index_select(0, rows.view(-1)).view(*rows.shape, *self.bank.image_shape)
 
     def _on_device(self, numbers: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(numbers.copy()).to(self.device)

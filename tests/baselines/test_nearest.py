@@ -12,7 +12,7 @@ TASK = FixedTask(ways=4, shots=3, queries=5)
 
 def assert_as_scikit_learn_does(bank: ImageBank) -> None:
     episodes = EpisodeSampler(bank, TASK, seed=0).batch(range(25)).to_float()
-    answers = Nearest(Problem(bank.image_shape, 9, TASK), TrainingOptions()).classify(episodes).argmax(2)
+    answers = Nearest(Problem(bank.item_shape, 9, TASK), TrainingOptions()).classify(episodes).argmax(2)
     for number in range(25):
         neighbour = KNeighborsClassifier(1, algorithm="brute")
         neighbour.fit(episodes.support[number].flatten(1), episodes.support_labels[number])

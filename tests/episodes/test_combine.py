@@ -65,7 +65,7 @@ def test_a_mix_has_all_classes_under_their_datasets_name(toy: Dataset) -> None:
     mixed = mix([toy, colour(toy)])
     assert mixed.name == "toy+colours"
     assert mixed.train.classes == 16
-    assert mixed.train.image_shape == (3, 28, 28)
+    assert mixed.train.item_shape == (3, 28, 28)
     assert mixed.train.class_names[0] == "toy:train0"
     assert mixed.train.class_names[8] == "colours:train0"
     assert mixed.train.groups[8] == "colours:toy"
@@ -77,7 +77,7 @@ def test_cross_domain_tests_elsewhere_in_the_shape_of_training(toy: Dataset) -> 
     assert (crossed.name, crossed.split) == ("toy to colours", "fixed to fixed")
     assert crossed.train is toy.train
     assert crossed.validation is toy.validation
-    assert crossed.test.image_shape == toy.train.image_shape
+    assert crossed.test.item_shape == toy.train.item_shape
     assert crossed.test.class_names == toy.test.class_names
 
 

@@ -33,7 +33,7 @@ def test_every_picture_is_read_once(pictures: Path) -> None:
     assert [bank.classes for bank in parts(dataset)] == [2, 2, 2]
     for bank in parts(dataset):
         assert bank.class_sizes == (3, 3)
-        assert bank.image_shape == (3, 16, 16)
+        assert bank.item_shape == (3, 16, 16)
         for name, start in zip(bank.class_names, bank.class_starts, strict=True):
             number = int(name[-1])
             expected = np.array([40 * number, 0, 255 - 40 * number])
@@ -42,9 +42,9 @@ def test_every_picture_is_read_once(pictures: Path) -> None:
 
 
 def test_size_and_grey_can_be_chosen(pictures: Path) -> None:
-    assert load(f"folder:{pictures}").train.image_shape == (3, 84, 84)
+    assert load(f"folder:{pictures}").train.item_shape == (3, 84, 84)
     grey = load(f"folder:{pictures}", DataOptions(image_size=20, channels=1)).train
-    assert grey.image_shape == (1, 20, 20)
+    assert grey.item_shape == (1, 20, 20)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def test_the_pixels_are_those_of_every_machine(glyphs: Dataset) -> None:
     """The stored fingerprints hold; a machine where they do not would warn, and warnings fail."""
     assert [bank.classes for bank in banks(glyphs)] == [415, 63, 147]
     assert all(set(bank.class_sizes) == {40} for bank in banks(glyphs))
-    assert glyphs.test.image_shape == (1, 28, 28)
+    assert glyphs.test.item_shape == (1, 28, 28)
 
 
 def test_no_class_and_no_script_is_in_two_splits(glyphs: Dataset) -> None:
@@ -87,7 +87,7 @@ def test_the_second_load_reads_the_cache(glyphs: Dataset, monkeypatch: pytest.Mo
 
 def test_size_and_channels_can_be_chosen(glyphs: Dataset) -> None:
     dataset = load("glyphs", DataOptions(image_size=32, channels=3))
-    assert dataset.test.image_shape == (3, 32, 32)
+    assert dataset.test.item_shape == (3, 32, 32)
     assert torch.equal(dataset.test.images[:, 0], dataset.test.images[:, 2])
     shrunk = torch.nn.functional.interpolate(dataset.test.images[:50].float(), 28, mode="area")
     assert (shrunk[:, :1] - glyphs.test.images[:50].float()).abs().mean() < 12

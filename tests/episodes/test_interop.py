@@ -53,7 +53,7 @@ def test_torchvisions_images_are_kept_as_they_are(transform: Any) -> None:
 def test_arrays_and_names_are_taken() -> None:
     pairs = [(np.full((5, 6), n, dtype=np.uint8), torch.tensor(n % 2)) for n in range(4)]
     bank = bank_from_pairs("arrays", pairs, class_names=["even", "odd"])
-    assert bank.image_shape == (1, 5, 6)
+    assert bank.item_shape == (1, 5, 6)
     assert bank.class_names == ("even", "odd")
     assert bank.images[:, 0, 0, 0].tolist() == [0, 2, 1, 3]
 

@@ -86,11 +86,11 @@ def test_cifar_100_is_split_by_name(name: str, cifar: Path) -> None:
     fine = sorted(SUPERCLASSES)
     for bank in banks(dataset):
         assert set(bank.class_sizes) == {3}
-        assert bank.image_shape == (3, 32, 32)
+        assert bank.item_shape == (3, 32, 32)
         assert bank.groups == tuple(SUPERCLASSES[each] for each in bank.class_names)
         shades = [fine.index(each) for each in bank.class_names for _ in range(3)]
         assert bank.images[:, 2, 5, 7].tolist() == shades
-    assert load(name, DataOptions(data_root=cifar, image_size=40, channels=1)).test.image_shape == (1, 40, 40)
+    assert load(name, DataOptions(data_root=cifar, image_size=40, channels=1)).test.item_shape == (1, 40, 40)
 
 
 def test_what_is_wrong_with_cifar_100_is_said(cifar: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -3,13 +3,13 @@ import pytest
 import torch
 from scipy import stats
 
-from episodes import DataError, EpisodeBatch, FixedTask, RegressionTask, SinusoidDataset, SinusoidSampler, load
+from episodes import DataError, EpisodeBatch, FixedTask, RegressionTask, SinusoidSampler, load
 from episodes.banks.functions import Sinusoids
 from episodes.draw import generator_key
 from episodes.sampler import sampler
 from tests.episodes.banks import numbered_bank
 
-TEST = SinusoidDataset().test
+TEST = load("sinusoid").test
 TASK = RegressionTask(shots=5, queries=10)
 
 
@@ -85,8 +85,8 @@ def test_an_episode_reads_its_own_block_of_numpys_generator() -> None:
     [
         SinusoidSampler(TEST, TASK, seed=1),
         SinusoidSampler(TEST, RegressionTask(5, 11), seed=0),
-        SinusoidSampler(SinusoidDataset().train, TASK, seed=0),
-        SinusoidSampler(SinusoidDataset().validation, TASK, seed=0),
+        SinusoidSampler(load("sinusoid").train, TASK, seed=0),
+        SinusoidSampler(load("sinusoid").validation, TASK, seed=0),
     ],
 )
 def test_seed_task_and_split_each_change_the_draw(other: SinusoidSampler) -> None:
@@ -109,7 +109,7 @@ def test_bad_requests_say_what_to_do() -> None:
         RegressionTask(5, 0)
     with pytest.raises(DataError, match="'sinusoid' has functions, no images; it goes alone, as --dataset sinusoid"):
         load("sinusoid+glyphs")
-    with pytest.raises(DataError, match="'x' does not give tasks of FixedTask"):
+    with pytest.raises(DataError, match="'x' has functions, and FixedTask needs images"):
         sampler(Sinusoids("x"), FixedTask(2, 1), seed=0)
-    with pytest.raises(DataError, match="does not give tasks of RegressionTask"):
+    with pytest.raises(DataError, match="has images, and RegressionTask needs functions"):
         sampler(numbered_bank(), TASK, seed=0)

@@ -34,7 +34,7 @@ def test_official_parts_are_pooled_and_split_by_class(mnist: Path) -> None:
     dataset = load("torchvision:MNIST", DataOptions(mnist))
     banks = [dataset.train, dataset.validation, dataset.test]
     assert [bank.classes for bank in banks] == [6, 2, 2]
-    assert {bank.image_shape for bank in banks} == {(1, 28, 28)}
+    assert {bank.item_shape for bank in banks} == {(1, 28, 28)}
     for bank in banks:
         assert set(bank.class_sizes) == {5}
         digits = [int(name[0]) for name in bank.class_names]
@@ -43,7 +43,7 @@ def test_official_parts_are_pooled_and_split_by_class(mnist: Path) -> None:
 
 def test_size_and_channels_can_be_chosen(mnist: Path) -> None:
     dataset = load("torchvision:MNIST", DataOptions(mnist, image_size=32, channels=3))
-    assert dataset.train.image_shape == (3, 32, 32)
+    assert dataset.train.item_shape == (3, 32, 32)
 
 
 def test_a_set_is_read_once_and_anew_when_its_files_change(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:

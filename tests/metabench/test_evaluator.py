@@ -11,9 +11,9 @@ from episodes import (
     FixedTask,
     ImageBank,
     RegressionTask,
-    SinusoidDataset,
     SinusoidSampler,
     VariableTask,
+    load,
 )
 from metabench.errors import RunError
 from metabench.evaluator import answer_episodes, classify_latency, evaluate, evaluate_until
@@ -47,7 +47,7 @@ def oracle(dataset: Dataset, learner_class: type[Oracle] = Oracle) -> Oracle:
 
 
 def problem(dataset: Dataset) -> Problem:
-    return Problem(dataset.train.image_shape, dataset.train.classes, TASK)
+    return Problem(dataset.train.item_shape, dataset.train.classes, TASK)
 
 
 def untrained(learner: type[Learner], dataset: Dataset, **options: object) -> Learner:
@@ -88,7 +88,7 @@ class Diagonal(Learner):
 def test_the_mean_squared_error_of_each_task() -> None:
     task = RegressionTask(shots=5, queries=10)
     learner = Diagonal(Problem((1,), 0, task), TrainingOptions())
-    source = SinusoidSampler(SinusoidDataset().test, task, seed=0)
+    source = SinusoidSampler(load("sinusoid").test, task, seed=0)
     errors = evaluate(learner, source, 21)
     drawn = source.batch(range(21))
     inputs, outputs = drawn.query[..., 0].double().numpy(), drawn.query_labels.double().numpy()

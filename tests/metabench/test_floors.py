@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from baselines.protonet import ProtoNet
-from episodes import Dataset, EpisodeSampler, FixedTask, RegressionTask, SinusoidDataset, SinusoidSampler
+from episodes import Dataset, EpisodeSampler, FixedTask, RegressionTask, SinusoidSampler, load
 from episodes.variable_task import VariableTask
 from metabench.evaluator import answer_episodes, evaluate
 from metabench.floors import floor_learners, floor_scores
@@ -48,7 +48,7 @@ def test_chance_follows_the_ways_of_each_task(glyphs: Dataset) -> None:
 def test_guessing_is_right_as_often_as_chance_says() -> None:
     random = np.random.default_rng(0)
     labels, guesses = random.integers(0, 5, 50_000), random.integers(0, 5, 50_000)
-    source = SinusoidSampler(SinusoidDataset().test, RegressionTask(5), 0)  # of images none is looked at
+    source = SinusoidSampler(load("sinusoid").test, RegressionTask(5), 0)  # of images none is looked at
     assert (labels == guesses).mean() == pytest.approx(floor_scores({}, source, np.full(1, 5))["chance"][0], abs=0.005)
 
 
@@ -59,7 +59,7 @@ def test_a_backbone_that_only_a_plug_in_knows_leaves_the_random_network_out() ->
 def test_floors_of_a_regression() -> None:
     """Zero errs by the mean of A^2 sin^2: E A^2 / 2 for uniform phases, (5^3 - 0.1^3) / (3 * 4.9) / 2 = 4.25."""
     task = RegressionTask(shots=10, queries=50)
-    problem, source = Problem((1,), 0, task), SinusoidSampler(SinusoidDataset().test, task, 0)
+    problem, source = Problem((1,), 0, task), SinusoidSampler(load("sinusoid").test, task, 0)
     scores = floor_scores(floor_learners(problem, "mlp", 0), source, np.ones(2000, dtype=np.int64))
     assert list(scores) == ["zero", "support mean"]
     assert scores["zero"].mean() == pytest.approx(4.25, abs=0.25)

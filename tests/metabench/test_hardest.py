@@ -5,8 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank
-from episodes.dataset import SinusoidDataset
+from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank, load
 from episodes.regression_task import RegressionTask
 from episodes.sampler import sampler
 from metabench.config import learner_options
@@ -38,7 +37,7 @@ def near(picture: Image.Image, colour: np.ndarray) -> int:
 def test_a_picture_of_three_tasks_with_errors_is_small(toy: Dataset, tmp_path: Path) -> None:
     task = FixedTask(ways=5, shots=1, queries=15)
     source = EpisodeSampler(toy.test, task, seed=0)
-    learner = made("protonet", toy.test.image_shape, task, backbone="conv4:8")
+    learner = made("protonet", toy.test.item_shape, task, backbone="conv4:8")
     of_tasks = evaluate(learner, source, 8)
     draw_hardest(tmp_path, source, of_tasks, learner, "protonet")
     path = tmp_path / "hardest.png"
@@ -59,14 +58,14 @@ def test_a_task_of_many_classes_of_photographs_is_no_larger(tmp_path: Path) -> N
     names = tuple(f"class {number} of $\\\\frac{{$ {number}" for number in range(50))
     bank = ImageBank("photographs/test", images, names, (12,) * 50, ("all",) * 50)
     task = FixedTask(ways=40, shots=2, queries=10)
-    learner = made("protonet", bank.image_shape, task, backbone="conv4:8")
+    learner = made("protonet", bank.item_shape, task, backbone="conv4:8")
     draw_hardest(tmp_path, EpisodeSampler(bank, task, seed=0), np.array([0.5, 0.25]), learner, "protonet")
     assert (tmp_path / "hardest.png").stat().st_size < 2**20  # what the leaderboard's page takes
 
 
 def test_a_regression_has_a_picture_too(tmp_path: Path) -> None:
     task = RegressionTask(5, 15)
-    source = sampler(SinusoidDataset().test, task, 0, "cpu")
+    source = sampler(load("sinusoid").test, task, 0, "cpu")
     learner = made("maml", (1,), task, backbone="mlp:8")
     draw_answered(source, 0, tmp_path / "task.png", learner)
     with Image.open(tmp_path / "task.png") as picture:

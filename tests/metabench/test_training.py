@@ -16,8 +16,8 @@ from episodes import (
     EpisodeSampler,
     FixedTask,
     RegressionTask,
-    SinusoidDataset,
     SinusoidSampler,
+    load,
 )
 from metabench.errors import RunError, UsageError
 from metabench.learner import (
@@ -46,7 +46,7 @@ SMALL: dict[str, dict[str, Any]] = {
 def build(name: str, dataset: Dataset, **options: Any) -> Any:
     learner = get_learner(name)
     torch.manual_seed(0)
-    problem = Problem(dataset.train.image_shape, dataset.train.classes, TASK)
+    problem = Problem(dataset.train.item_shape, dataset.train.classes, TASK)
     return learner(problem, learner.Options(**{**SMALL[name], **options}))
 
 
@@ -192,7 +192,7 @@ class Scripted(EmbeddingLearner):
 
 
 def scripted(dataset: Dataset, **options: Any) -> Scripted:
-    problem = Problem(dataset.train.image_shape, dataset.train.classes, TASK)
+    problem = Problem(dataset.train.item_shape, dataset.train.classes, TASK)
     defaults = {"steps": 10, "learning_rate": 1.0, "schedule": "constant", "optimizer": "adam"}
     return Scripted(problem, Scripted.Options(**{**defaults, **options}))
 
@@ -214,7 +214,7 @@ class Passing(Learner):
 
 
 def test_in_regression_the_weights_of_the_lowest_error_are_kept(tmp_path: Path) -> None:
-    task, dataset = RegressionTask(shots=5), SinusoidDataset()
+    task, dataset = RegressionTask(shots=5), load("sinusoid")
     options = TrainingOptions(steps=10, learning_rate=1.0, schedule="constant")
     learner = Passing(Problem((1,), 0, task), options)
     log = train(learner, dataset, plan(dataset, tmp_path, validation=SinusoidSampler(dataset.validation, task, 0)))
@@ -229,8 +229,8 @@ def test_a_stage_whose_data_are_of_another_kind_is_refused(toy: Dataset) -> None
     with pytest.raises(UsageError, match="stage 'count': it asks for functions, and 'toy/train' has images"):
         check_stages(regression, toy)
     for name in ("finetune", "protonet"):
-        with pytest.raises(UsageError, match="it asks for images and classes, and 'sinusoid/train' has functions"):
-            check_stages(build(name, toy), SinusoidDataset())
+        with pytest.raises(UsageError, match="it asks for images, and 'sinusoid/train' has functions"):
+            check_stages(build(name, toy), load("sinusoid"))
 
 
 def test_the_weights_that_did_best_on_validation_are_kept(toy: Dataset, tmp_path: Path) -> None:
