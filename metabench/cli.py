@@ -193,9 +193,9 @@ def run(
     pairs = options + tuple(f"{name}={value}" for name, value in given({"backbone": backbone, "steps": steps}).items())
     values["options"] = {**values.get("options", {}), **_parse_options(pairs)}
     record = run_config(make_config(**values), resume=resume)
-    place = standing(record, record.config.output)
+    place = standing(record, record.config.output.output)
     click.echo(summary(record) + (f"\n  {place}" if place else ""))
-    click.echo(f"record: {record.config.output / record.id}")
+    click.echo(f"record: {record.config.output.output / record.id}")
 
 
 @cli.group("episodes", cls=Group)
@@ -226,7 +226,7 @@ def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -
 
     With --run, dataset and task are those of the run unless given.
     """
-    from metabench.experiment import draw_task
+    from metabench.show import draw_task
 
     draw_task(output, episode, run_folder, **given(settings))
     click.echo(f"wrote {output}")

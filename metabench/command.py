@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from episodes.names import join_names
-from metabench.config import RunConfig
+from metabench.config import NOT_RECORDED, SETTINGS, RunConfig
 from metabench.escape import is_plain
 from metabench.records import RunRecord
 
@@ -26,18 +26,18 @@ def command(record: RunRecord) -> str | None:
         The command; None where the record's text holds control characters, which are not to be pasted into a
         terminal, or is endless.
     """
-    words = list(_words(record.config))
+    words = list(_words(record.config, record.regression))
     line = shlex.join(["metabench", "run", *words])
     return line if len(line) <= LONGEST and all(map(is_plain, words)) else None
 
 
-def _words(config: RunConfig) -> Iterator[str]:
-    names = [name for name in RunConfig.model_fields if name not in (*FIRST, "options")]
+def _words(config: RunConfig, regression: bool) -> Iterator[str]:
+    names = [name for name in SETTINGS if name not in (*FIRST, "options")]
     for name in (*FIRST, *names):
-        field, value = RunConfig.model_fields[name], getattr(config, name)
-        if field.exclude or (name not in FIRST and value == field.default) or (name == "ways" and config.regression):
+        value, default = config[name], SETTINGS[name].default
+        if name in NOT_RECORDED or (name not in FIRST and value == default) or (name == "ways" and regression):
             continue
-        if name == "episodes" and config.until_interval:  # as many as it took, which would be the most that it may
+        if name == "episodes" and config.test.until_interval:  # as many as it took, which would be the most that it may
             continue
         option = "--" + name.replace("_", "-")
         if isinstance(value, bool):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from episodes.errors import nearest
 from episodes.named_task import NamedTask
@@ -20,8 +20,8 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 
 if TYPE_CHECKING:
+    from episodes.banks.bank import Kind
     from episodes.dataset import DataOptions
-    from metabench.learner import Learner, TrainingOptions
 
 
 def _class_names(names: object) -> object:
@@ -40,10 +40,10 @@ def _named_tasks(tasks: object) -> object:
 # and how tasks are drawn.
 DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channels")
 NUMBERS = ("ways", "shots", "queries")
-VARIANT = ("task", "groups", "imbalance", "label_noise", "unlabelled", "distractors", "disjoint", "test_task")
-RECIPE = (*VARIANT, "test_seed")
-# Those that have no sense where tasks are functions, in place of classes and images.
-OF_CLASSES = ("ways", *VARIANT, "train_task", "tasks", *DATA[1:])
+SHAPE = ("groups", "imbalance", "label_noise", "unlabelled", "distractors")  # of FixedTask, beyond its numbers
+RECIPE = ("task", *SHAPE, "disjoint", "test_task", "test_seed")
+# Those that have no meaning where tasks are functions.
+OF_CLASSES = ("task", *SHAPE, "disjoint", "test_task", "train_task", "tasks")
 
 MOST_EPISODES = 10_000_000  # whose scores and predictions still fit in memory
 
@@ -51,15 +51,38 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_class_names)]
 NamedTasks = Annotated[tuple[Names, ...], BeforeValidator(_named_tasks)]
 
 
-class RunConfig(BaseModel):
-    """Everything that decides a run's figures, and where its files go.
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """Where the images are from.
 
     Attributes:
-        learner: a registered name, or `package.module:Class`.
-        options: the learner's own options (`metabench list learners`).
         dataset: see `metabench list datasets`.
         data_root, split, image_size, channels: see `episodes.DataOptions`.
         test_dataset, test_split: another dataset to test on (see `episodes.combine.cross_domain`).
+    """
+
+    dataset: str = "glyphs"
+    data_root: Path | None = Field(default=None, exclude=True)
+    split: str | None = None
+    test_dataset: str | None = None
+    test_split: str | None = None
+    image_size: int | None = None
+    channels: int | None = None
+
+    @property
+    def options(self) -> DataOptions:
+        from episodes.dataset import DataOptions  # with torch, which reading records needs none of
+
+        return DataOptions(self.data_root, self.split, self.image_size, self.channels)
+
+
+class TaskConfig(_Section):
+    """The recipe of tasks.
+
+    Attributes:
         ways, shots, queries: the task; queries are per class. In regression ways is 1, the others points.
         task: `fixed` (see `episodes.FixedTask`), or `variable` (see `episodes.VariableTask`): then ways, shots and
             queries are those of training episodes alone.
@@ -67,37 +90,11 @@ class RunConfig(BaseModel):
             validation and test; how it trains is the learner's own.
         train_task, test_task: tasks by the names of their classes, `cat,sheep,boar` each; ways is their number of
             classes. Training has then only the named classes, and episodes of it are the named tasks.
-        tasks: a file of frozen tasks to be tested on. Other settings of data and tasks are then its own.
-        disjoint: no image is in two test tasks; there are as many as the images suffice for.
-        episodes: test tasks, at least 2; None for 600, or all of a list.
-        until_interval: draw test tasks until the 95% interval is ± so many points, or in regression so much squared
-            error (see `metabench.stopping.FixedWidth`); episodes is then the most, None for 100,000 or all of a list.
-        validation_episodes: validation tasks, each time.
-        seed: from which weights and training order derive.
-        test_seed: which test tasks; the same for all learners and training seeds unless changed.
-        device: `auto` takes a GPU where there is one.
-        precision: of training; `auto` is mixed bfloat16 on a GPU and float32 on CPU. Scoring is in float32.
-        threads: CPU threads; None for torch's choice.
-        output: the folder that gets the run's folder. Like data_root and tasks it is no part of the record: they are
-            places on one machine, and fingerprints say which data and tasks it was. Of folder:PATH the record keeps
-            the folder's name.
-        tensorboard, mlflow: log the run there too (see `metabench.loggers`); no part of the record either.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    learner: str = "protonet"
-    options: dict[str, Any] = Field(default_factory=dict)
-    dataset: str = "glyphs"
-    data_root: Path | None = Field(None, exclude=True)
-    split: str | None = None
-    image_size: int | None = None
-    channels: int | None = None
-    test_dataset: str | None = None
-    test_split: str | None = None
-    ways: int = Field(5, lt=2**31)
-    shots: int = Field(1, lt=2**31)
-    queries: int = Field(15, lt=2**31)
+    ways: int = Field(default=5, lt=2**31)
+    shots: int = Field(default=1, lt=2**31)
+    queries: int = Field(default=15, lt=2**31)
     task: Literal["fixed", "variable"] = "fixed"
     groups: Groups = "any"
     imbalance: Literal["none", "step", "dirichlet"] = "none"
@@ -106,141 +103,262 @@ class RunConfig(BaseModel):
     distractors: int = 0
     train_task: NamedTasks = ()
     test_task: NamedTasks = ()
-    tasks: Path | None = Field(None, exclude=True)
+
+
+class TestConfig(_Section):
+    """Which test tasks, and how many.
+
+    Attributes:
+        tasks: a file of frozen tasks to be tested on. Other settings of data and tasks are then its own.
+        disjoint: no image is in two test tasks; there are as many as the images suffice for.
+        episodes: test tasks, at least 2; None for 600, or all of a list.
+        until_interval: draw test tasks until the 95% interval is ± so many points, or in regression so much squared
+            error (see `metabench.stopping.FixedWidth`); episodes is then the most, None for 100,000 or all of a list.
+        test_seed: which test tasks; the same for all learners and training seeds unless changed.
+    """
+
+    __test__ = False  # a class whose name begins like this is a test to pytest
+
+    tasks: Path | None = Field(default=None, exclude=True)
     disjoint: bool = False
-    episodes: int | None = Field(None, ge=2, le=MOST_EPISODES)
-    until_interval: float | None = Field(None, gt=0, allow_inf_nan=False)
-    validation_episodes: int = Field(100, ge=1, le=MOST_EPISODES)
-    seed: int = Field(0, ge=0, lt=2**63)
-    test_seed: int = Field(0, ge=0, lt=2**63)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    episodes: int | None = Field(default=None, ge=2, le=MOST_EPISODES)
+    until_interval: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    test_seed: int = Field(default=0, ge=0, lt=2**63)
+
+
+class TrainingConfig(_Section):
+    """How the learner is trained, beside its own options.
+
+    Attributes:
+        validation_episodes: validation tasks, each time.
+        seed: from which weights and training order derive.
+        precision: of training; `auto` is mixed bfloat16 on a GPU and float32 on CPU. Scoring is in float32.
+    """
+
+    validation_episodes: int = Field(default=100, ge=1, le=MOST_EPISODES)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    threads: int | None = Field(None, ge=1, le=1024)
-    output: Path = Field(Path("results"), exclude=True)
-    tensorboard: bool = Field(False, exclude=True)
-    mlflow: bool = Field(False, exclude=True)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _ways_that_follow(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        if values.get("dataset") == "sinusoid":
-            return {"ways": RegressionTask.ways, **values}
-        named = _named_tasks(values.get("test_task") or values.get("train_task"))
-        given = {"ways", "tasks"} & values.keys()
-        if given or not named or not isinstance(named, (list, tuple)):
-            return values
-        try:
-            first = _class_names(named[0])
-        except ValueError:  # the field's own check says it
-            return values
-        return {**values, "ways": len(first)} if isinstance(first, (list, tuple)) else values
+
+class MachineConfig(_Section):
+    """What it runs on.
+
+    Attributes:
+        device: `auto` takes a GPU where there is one.
+        threads: CPU threads; None for torch's choice.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(default=None, ge=1, le=1024)
+
+
+class OutputConfig(_Section):
+    """Where its files go.
+
+    Attributes:
+        output: the folder that gets the run's folder.
+        tensorboard, mlflow: log the run there too (see `metabench.loggers`).
+    """
+
+    output: Path = Field(default=Path("results"), exclude=True)
+    tensorboard: bool = Field(default=False, exclude=True)
+    mlflow: bool = Field(default=False, exclude=True)
+
+
+class RunConfig(_Section):
+    """Everything that decides a run's values, and where its files go.
+
+    Places on one machine (data_root, tasks, all of output) are no part of a record: fingerprints say which data and
+    tasks it was. Of folder:PATH the record keeps the folder's name.
+
+    Attributes:
+        learner: a registered name, or `package.module:Class`.
+        options: the learner's own options (`metabench list learners`).
+    """
+
+    learner: str = "protonet"
+    options: dict[str, Any] = Field(default_factory=dict)
+    data: DataConfig = DataConfig()
+    task: TaskConfig = TaskConfig()
+    test: TestConfig = TestConfig()
+    training: TrainingConfig = TrainingConfig()
+    machine: MachineConfig = MachineConfig()
+    output: OutputConfig = Field(default=OutputConfig(), exclude=True)
 
     @property
-    def regression(self) -> bool:
-        """Whether the tasks are functions, in place of classes."""
-        return self.dataset == "sinusoid"
+    def settings(self) -> dict[str, Any]:
+        """Every setting by its own name, as the command line has it."""
+        return {name: self[name] for name in SETTINGS}
 
     @property
-    def shape(self) -> FixedTask | RegressionTask:
-        """What the learner is built for, and told of the tasks that it will be scored on."""
-        if self.regression:
-            return RegressionTask(self.shots, self.queries)
-        return FixedTask(
-            *(self.ways, self.shots, self.queries, self.groups, self.imbalance, self.label_noise),
-            unlabelled=self.unlabelled,
-            distractors=self.distractors,
-        )
+    def given(self) -> dict[str, Any]:
+        """Those of the settings that are not left to their defaults."""
+        return {name: self[name] for name in SETTINGS if name in _owner(self, name).model_fields_set}
 
-    @property
-    def test_recipe(self) -> Task | RegressionTask:
+    def __getitem__(self, name: str) -> Any:
+        """A setting by its own name, whatever section it is in."""
+        return getattr(_owner(self, name), name)
+
+    def changed(self, **settings: Any) -> RunConfig:
+        """The same with other values of some settings, which are taken as they are."""
+        parts: dict[str, dict[str, Any]] = {}
+        for name, value in settings.items():
+            parts.setdefault(SECTION_OF[name], {})[name] = value
+        top = parts.pop("", {})
+        sections = {name: getattr(self, name).model_copy(update=update) for name, update in parts.items()}
+        return self.model_copy(update={**top, **sections})
+
+    def shape(self, kind: Kind) -> FixedTask | RegressionTask:
+        """What the learner is built for, and told of the tasks that it will be scored on, of banks of that kind."""
+        task = self.task
+        if kind == "functions":
+            return RegressionTask(task.shots, task.queries)
+        return FixedTask(**{name: getattr(task, name) for name in (*NUMBERS, *SHAPE)})
+
+    def test_recipe(self, kind: Kind) -> Task | RegressionTask:
         """The recipe of test tasks.
 
         Raises:
             UsageError, episodes.DataError: settings that do not go together.
         """
-        if self.disjoint:
+        if self.test.disjoint:
             self._refuse_variable("--disjoint")
-        if self.test_task:
+        if self.task.test_task:
             self._refuse_variable("--test-task")
-            if self.disjoint:
+            if self.test.disjoint:
                 raise UsageError("--disjoint does not go with --test-task; leave one of them out")
-            return NamedTask(**vars(self.shape), names=self.test_task)
-        return self.validation_recipe
+            return NamedTask(**vars(self.shape(kind)), names=self.task.test_task)
+        return self.validation_recipe(kind)
 
-    @property
-    def validation_recipe(self) -> Task | RegressionTask:
+    def validation_recipe(self, kind: Kind) -> Task | RegressionTask:
         """The recipe of validation tasks: as at test, but for the names."""
-        if self.task == "fixed":
-            return self.shape
-        for name in self.shape.variant:
+        if self.task.task == "fixed":
+            return self.shape(kind)
+        for name in self._variant:
             if name != "groups":
                 self._refuse_variable(f"--{name.replace('_', '-')}")
-        if self.groups == "across":
+        if self.task.groups == "across":
             self._refuse_variable("--groups across")
-        return VariableTask(self.groups)  # type: ignore[arg-type]
+        return VariableTask(self.task.groups)  # type: ignore[arg-type]
 
     def _refuse_variable(self, other: str) -> None:
-        if self.task == "variable":
+        if self.task.task == "variable":
             raise UsageError(f"--task variable does not go with {other}; leave one of them out")
+
+    @property
+    def _variant(self) -> dict[str, Any]:
+        return {name: self[name] for name in SHAPE if self[name] != SETTINGS[name].default}
 
     @property
     def variant(self) -> str:
         """What makes the test tasks other than plain N-way K-shot, in one line; empty if nothing does."""
-        words: list[str] = [self.task] if self.task != "fixed" else []
-        words += [f"{name}={value}" for name, value in self.shape.variant.items()]
-        words += ["disjoint"] if self.disjoint else []
-        words += [
-            f"{kind} {join_names(names)}" for kind in ("train", "test") for names in getattr(self, f"{kind}_task")
-        ]
+        words: list[str] = [self.task.task] if self.task.task != "fixed" else []
+        words += [f"{name}={value}" for name, value in self._variant.items()]
+        words += ["disjoint"] if self.test.disjoint else []
+        words += [f"{kind} {join_names(names)}" for kind in ("train", "test") for names in self[f"{kind}_task"]]
         return "; ".join(words)
 
     @property
     def numbers(self) -> dict[str, int]:
         """Ways, shots and queries of the test tasks; nothing where they vary."""
-        return {} if self.task == "variable" else {name: getattr(self, name) for name in NUMBERS}
+        return {} if self.task.task == "variable" else {name: self[name] for name in NUMBERS}
 
     @property
     def recorded(self) -> RunConfig:
         """What a record keeps of it: folders of pictures by their names alone, and no place on this machine."""
-        test_dataset = self.test_dataset and short_name(self.test_dataset)
-        return self.model_copy(update={"dataset": short_name(self.dataset), "test_dataset": test_dataset})
+        other = self.data.test_dataset
+        return self.changed(dataset=short_name(self.data.dataset), test_dataset=other and short_name(other))
 
-    @property
-    def data_options(self) -> DataOptions:
-        from episodes.dataset import DataOptions  # with torch, which reading records needs none of
+    def on(self, kind: Kind) -> RunConfig:
+        """The same where the data are of that kind.
 
-        return DataOptions(self.data_root, self.split, self.image_size, self.channels)
+        Raises:
+            UsageError: a setting that has no meaning for that kind.
+        """
+        if kind != "functions":
+            return self
+        ways = self.given.get("ways", RegressionTask.ways)
+        wrong = [name for name in OF_CLASSES if self[name] != SETTINGS[name].default]
+        wrong += ["ways"] if ways != RegressionTask.ways else []
+        for name in wrong:
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not go with --dataset {self.data.dataset}, whose tasks are functions "
+                "and have no classes or images; leave it out"
+            )
+        return self.changed(ways=RegressionTask.ways)
 
 
-def describe_task(config: RunConfig) -> str:
+SECTIONS = ("data", "task", "test", "training", "machine", "output")
+_SECTION_FIELDS = {name: RunConfig.model_fields[name].annotation.model_fields for name in SECTIONS}  # type: ignore[union-attr]
+SETTINGS: dict[str, FieldInfo] = {
+    **{name: RunConfig.model_fields[name] for name in ("learner", "options")},
+    **{name: info for fields_of in _SECTION_FIELDS.values() for name, info in fields_of.items()},
+}
+SECTION_OF = {name: section for section, known in _SECTION_FIELDS.items() for name in known} | {
+    "learner": "",
+    "options": "",
+}
+
+NOT_RECORDED = {name for name, info in SETTINGS.items() if info.exclude}
+
+
+def _owner(config: RunConfig, name: str) -> BaseModel:
+    section = SECTION_OF[name]
+    part: BaseModel = getattr(config, section) if section else config
+    return part
+
+
+def describe_task(config: RunConfig, regression: bool) -> str:
     """The test tasks in a few words: `5-way 1-shot, groups=within`."""
-    ways = "" if config.regression else f"{config.ways}-way "
-    numbers = "" if config.task == "variable" else f"{ways}{config.shots}-shot"
+    ways = "" if regression else f"{config.task.ways}-way "
+    numbers = f"{ways}{config.task.shots}-shot" if config.numbers else ""
     return ", ".join(part for part in (numbers, config.variant) if part)
 
 
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their own names, of a mapping that may have them in sections."""
+    settings: dict[str, Any] = {}
+    for name, value in values.items():
+        settings.update(value if name in SECTIONS and isinstance(value, Mapping) else {name: value})
+    return settings
+
+
 def make_config(**values: Any) -> RunConfig:
-    """A RunConfig from its fields.
+    """A RunConfig from its settings, by themselves or in their sections.
 
     Raises:
-        UsageError: an unknown field (names the nearest), or a value that does not fit.
+        UsageError: an unknown setting (names the nearest), or a value that does not fit.
     """
+    values = flat(values)
     for name in values:
-        if name not in RunConfig.model_fields:
-            raise UsageError(f"there is no setting '{name}'{nearest(name, RunConfig.model_fields)}")
-    _check_given(values, {name: item.annotation for name, item in RunConfig.model_fields.items()}, "--")
+        if name not in SETTINGS:
+            raise UsageError(f"there is no setting '{name}'{nearest(name, SETTINGS)}")
+    check_given(values, {name: item.annotation for name, item in SETTINGS.items()}, "--")
+    parts: dict[str, Any] = {section: {} for section in SECTIONS}
+    for name, value in _with_ways(values).items():
+        (parts[SECTION_OF[name]] if SECTION_OF[name] else parts)[name] = value
     try:
-        config = RunConfig(**values)
+        config = RunConfig(**parts)
     except ValidationError as error:
-        raise UsageError(_first_problem(error, "--")) from None
+        raise UsageError(first_problem(error, "--")) from None
     config = _with_full_names(config)
-    if config.test_split and not config.test_dataset:
-        raise UsageError(f"--test-split {config.test_split} needs --test-dataset; the split of --dataset is --split")
-    if config.regression:
-        _refuse_classes(config)
+    if config.data.test_split and not config.data.test_dataset:
+        raise UsageError(
+            f"--test-split {config.data.test_split} needs --test-dataset; the split of --dataset is --split"
+        )
     return config
+
+
+def _with_ways(values: dict[str, Any]) -> dict[str, Any]:
+    """With the ways that follow from named tasks, where neither ways nor a file of tasks is given."""
+    named = _named_tasks(values.get("test_task") or values.get("train_task"))
+    if {"ways", "tasks"} & values.keys() or not named or not isinstance(named, (list, tuple)):
+        return values
+    try:
+        first = _class_names(named[0])
+    except ValueError:  # the setting's own check says it
+        return values
+    return {**values, "ways": len(first)} if isinstance(first, (list, tuple)) else values
 
 
 def _with_full_names(config: RunConfig) -> RunConfig:
@@ -249,7 +367,7 @@ def _with_full_names(config: RunConfig) -> RunConfig:
     Raises:
         UsageError: two folders of one name, which a record could not keep apart.
     """
-    names = {name: full_name(value) for name in ("dataset", "test_dataset") if (value := getattr(config, name))}
+    names = {name: full_name(value) for name in ("dataset", "test_dataset") if (value := config[name])}
     known: dict[str, str] = {}
     for path in itertools.chain.from_iterable(map(folders, names.values())):
         other = known.setdefault(short_name(FOLDER + path), path)
@@ -258,57 +376,13 @@ def _with_full_names(config: RunConfig) -> RunConfig:
                 f"'{other}' and '{path}' are two folders of one name, by which records know them; rename one of them, "
                 "or give a link to it"
             )
-    return config.model_copy(update=names)
+    return config.changed(**names)
 
 
-def _refuse_classes(config: RunConfig) -> None:
-    for name in OF_CLASSES:
-        default = RegressionTask.ways if name == "ways" else RunConfig.model_fields[name].default
-        if getattr(config, name) != default:
-            raise UsageError(
-                f"--{name.replace('_', '-')} does not go with --dataset {config.dataset}, whose tasks are functions "
-                "and have no classes or images; leave it out"
-            )
-
-
-def learner_options(learner: type[Learner], name: str, dataset: str, given: dict[str, Any]) -> TrainingOptions:
-    """The learner's options: its defaults, its preset for the dataset, and what was given, in rising order.
-
-    Raises:
-        UsageError: an option that the learner does not have (names the nearest), or a value that does not fit.
-    """
-    known = [item.name for item in fields(learner.Options)]
-    for key in given:
-        if key not in known:
-            raise UsageError(
-                f"learner '{name}' has no option '{key}'{nearest(key, known)}; it has {', '.join(sorted(known))}"
-            )
-    types = get_type_hints(learner.Options)
-    _check_given(given, types, f"learner '{name}': --set ")
-    no_value = {name for name, value in given.items() if value == "none" and type(None) in get_args(types[name])}
-    values = {**preset(learner, dataset), **given, **dict.fromkeys(no_value)}
-    try:
-        options: TrainingOptions = TypeAdapter(learner.Options).validate_python(values)
-    except ValidationError as error:
-        raise UsageError(f"learner '{name}': {_first_problem(error, '--set ')}") from None
-    return options
-
-
-def changed_options(learner: type[Learner], name: str, dataset: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Those of a run's options that are not the learner's defaults for the dataset, and of a part in its result."""
-    defaults = asdict(learner_options(learner, name, dataset, {}))
-    beside = {item.name for item in fields(learner.Options) if item.metadata.get("beside")}
-    return {name: value for name, value in options.items() if value != defaults.get(name) and name not in beside}
-
-
-def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:
-    """The learner's other defaults for that dataset."""
-    return dict(learner.presets.get(dataset, {}))
-
-
-def _first_problem(error: ValidationError, prefix: str) -> str:
+def first_problem(error: ValidationError, prefix: str) -> str:
+    """What is wrong with the first value that is, in one line; prefix is what names begin with."""
     problem = error.errors()[0]
-    name = ".".join(str(part) for part in problem["loc"][:1])
+    name = str(next((part for part in problem["loc"] if part not in SECTIONS or part == problem["loc"][-1]), ""))
     wanted = WANTED.get(problem["type"])
     message = wanted.format(**problem.get("ctx", {})) if wanted else problem["msg"][0].lower() + problem["msg"][1:]
     name = name if prefix.endswith(" ") else name.replace("_", "-")
@@ -333,7 +407,7 @@ WANTED = {  # by pydantic's names of what is wrong
 }
 
 
-def _check_given(values: Mapping[str, Any], types: Mapping[str, Any], prefix: str) -> None:
+def check_given(values: Mapping[str, Any], types: Mapping[str, Any], prefix: str) -> None:
     """Raise UsageError for what types let pass: True as a number, and text that no file or record can hold."""
     for name, value in values.items():
         option = f"{prefix}{name if prefix.endswith(' ') else name.replace('_', '-')}"

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from episodes.errors import nearest
+from metabench.config import SECTION_OF, SECTIONS
 from metabench.errors import UsageError
 from metabench.escape import plain
 
@@ -48,7 +50,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """The settings of a YAML file whose keys are RunConfig's fields, `backbone` and `steps` short for options.
+    """The settings of a YAML file, in RunConfig's sections or by themselves; `backbone` and `steps` short for options.
 
     Raises:
         UsageError: a file that is missing, unreadable or no text, bad YAML, or not a mapping.
@@ -61,7 +63,14 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config '{path}' is nested too deep; write lines like 'learner: maml'") from None
     if not isinstance(content, dict):
         raise UsageError(f"--config '{path}' must hold lines like 'learner: maml'; found {_kind(content)}")
-    settings = {key.replace("-", "_"): value for key, value in _given(content)}
+    settings: dict[str, Any] = {}
+    for key, value in _given(content):
+        name = key.replace("-", "_")
+        of_section = name in SECTIONS and isinstance(value, dict)
+        for inner, each in _in_section(path, name, value) if of_section else [(name, value)]:
+            if inner in settings:
+                raise UsageError(f"--config '{path}' has '{inner}' twice; leave one of them out")
+            settings[inner] = each
     options = settings.get("options", {})
     if not isinstance(options, dict):
         raise UsageError(
@@ -72,6 +81,20 @@ def read_config_file(path: Path) -> dict[str, Any]:
     for name in short.keys() & options.keys():
         raise UsageError(f"--config '{path}' has '{name}' twice, by itself and under options; leave one of them out")
     return {**settings, "options": {**options, **short}}
+
+
+def _in_section(path: Path, section: str, content: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    known = [name for name, home in SECTION_OF.items() if home == section]
+    for key, value in _given(content):
+        name = key.replace("-", "_")
+        if name not in known:
+            home = SECTION_OF.get(name)
+            place = "" if home is None else f"; it goes under '{home}:'" if home else "; it goes outside of sections"
+            raise UsageError(
+                f"--config '{path}': there is no setting '{plain(name, 60)}' under '{section}:'"
+                f"{place or nearest(name, known)}"
+            )
+        yield name, value
 
 
 def _given(mapping: dict[Any, Any]) -> Iterator[tuple[str, Any]]:

@@ -83,11 +83,11 @@ def contests(paths: Sequence[Path]) -> list[Contest]:
     groups: dict[tuple[object, ...], dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.float64]]]] = {}
     for name, (path, record, scores) in zip(names, records, strict=True):
         group = groups.setdefault(tuple(same_tasks(record).values()), {})
-        key = (name, record.config.seed)
+        key = (name, record.config.training.seed)
         if key in group:
             raise UsageError(
-                f"'{group[key][0]}' and '{path}' are both of {name}, seed {record.config.seed}, on the same tasks; "
-                "leave one of them out"
+                f"'{group[key][0]}' and '{path}' are both of {name}, seed {record.config.training.seed}, on the same "
+                "tasks; leave one of them out"
             )
         group[key] = (path, record, scores)
     found = [_contest(group) for group in groups.values() if len({name for name, _ in group}) > 1]
@@ -98,13 +98,13 @@ def contests(paths: Sequence[Path]) -> list[Contest]:
 
 def same_tasks(record: RunRecord) -> dict[str, object]:
     """What decides which tasks a record is of, all but their number: task i of the same is the same."""
-    config = record.config.model_copy(update={"train_task": ()})
+    config = record.config.changed(train_task=())
     return {
         "test images": record.dataset.fingerprints.test[:8],
         "frozen tasks": record.dataset.tasks[:8] if record.dataset.tasks else "none",
-        **{name: getattr(config, name) for name in ("ways", "shots", "queries")},
+        **{name: config[name] for name in ("ways", "shots", "queries")},
         "task": config.variant or "plain",
-        "test seed": config.test_seed,
+        "test seed": config.test.test_seed,
         "measure": record.score.measure.name,
     }
 
@@ -113,8 +113,8 @@ def learner_name(record: RunRecord) -> str:
     """The learner, and whatever was changed in how it was trained."""
     config = record.config
     changes = [settings(record)] if settings(record) else []
-    changes += [f"trained on {config.dataset}"] if config.test_dataset else []
-    changes += ["trained on " + " and ".join(map(join_names, config.train_task))] if config.train_task else []
+    changes += [f"trained on {config.data.dataset}"] if config.data.test_dataset else []
+    changes += ["trained on " + " and ".join(map(join_names, config.task.train_task))] if config.task.train_task else []
     return plain(config.learner + (f" ({'; '.join(changes)})" if changes else ""))
 
 
@@ -124,8 +124,11 @@ def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.floa
     by_name: dict[str, list[NDArray[np.float64]]] = {}
     for (name, _), (_, _, scores) in sorted(group.items(), key=lambda item: item[0][1]):
         by_name.setdefault(name, []).append(scores[: min(counts)])
-    config = record.config.model_copy(update={"train_task": ()})
-    dataset, task = plain(config.test_dataset or record.dataset.name), plain(describe_task(config))
+    config = record.config.changed(train_task=())
+    dataset, task = (
+        plain(config.data.test_dataset or record.dataset.name),
+        plain(describe_task(config, record.regression)),
+    )
     in_order = {name: np.stack(by_name[name]) for name in dict.fromkeys(name for name, _ in group)}
     seedless = frozenset(name for (name, _), (_, each, _) in group.items() if not each.seeded)
     return Contest(dataset, task, record.score.measure, in_order, max(counts), seedless)

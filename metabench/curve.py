@@ -14,7 +14,7 @@ from episodes.dataset import Dataset
 from episodes.errors import DataError
 from episodes.sampling.source import EpisodeSource
 from metabench.charts import STEPS, draw_curve, panels
-from metabench.config import RunConfig, describe_task, make_config
+from metabench.config import NUMBERS, RunConfig, describe_task, make_config
 from metabench.errors import RunError, UsageError
 from metabench.evaluator import answer_episodes
 from metabench.learner import Learner
@@ -93,11 +93,11 @@ def run_curve(
     """
     run = load_trained(folder, device, same_tasks=False, **others)
     config, dataset, learner = run.config, run.dataset, run.learner
-    if config.task == "variable":
+    if config.task.task == "variable":
         raise UsageError(f"the tasks of '{folder}' have shots and ways of all kinds; run with --task fixed for a curve")
-    if learner.fixed_ways and not config.regression and set(ways) - {config.ways}:
+    if learner.fixed_ways and not learner.problem.regression and set(ways) - {config.task.ways}:
         raise UsageError(
-            f"learner '{config.learner}' classifies tasks of {config.ways} ways and no others; leave --ways out"
+            f"learner '{config.learner}' classifies tasks of {config.task.ways} ways and no others; leave --ways out"
         )
     faults = partial(faults_of, type(learner), config.learner, RunError)
     with faults():
@@ -106,9 +106,9 @@ def run_curve(
         raise UsageError(
             f"learner '{config.learner}' as it was run takes no gradient steps on a task; leave --gradient-steps out"
         )
-    if config.disjoint and "episodes" not in others:
-        config = config.model_copy(update={"episodes": None})  # of other shots there are not as many
-    asked = [("shots", number) for number in (shots or (config.shots,) * bool(after))]
+    if config.test.disjoint and "episodes" not in others:
+        config = config.changed(episodes=None)  # of other shots there are not as many
+    asked = [("shots", number) for number in (shots or (config.task.shots,) * bool(after))]
     asked += [("ways", number) for number in ways]
     plan = [_changed(config, dataset, *point) for point in asked] or _possible(config, dataset)
     rows = []
@@ -121,7 +121,8 @@ def run_curve(
             rows += _rows(STEPS if of_steps else kind, *scored, of_steps or {None: learner}, run.floors)
     table = pd.DataFrame(rows).astype({STEPS: "Int64"}).dropna(axis="columns", how="all")
     write_bytes(folder / CURVE_FILE, table.to_csv(index=False).encode())
-    title = f"{config.learner} on {run.record.dataset.name}, trained for {describe_task(config)}"
+    task = describe_task(config, learner.problem.regression)
+    title = f"{config.learner} on {run.record.dataset.name}, trained for {task}"
     draw_curve(table, learner.problem.measure, folder / CURVE_PICTURE, title)
     return table
 
@@ -142,7 +143,7 @@ def printable(table: pd.DataFrame) -> str:
 
 def _changed(config: RunConfig, dataset: Dataset[Any], kind: str, number: int) -> tuple[str, RunConfig]:
     """The configuration with other shots or ways; an error, before any is scored, if there are no such tasks."""
-    changed = make_config(**{**config.model_dump(), kind: number, "data_root": config.data_root})
+    changed = make_config(**{**config.settings, kind: number}).on(dataset.kind)
     scored_tasks(changed, dataset, None, "cpu")
     return kind, changed
 
@@ -168,13 +169,15 @@ def _rows(
     floors: Mapping[str, Learner],
 ) -> list[dict[str, Any]]:
     """Of the learners by their gradient steps; None for those of the run."""
-    assert config.episodes is not None
+    assert config.test.episodes is not None
     rows: list[dict[str, Any]] = []
     of_floors: dict[str, Estimate] = {}
     for steps, learner in learners.items():
-        made = answer_episodes(learner, source, config.episodes, f"{config.ways}-way {config.shots}-shot")
-        of_floors = of_floors or estimate_floors(floors, source, made.ways, config)
-        found = {config.learner: estimate(made.scores, config), **of_floors}
+        made = answer_episodes(
+            learner, source, config.test.episodes, f"{config.task.ways}-way {config.task.shots}-shot"
+        )
+        of_floors = of_floors or estimate_floors(floors, source, made.ways, config, learner.problem.measure)
+        found = {config.learner: estimate(made.scores, config, learner.problem.measure), **of_floors}
         rows += _rows_of(kind, config, steps, found, learner.problem.measure)
     return rows
 
@@ -185,7 +188,7 @@ def _rows_of(
     return [
         {
             "against": kind,
-            **config.model_dump(include={"ways", "shots", "queries"}),
+            **{name: config[name] for name in NUMBERS},
             STEPS: steps,
             "learner": name,
             "floor": place > 0,

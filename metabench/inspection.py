@@ -29,7 +29,7 @@ def inspect(folder: Path, picture: Path | None = None) -> str:
         UsageError: the folder has no record or no answers that can be used, or the picture cannot be written.
     """
     record, accuracies = read_record(folder / RECORD_FILE)
-    if record.config.regression:
+    if record.regression:
         raise UsageError(f"'{folder}' is a regression, whose answers are numbers; inspect a run of classification")
     answers = read_predictions(predictions_file(folder), accuracies)
     if picture:

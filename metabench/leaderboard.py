@@ -162,7 +162,7 @@ def entries(runs: Iterable[Run]) -> list[Entry]:
     for run in sorted(runs, key=lambda run: (datetime.fromisoformat(run.record.created), run.record.id)):
         config = run.record.config
         key = row_of(run.record), run.origin == "unverified"
-        groups.setdefault(key, {})[(config.seed, config.test_seed)] = run
+        groups.setdefault(key, {})[(config.training.seed, config.test.test_seed)] = run
     ranked: list[Entry] = []
     rows = sorted((_entry(row, list(group.values())) for (row, _), group in groups.items()), key=_order)
     for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
@@ -218,14 +218,14 @@ def _ranks(entries: Sequence[Entry]) -> list[Place | None]:
 
 def _by_seed(runs: Sequence[Run], tasks: Mapping[int, int]) -> NDArray[np.float64]:
     """`[training seeds, tasks]`, so many tasks of each test seed; nan where a run has none."""
-    rows = {seed: row for row, seed in enumerate(dict.fromkeys(run.record.config.seed for run in runs))}
+    rows = {seed: row for row, seed in enumerate(dict.fromkeys(run.record.config.training.seed for run in runs))}
     starts = dict(zip(tasks, np.cumsum([0, *tasks.values()]).tolist(), strict=False))
     table = np.full((len(rows), sum(tasks.values())), np.nan)
     for run in runs:
         config = run.record.config
-        if config.test_seed in tasks:
-            measures = run.of_tasks[: tasks[config.test_seed]]
-            table[rows[config.seed], starts[config.test_seed] :][: len(measures)] = measures
+        if config.test.test_seed in tasks:
+            measures = run.of_tasks[: tasks[config.test.test_seed]]
+            table[rows[config.training.seed], starts[config.test.test_seed] :][: len(measures)] = measures
     return table
 
 
@@ -240,7 +240,7 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
     records = [run.record for run in runs]
     by_tasks: dict[int, list[NDArray[np.float64]]] = {}
     for run in runs:
-        by_tasks.setdefault(run.record.config.test_seed, []).append(run.of_tasks)
+        by_tasks.setdefault(run.record.config.test.test_seed, []).append(run.of_tasks)
     of_tasks = {test_seed: _mean_by_task(measures) for test_seed, measures in by_tasks.items()}
     measure = record.score.measure
     over_tasks, classes = _over_tasks(runs, of_tasks), [of_classes(run) for run in runs]
@@ -263,7 +263,7 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         "class_quantile": round(scale * _mean(each.quantile for each in classes), digits),
         "calibration_error": round(scale * _mean(each.score.calibration_error for each in records), digits),
         "origin": " + ".join(sorted({run.origin for run in runs})),
-        "seeds": len({each.config.seed for each in records}),
+        "seeds": len({each.config.training.seed for each in records}),
         "seed_deviation": round(scale * _seed_deviation(runs), digits),
         "episodes": over_tasks.count,
         "transductive": record.transductive,
@@ -286,7 +286,12 @@ def _over_tasks(runs: Sequence[Run], of_tasks: OfTasks) -> Estimate:
     """Of these networks; of a single run with an interval of a given width, that one."""
     score = runs[-1].record.score
     estimate = mean_interval(np.concatenate(list(of_tasks.values())), bounded=score.measure.percent)
-    if len(runs) == 1 and runs[0].record.config.until_interval and score.low is not None and score.high is not None:
+    if (
+        len(runs) == 1
+        and runs[0].record.config.test.until_interval
+        and score.low is not None
+        and score.high is not None
+    ):
         return replace(estimate, low=score.low, high=score.high)
     return estimate
 
@@ -316,7 +321,7 @@ def _seed_deviation(runs: Iterable[Run]) -> float:
     """Between the means of training seeds, over the tasks that all of them have; nan for one seed, or no such tasks."""
     by_seed: dict[int, dict[int, NDArray[np.float64]]] = {}
     for run in runs:
-        by_seed.setdefault(run.record.config.seed, {})[run.record.config.test_seed] = run.of_tasks
+        by_seed.setdefault(run.record.config.training.seed, {})[run.record.config.test.test_seed] = run.of_tasks
     shared = set.intersection(*(set(tasks) for tasks in by_seed.values()))
     if len(by_seed) < 2 or not shared:
         return float("nan")

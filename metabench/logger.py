@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from metabench.config import RunConfig
+from metabench.config import RunConfig, flat
 from metabench.escape import plain
 from metabench.records import RunRecord
 
@@ -26,10 +26,11 @@ class Logger(ABC):
     Args:
         folder: of the run.
         config: with nothing left to be chosen.
+        metric: what the run is scored by, as a score has it.
     """
 
-    def __init__(self, folder: Path, config: RunConfig) -> None:
-        self.folder, self.config = folder, config
+    def __init__(self, folder: Path, config: RunConfig, metric: str) -> None:
+        self.folder, self.config, self.metric = folder, config, metric
         self._logged: Points | None = None
 
     @property
@@ -72,7 +73,7 @@ class Logger(ABC):
 
 def parameters_of(config: RunConfig) -> dict[str, str | int | float]:
     """The configuration as one level of names and values, without what is not set."""
-    values = config.model_dump(mode="json")
+    values = flat(config.model_dump(mode="json"))
     values |= {f"options.{name}": value for name, value in values.pop("options").items()}
     return {name: _parameter(value) for name, value in values.items() if value not in (None, "", [])}
 

@@ -29,7 +29,7 @@ LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoardLogger, "mlflow": 
 def check_packages(config: RunConfig) -> None:
     """Raise UsageError if the package of a logger that is asked for is missing."""
     for name in LOGGERS:
-        if getattr(config, name):
+        if config[name]:
             # Its own reports of use are for the user to turn on.
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
             try:
@@ -41,8 +41,8 @@ def check_packages(config: RunConfig) -> None:
 class Loggers:
     """All that a run is logged to. What goes wrong with one is said in one line, once, and does not cost the run."""
 
-    def __init__(self, folder: Path, config: RunConfig) -> None:
-        self._loggers = {name: make(folder, config) for name, make in LOGGERS.items() if getattr(config, name)}
+    def __init__(self, folder: Path, config: RunConfig, metric: str) -> None:
+        self._loggers = {name: make(folder, config, metric) for name, make in LOGGERS.items() if config[name]}
         self._warned: set[str] = set()
 
     def start(self) -> None:
@@ -78,13 +78,13 @@ class Loggers:
 
 
 @contextmanager
-def logged(folder: Path, config: RunConfig) -> Iterator[Loggers]:
+def logged(folder: Path, config: RunConfig, metric: str) -> Iterator[Loggers]:
     """Within it the run in the folder is logged to all that its configuration asks for; an error ends it there too.
 
     Raises:
         UsageError: as `Loggers.start`.
     """
-    loggers = Loggers(folder, config)
+    loggers = Loggers(folder, config, metric)
     try:
         loggers.start()
         yield loggers

@@ -7,7 +7,7 @@ from typing import Any
 
 from episodes.names import short_name
 
-VERSION = 3  # today's
+VERSION = 4  # today's
 METRICS = ("accuracy", "squared_error")
 
 # Options whose defaults on a dataset have changed since version 2: records of then name them, so that they stay rows
@@ -15,6 +15,8 @@ METRICS = ("accuracy", "squared_error")
 EARLIER_DEFAULTS = {("maml", "glyphs"): ("steps", "meta_batch"), ("maml", "omniglot"): ("steps", "meta_batch")}
 
 Values = dict[str, Any]
+
+SHAPE_OF_4 = ("groups", "imbalance", "label_noise", "unlabelled", "distractors")
 
 
 def migrate(record: Values) -> Values:
@@ -62,6 +64,29 @@ def _from_2(record: Values) -> Values:
     return made
 
 
+SECTIONS_OF_4 = {
+    "data": ("dataset", "split", "test_dataset", "test_split", "image_size", "channels"),
+    "task": ("ways", "shots", "queries", "task", *SHAPE_OF_4, "train_task", "test_task"),
+    "test": ("disjoint", "episodes", "until_interval", "test_seed"),
+    "training": ("validation_episodes", "seed", "precision"),
+    "machine": ("device", "threads"),
+}
+
+
+def _from_3(record: Values) -> Values:
+    """Version 4 has the configuration in sections, and says what kind of data a dataset has."""
+    made, config = dict(record), record.get("config")
+    if isinstance(dataset := record.get("dataset"), dict):
+        functions = isinstance(config, dict) and config.get("dataset") == "sinusoid"
+        made["dataset"] = {"kind": "functions" if functions else "images", **dataset}
+    if isinstance(config, dict):
+        known = {name for names in SECTIONS_OF_4.values() for name in names}
+        made["config"] = {name: value for name, value in config.items() if name not in known}
+        for section, names in SECTIONS_OF_4.items():
+            made["config"][section] = {name: config[name] for name in names if name in config}
+    return made
+
+
 def with_new_options(options: Values) -> Values:
     """A learner's options of before version 3, with those that came since, at the values of what it did then."""
     return {"alone_steps": 0, **options} if "teacher_backbone" in options else options
@@ -77,4 +102,4 @@ def _score_from_2(score: Any) -> Any:
     return {"metric": metric, "mean": mean, **{name: value for name, value in score.items() if name not in METRICS}}
 
 
-STEPS: dict[int, Callable[[Values], Values]] = {1: _from_1, 2: _from_2}
+STEPS: dict[int, Callable[[Values], Values]] = {1: _from_1, 2: _from_2, 3: _from_3}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from metabench.command import command
-from metabench.config import RunConfig
+from metabench.config import NOT_RECORDED, SETTINGS
 from metabench.escape import plain
 from metabench.leaderboard import Entry
 from metabench.records import RunRecord
@@ -30,13 +30,12 @@ def details(entry: Entry, picture: str | None) -> dict[str, Any]:
     """
     record = entry.record
     changed = {*record.changed_options}
-    settings = {name: getattr(record.config, name) for name in RunConfig.model_fields if name != "options"}
-    fields = RunConfig.model_fields
-    known = {name: value for name, value in settings.items() if value is not None and not fields[name].exclude}
+    settings = {name: record.config[name] for name in SETTINGS if name != "options"}
+    known = {name: value for name, value in settings.items() if value is not None and name not in NOT_RECORDED}
     return {
         "runs": [_run(run.record) for run in entry.runs[-MOST_RUNS:]],
         "hidden": max(0, len(entry.runs) - MOST_RUNS),
-        "settings": [[name, _text(value), _changed(value, fields[name].default)] for name, value in known.items()],
+        "settings": [[name, _text(value), _changed(value, SETTINGS[name].default)] for name, value in known.items()],
         "options": [[plain(name), _text(value), name in changed] for name, value in record.config.options.items()],
         "facts": _facts(record),
         "command": command(record),
@@ -61,8 +60,8 @@ def _run(record: RunRecord) -> dict[str, Any]:
     mean, half = scale * score.mean, scale * score.half_width
     return {
         "id": plain(record.id, 100),
-        "seed": record.config.seed,
-        "testSeed": record.config.test_seed,
+        "seed": record.config.training.seed,
+        "testSeed": record.config.test.test_seed,
         "mean": mean,
         "half": half,
         "low": mean - half if score.low is None else scale * score.low,

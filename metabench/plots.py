@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -118,6 +117,8 @@ class _Sheet:
             self.axes.text(self.margin - 0.08, middle, name, ha="right", va="center", fontsize=8, parse_math=False)
 
     def place(self, row: int, column: int, number: int) -> None:
+        import torch  # which takes seconds, and charts need none of it
+
         image = self.bank.gather(torch.tensor(number)).permute(1, 2, 0).numpy()
         x, y = self._corner(row, column)
         tall, wide = (self.CELL * side / max(image.shape[:2]) for side in image.shape[:2])

@@ -97,7 +97,7 @@ def _record(path: Path) -> RunRecord:
         what = problem["msg"].removeprefix("Value error, ")
         raise UsageError(f"'{path}' is not a valid record: {place + ': ' if place else ''}{what}") from None
     try:
-        _ = record.config.test_recipe
+        _ = record.config.on(record.dataset.kind).test_recipe(record.dataset.kind)
     except (UsageError, DataError) as error:
         raise UsageError(f"'{path}' is not a valid record: config: {plain(str(error), 300)}") from None
     return record
@@ -136,9 +136,9 @@ def _measures(columns: NDArray[np.float64] | ValueError, path: Path, record: Run
         raise _unreadable(path, "it has no rows")
     table, numbers = scores_file(path.parent), columns[0]
     measures: NDArray[np.float64] = columns[1].copy()  # of its own, since it was read with others
-    if len(measures) != record.config.episodes or not np.array_equal(numbers, np.arange(len(measures))):
+    if len(measures) != record.config.test.episodes or not np.array_equal(numbers, np.arange(len(measures))):
         raise UsageError(
-            f"'{table}' does not fit record '{path}': its episodes are not 0 to {record.config.episodes} - 1; "
+            f"'{table}' does not fit record '{path}': its episodes are not 0 to {record.config.test.episodes} - 1; "
             "restore one of the two"
         )
     most = 1 if record.score.measure is ACCURACY else MOST_ERROR

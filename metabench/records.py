@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from episodes.banks.bank import Kind
 from episodes.cache import write_bytes
 from metabench.config import RunConfig
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
@@ -131,6 +132,7 @@ class DatasetInfo(_Part):
     """
 
     name: str
+    kind: Kind
     split: str
     image_shape: tuple[int, ...]
     fingerprints: Banks[str]
@@ -168,7 +170,7 @@ class RunRecord(_Part):
         environment: versions, platform, device, processor, threads, commit.
     """
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     id: str
     created: str
     config: RunConfig
@@ -191,6 +193,11 @@ class RunRecord(_Part):
         """Whether scores depend on the training seed: it was trained, or has weights that are not others'."""
         return self.training.images > 0 or (self.score.parameters > 0 and not self.outside_data)
 
+    @property
+    def regression(self) -> bool:
+        """Whether its tasks are functions, scored by an error."""
+        return self.dataset.kind == "functions"
+
     @model_validator(mode="before")
     @classmethod
     def _of_any_version(cls, values: Any) -> Any:
@@ -199,9 +206,9 @@ class RunRecord(_Part):
     @model_validator(mode="after")
     def _figures_of_one_kind(self) -> RunRecord:
         scores = (self.score, *self.companions.values())
-        if any(each.measure.percent == self.config.regression for each in scores):
+        if any(each.measure.percent == self.regression for each in scores):
             raise ValueError("a score is not of what its configuration asks for: accuracy, or in regression an error")
-        if not self.config.regression and any(floor.mean > 1 for floor in self.floors.values()):
+        if not self.regression and any(floor.mean > 1 for floor in self.floors.values()):
             raise ValueError("a floor is no accuracy")
         return self
 

@@ -60,7 +60,7 @@ def with_reference(paths: Sequence[Path]) -> tuple[Path, ...]:
     """
     records = [read_record(record_file(path))[0] for path in paths]
     tasks = {tuple(same_tasks(record).values()) for record in records}
-    given = {(learner_name(record), record.config.seed, *same_tasks(record).values()) for record in records}
+    given = {(learner_name(record), record.config.training.seed, *same_tasks(record).values()) for record in records}
     alike = [run for run in reference_runs() if tuple(same_tasks(run.record).values()) in tasks]
     if not alike:
         raise UsageError(
@@ -70,6 +70,6 @@ def with_reference(paths: Sequence[Path]) -> tuple[Path, ...]:
     rivals = [
         run.folder
         for run in alike
-        if (learner_name(run.record), run.record.config.seed, *same_tasks(run.record).values()) not in given
+        if (learner_name(run.record), run.record.config.training.seed, *same_tasks(run.record).values()) not in given
     ]
     return (*paths, *(folder for folder in rivals if folder))

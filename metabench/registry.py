@@ -10,16 +10,21 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
+from episodes.banks.bank import Kind
+from episodes.dataset import Dataset
 from episodes.errors import DataError, nearest
+from metabench.config import RunConfig, check_given, first_problem
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
-from metabench.learner import EmbeddingLearner, Learner, TrainingOptions
+from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
 
 GROUP = "metabench.learners"
 OURS = (DataError, RunError, UsageError, torch.OutOfMemoryError)  # which say themselves what is wrong
@@ -109,3 +114,73 @@ def _place(error: BaseException, learner: type[Learner]) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     last = [frame for frame in frames if frame.filename in files][-1:] or frames[-1:]
     return f"{last[0].name} ({Path(last[0].filename).name}, line {last[0].lineno})"
+
+
+def learner_options(learner: type[Learner], name: str, dataset: str, given: dict[str, Any]) -> TrainingOptions:
+    """The learner's options: its defaults, its preset for the dataset, and what was given, in rising order.
+
+    Raises:
+        UsageError: an option that the learner does not have (names the nearest), or a value that does not fit.
+    """
+    known = [item.name for item in fields(learner.Options)]
+    for key in given:
+        if key not in known:
+            raise UsageError(
+                f"learner '{name}' has no option '{key}'{nearest(key, known)}; it has {', '.join(sorted(known))}"
+            )
+    types = get_type_hints(learner.Options)
+    check_given(given, types, f"learner '{name}': --set ")
+    no_value = {name for name, value in given.items() if value == "none" and type(None) in get_args(types[name])}
+    values = {**preset(learner, dataset), **given, **dict.fromkeys(no_value)}
+    try:
+        options: TrainingOptions = TypeAdapter(learner.Options).validate_python(values)
+    except ValidationError as error:
+        raise UsageError(f"learner '{name}': {first_problem(error, '--set ')}") from None
+    return options
+
+
+def changed_options(learner: type[Learner], name: str, dataset: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of a run's options that are not the learner's defaults for the dataset, and of a part in its result."""
+    defaults = asdict(learner_options(learner, name, dataset, {}))
+    beside = {item.name for item in fields(learner.Options) if item.metadata.get("beside")}
+    return {name: value for name, value in options.items() if value != defaults.get(name) and name not in beside}
+
+
+def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:
+    """The learner's other defaults for that dataset."""
+    return dict(learner.presets.get(dataset, {}))
+
+
+def build(config: RunConfig, dataset: Dataset[Any], options: TrainingOptions) -> Learner:
+    """The untrained learner that the configuration asks for; its first weights follow from the seed."""
+    torch.manual_seed(config.training.seed)
+    problem = Problem(dataset.train.item_shape, dataset.train.classes, config.shape(dataset.kind))
+    learner_class = get_learner(config.learner)
+    with faults_of(learner_class, config.learner, UsageError):
+        learner = learner_class(problem, options)
+        if getattr(learner, "problem", None) is not problem:
+            raise UsageError(f"learner '{config.learner}': its __init__ must call super().__init__(problem, options)")
+    return learner
+
+
+def check_kind(config: RunConfig, learner: type[Learner], kind: Kind) -> None:
+    """Raise UsageError if the learner does not take data of that kind."""
+    if kind == "functions" and not learner.regression:
+        raise UsageError(
+            f"learner '{config.learner}' classifies, and --dataset {config.data.dataset} asks for regression; "
+            "`metabench list learners` says which can"
+        )
+
+
+def check_ways(config: RunConfig, learner: Learner) -> None:
+    """Raise UsageError if tasks of other ways than it was built for are asked of a learner of fixed ways."""
+    if not learner.fixed_ways:
+        return
+    only = f"learner '{config.learner}' classifies tasks of {config.task.ways} ways and no others"
+    if config.task.task == "variable":
+        raise UsageError(f"{only}; --task variable draws tasks of differing ways: choose another learner")
+    for names in config.task.train_task:
+        if len(names) != config.task.ways:
+            raise UsageError(
+                f"{only}; --train-task {','.join(names)} has {len(names)} classes: name as many as in the test tasks"
+            )

@@ -141,7 +141,7 @@ def _board(entry: Entry) -> dict[str, Any]:
     return {
         **{name: plain(str(values[name])) for name in ("dataset", "split", "task", "test_fingerprint")},
         **{name: values[name] for name in ("ways", "shots", "queries")},
-        "regression": record.config.regression,
+        "regression": record.regression,
         "measure": measure.name,
         "percent": measure.percent,
         "digits": measure.digits,

@@ -16,12 +16,13 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.experiment import run_config
 from metabench.leaderboard import read_runs
+from metabench.prepare import prepare_tasks
 from metabench.reading import read_record, record_file
 from metabench.records import RECORD_FILE, RunRecord
 from metabench.reference import reference_runs
 from metabench.row import Row, board_of, row_of
 from metabench.stats import retraining_deviation
-from metabench.trained import load_again
+from metabench.trained import config_again
 
 SAME = 1e-5  # of a task's score: files keep six digits
 OWN_SEEDS = 3  # from which a learner's own say enough of it
@@ -71,7 +72,7 @@ class Reproduction:
 
     def __str__(self) -> str:
         before, after = self.recorded.score, self.repeated.score
-        measure, tasks = before.measure, self.repeated.config.episodes
+        measure, tasks = before.measure, self.repeated.config.test.episodes
         scores = f"{measure.name} {measure.text(after.mean)}, in the record {measure.text(before.mean)}"
         if not self.differing:
             return f"reproduced: {scores}, the same on each of the {tasks} tasks"
@@ -109,11 +110,12 @@ def reproduce(path: Path, *, resume: bool = False, **settings: Any) -> Reproduct
     """
     file = record_file(path)
     recorded, before = read_record(file)
-    config, _, _ = load_again(file.parent, recorded, **settings)
+    config = config_again(file.parent, recorded, **settings)
+    prepare_tasks(config, again=(file.parent, recorded))  # raises, before any training, where the data are others
     repeated = run_config(config, resume=resume)
-    folder = config.output / repeated.id
+    folder = config.output.output / repeated.id
     _, after = read_record(folder / RECORD_FILE)
-    deviation, freedom, whose = _retraining(recorded, (file.parent.parent, config.output), but=folder)
+    deviation, freedom, whose = _retraining(recorded, (file.parent.parent, config.output.output), but=folder)
     changes = tuple(_changes(recorded, repeated))
     return Reproduction(recorded, repeated, folder, _differing(before, after), deviation, freedom, whose, changes)
 
@@ -138,11 +140,11 @@ def _retraining(recorded: RunRecord, folders: tuple[Path, ...], but: Path) -> tu
         record = run.record
         same_tasks = (
             board_of(record) == board_of(recorded)
-            and record.config.test_seed == recorded.config.test_seed
-            and record.config.episodes == recorded.config.episodes
+            and record.config.test.test_seed == recorded.config.test.test_seed
+            and record.config.test.episodes == recorded.config.test.episodes
         )
         if same_tasks and record.seeded and run.folder != but:
-            tables.setdefault(row_of(record), {}).setdefault(record.config.seed, run.of_tasks)
+            tables.setdefault(row_of(record), {}).setdefault(record.config.training.seed, run.of_tasks)
     own = tables.get(row_of(recorded), {})
     several = [seeds for seeds in tables.values() if len(seeds) > 1]
     if len(own) >= OWN_SEEDS or several == [own]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metabench.config import NUMBERS, RunConfig
+from metabench.config import NUMBERS, SETTINGS
 from metabench.origin import Origin
 from metabench.records import Banks, RunRecord
 
@@ -57,12 +57,12 @@ def task(record: RunRecord) -> str:
 def settings(record: RunRecord) -> str:
     """What was changed from the defaults, as `name=value` in the order of the names."""
     changed = dict(record.changed_options)
-    if record.config.precision != "float32":
-        changed["precision"] = record.config.precision
-    if record.config.validation_episodes != RunConfig.model_fields["validation_episodes"].default:
-        changed["validation_episodes"] = record.config.validation_episodes
+    if record.config.training.precision != "float32":
+        changed["precision"] = record.config.training.precision
+    if record.config.training.validation_episodes != SETTINGS["validation_episodes"].default:
+        changed["validation_episodes"] = record.config.training.validation_episodes
     if not record.config.numbers:  # of training alone
-        ours = {name: (getattr(record.config, name), RunConfig.model_fields[name].default) for name in NUMBERS}
+        ours = {name: (record.config[name], SETTINGS[name].default) for name in NUMBERS}
         changed |= {name: value for name, (value, default) in ours.items() if value != default}
     return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
 

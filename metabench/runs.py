@@ -32,15 +32,15 @@ LOCK_FILE = ".lock"
 LONGEST_WORD = 60  # of a run's folder, whose name a file system bounds to 255 bytes
 
 
-def claim_folder(config: RunConfig) -> Path:
-    """A new folder for the run under `config.output`: no other run, nor another process at this moment, has it.
+def claim_folder(config: RunConfig, name: str) -> Path:
+    """A new folder for the run under `config.output.output`: no other run, nor another process at this moment, has it.
 
     Raises:
         UsageError: the folder cannot be made.
     """
     try:
-        config.output.mkdir(parents=True, exist_ok=True)
-        for folder in numbered(config.output / _stem(config)):
+        config.output.output.mkdir(parents=True, exist_ok=True)
+        for folder in numbered(config.output.output / name):
             try:
                 folder.mkdir()
             except FileExistsError:
@@ -48,7 +48,7 @@ def claim_folder(config: RunConfig) -> Path:
             return folder
     except OSError as error:
         raise UsageError(
-            f"cannot write to --output '{config.output}': {error.strerror}; choose a folder that can be written"
+            f"cannot write to --output '{config.output.output}': {error.strerror}; choose a folder that can be written"
         ) from None
     raise AssertionError("there is always a next name")
 
@@ -92,15 +92,15 @@ def in_folder(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def find_checkpoint(config: RunConfig, identity: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+def find_checkpoint(config: RunConfig, name: str, identity: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """The newest unfinished run of exactly this identity (configuration and data): its folder, and its checkpoint.
 
     Raises:
         UsageError: there is none, or it cannot be read.
     """
     others = 0
-    same_name = re.compile(re.escape(_stem(config)) + r"(-\d+)?")
-    folders = [path for path in config.output.glob("*") if same_name.fullmatch(path.name)]
+    same_name = re.compile(re.escape(name) + r"(-\d+)?")
+    folders = [path for path in config.output.output.glob("*") if same_name.fullmatch(path.name)]
     for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
         path = folder / CHECKPOINT_FILE
         if not path.is_file() or (folder / RECORD_FILE).exists():
@@ -111,7 +111,7 @@ def find_checkpoint(config: RunConfig, identity: dict[str, Any]) -> tuple[Path, 
         others += 1
     found = f"{others} of other settings or data" if others else "none"
     raise UsageError(
-        f"--resume finds no unfinished run of these settings in '{config.output}' (unfinished there: {found}); "
+        f"--resume finds no unfinished run of these settings in '{config.output.output}' (unfinished there: {found}); "
         "give the settings of the interrupted run, or run without --resume"
     )
 
@@ -209,8 +209,9 @@ def numbered(folder: Path) -> Iterator[Path]:
         yield folder.with_name(f"{folder.name}-{number}")
 
 
-def _stem(config: RunConfig) -> str:
-    ways = [] if config.regression else [f"{config.ways}way"]
-    task = [*ways, f"{config.shots}shot"] if config.numbers else [config.task]
-    words = [short_name(config.dataset), *task, config.learner, f"seed{config.seed}"]
+def run_name(config: RunConfig, regression: bool) -> str:
+    """What the folder of a run is called, but for a number behind it where there are several."""
+    ways = [] if regression else [f"{config.task.ways}way"]
+    task = [*ways, f"{config.task.shots}shot"] if config.numbers else [config.task.task]
+    words = [short_name(config.data.dataset), *task, config.learner, f"seed{config.training.seed}"]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word).strip("_")[:LONGEST_WORD] for word in words)

@@ -71,28 +71,29 @@ def score_learner(
         validation: tasks on which the temperatures of the learner and its companions are fitted; None to leave their
             logits as they are.
     """
-    assert config.episodes is not None
+    assert config.test.episodes is not None
     started = time.perf_counter()
-    companions, rule = learner.companions(), _stopping_rule(config, learner.problem.measure)
+    measure = learner.problem.measure
+    companions, rule = learner.companions(), _stopping_rule(config, measure)
     entrants = {"learner": learner, **companions}
     temperatures: dict[str, float] = {}
-    if validation and not config.regression:
-        count = config.validation_episodes
+    if validation and not learner.problem.regression:
+        count = config.training.validation_episodes
         temperatures = {name: learner_temperature(entrant, validation, count) for name, entrant in entrants.items()}
     first = temperatures.get("learner", 1.0)
     if rule:
         made = {"learner": evaluate_until(learner, test, rule, "test learner", first)}
     else:
-        made = {"learner": answer_episodes(learner, test, config.episodes, "test learner", temperature=first)}
+        made = {"learner": answer_episodes(learner, test, config.test.episodes, "test learner", temperature=first)}
     episodes = len(made["learner"].scores)
     for name, entrant in companions.items():
         temperature = temperatures.get(name, 1.0)
         made[name] = answer_episodes(entrant, test, episodes, f"test {name}", temperature=temperature)
     seconds, peak = time.perf_counter() - started, peak_memory_megabytes(test.device)
     predictions = {name: tabulate(test, one) for name, one in made.items() if isinstance(test, BankSource)}
-    estimates = {name: estimate(one.scores, config) for name, one in made.items()}
+    estimates = {name: estimate(one.scores, config, measure) for name, one in made.items()}
     if rule:
-        estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config))
+        estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config, measure))
     groups = _whole_groups(test, validation)
     scores = {
         name: _score(entrant, made[name], estimates[name], predictions.get(name), test, temperatures.get(name), groups)
@@ -103,7 +104,7 @@ def score_learner(
         companions=scores,
         floors={
             name: Floor(mean=found.mean, half_width=found.half_width, episodes=found.count)
-            for name, found in estimate_floors(floors, test, made["learner"].ways, config).items()
+            for name, found in estimate_floors(floors, test, made["learner"].ways, config, measure).items()
         },
         accuracies={name: one.scores for name, one in made.items()},
         predictions=encode(predictions["learner"]) if predictions else None,
@@ -113,36 +114,36 @@ def score_learner(
 
 
 def estimate_floors(
-    floors: Mapping[str, Learner], test: EpisodeSource, ways: NDArray[np.int64], config: RunConfig
+    floors: Mapping[str, Learner], test: EpisodeSource, ways: NDArray[np.int64], config: RunConfig, measure: Measure
 ) -> dict[str, Estimate]:
     """The floors' means with their intervals; arguments as of `metabench.floors.floor_scores` and `estimate`.
 
     Chance is known, not estimated: its interval is its mean.
     """
-    found = {name: estimate(scores, config) for name, scores in floor_scores(floors, test, ways).items()}
+    found = {name: estimate(scores, config, measure) for name, scores in floor_scores(floors, test, ways).items()}
     if CHANCE in found:
         known = found[CHANCE]
         found[CHANCE] = replace(known, low=known.mean, high=known.mean)
     return found
 
 
-def estimate(scores: NDArray[np.float64], config: RunConfig) -> Estimate:
+def estimate(scores: NDArray[np.float64], config: RunConfig, measure: Measure) -> Estimate:
     """The mean over the tasks of a configuration, with its interval and what that covers."""
-    return mean_interval(scores, bounded=not config.regression, covers=covers(config))
+    return mean_interval(scores, bounded=measure.percent, covers=covers(config, measure))
 
 
-def covers(config: RunConfig) -> str:
+def covers(config: RunConfig, measure: Measure) -> str:
     """What an interval over the tasks of a configuration is about."""
-    if config.regression:
+    if not measure.percent:
         return FUNCTIONS
-    return DISJOINT_TASKS if config.disjoint else REDRAWN_TASKS
+    return DISJOINT_TASKS if config.test.disjoint else REDRAWN_TASKS
 
 
 def _stopping_rule(config: RunConfig, measure: Measure) -> FixedWidth | None:
-    if config.until_interval is None:
+    if config.test.until_interval is None:
         return None
-    assert config.episodes is not None
-    return FixedWidth(config.until_interval / measure.scale, bounded=measure.percent, most=config.episodes)
+    assert config.test.episodes is not None
+    return FixedWidth(config.test.until_interval / measure.scale, bounded=measure.percent, most=config.test.episodes)
 
 
 def _whole_groups(test: EpisodeSource, validation: EpisodeSource | None) -> bool:

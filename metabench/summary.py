@@ -13,11 +13,11 @@ BAR = 40  # characters of the longest bar
 def headline(record: RunRecord) -> str:
     """What was run, and its figure, in one line."""
     score, config = record.score, record.config
-    name = plain(f"{config.learner} on {record.dataset.name}, {describe_task(config)}")
+    name = plain(f"{config.learner} on {record.dataset.name}, {describe_task(config, record.regression)}")
     return (
         f"{name}: "
         f"{score.measure.name} {_interval(score)} "
-        f"(95% interval{_ends(score)} over {config.episodes} test tasks)"
+        f"(95% interval{_ends(score)} over {config.test.episodes} test tasks)"
     )
 
 
@@ -70,7 +70,7 @@ def _interval(score: Score) -> str:
 
 
 def _not_met(record: RunRecord) -> list[str]:
-    asked = record.config.until_interval
+    asked = record.config.test.until_interval
     if asked is None or record.score.half_width <= asked / record.score.measure.scale * 1.000001:
         return []
     return [f"  --until-interval {asked:g} was not met: it takes more tasks than --episodes"]

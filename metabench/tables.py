@@ -123,7 +123,7 @@ def _title(entry: Entry, escape: Callable[[str], str] = markdown_cell) -> str:
     split, fingerprint = escape(values["split"]), escape(values["test_fingerprint"])
     parts = [escape(values["dataset"])]
     if entry.record.config.numbers:
-        ways = "" if entry.record.config.regression else f"{values['ways']}-way "
+        ways = "" if entry.record.regression else f"{values['ways']}-way "
         parts.append(f"{ways}{values['shots']}-shot")
     parts += [escape(values["task"])] if values["task"] else []
     return f"{', '.join(parts)} (split {split}, test images {fingerprint})"

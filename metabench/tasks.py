@@ -17,7 +17,7 @@ from episodes.places import with_places
 from episodes.sampler import EpisodeList, sampler
 from episodes.sampling.source import BankSource, EpisodeSource
 from episodes.task import FixedTask
-from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, make_config
+from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, flat, make_config
 from metabench.errors import UsageError
 from metabench.stopping import MOST
 
@@ -25,31 +25,38 @@ VALIDATION_SEED = 0
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
 
 
-def load_data(config: RunConfig) -> Dataset[Any]:
-    """The banks that the configuration asks for: of one dataset, of two, or of named classes; or functions.
+def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
+    """The banks that the configuration asks for, and the configuration with what follows from their kind.
+
+    They are of one dataset, of two, or of named classes; or functions.
 
     Raises:
         UsageError: other tasks are asked for than those that were published with the dataset.
         DataError: a dataset cannot be loaded, or test classes are in training.
     """
-    dataset = episodes.load(config.dataset, config.data_options)
-    if config.test_dataset:
-        options = replace(config.data_options, split=config.test_split)
-        dataset = cross_domain(dataset, episodes.load(config.test_dataset, options))
+    dataset = episodes.load(config.data.dataset, config.data.options)
+    config = config.on(dataset.kind)
+    if config.data.test_dataset:
+        options = replace(config.data.options, split=config.data.test_split)
+        dataset = cross_domain(dataset, episodes.load(config.data.test_dataset, options))
     if dataset.test_episodes:
         _refuse_other_tasks(config, dataset)
-    if config.train_task or config.test_task:
-        dataset = named_tasks(dataset, config.train_task, config.test_task)
-    return dataset
+    if config.task.train_task or config.task.test_task:
+        dataset = named_tasks(dataset, config.task.train_task, config.task.test_task)
+    return config, dataset
 
 
 def config_here(recorded: dict[str, Any], **settings: Any) -> RunConfig:
     """A record's settings on this machine: with the places of its folders, unless `data_root` says where they are.
 
+    Args:
+        recorded: its `config`.
+        settings: to change.
+
     Raises:
         UsageError: as `metabench.config.make_config`.
     """
-    places = {}
+    places, recorded = {}, flat(recorded)
     if not settings.get("data_root"):
         names = {name: recorded.get(name) for name in ("dataset", "test_dataset")}
         places = {name: with_places(value) for name, value in names.items() if isinstance(value, str)}
@@ -65,18 +72,18 @@ def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:
         UsageError: another recipe was given than the file's.
         DataError: the file cannot be read.
     """
-    if config.tasks is None:
+    if config.test.tasks is None:
         return config, None
-    manifest = read_manifest(config.tasks)
+    manifest = read_manifest(config.test.tasks)
     if not manifest.settings.keys() <= {*DATA, *NUMBERS, *RECIPE}:
-        raise UsageError(f"'{config.tasks}' sets more than data and tasks; fetch it from a source you trust")
-    given = {name: getattr(config, name) for name in config.model_fields_set}
+        raise UsageError(f"'{config.test.tasks}' sets more than data and tasks; fetch it from a source you trust")
+    given = config.given
     frozen = make_config(**manifest.settings)
     for name in (*NUMBERS, *RECIPE):
-        if name in given and given[name] != getattr(frozen, name):
+        if name in given and given[name] != frozen[name]:
             raise UsageError(
-                f"--{name.replace('_', '-')} {given[name]} does not fit the tasks in '{config.tasks}', which have "
-                f"{getattr(frozen, name)}; leave it out"
+                f"--{name.replace('_', '-')} {given[name]} does not fit the tasks in '{config.test.tasks}', which have "
+                f"{frozen[name]}; leave it out"
             )
     return make_config(**{**manifest.settings, **given}), manifest
 
@@ -91,21 +98,21 @@ def scored_tasks(
         DataError: the bank cannot give the tasks.
     """
     source: EpisodeSource
-    recipe = config.test_recipe
+    recipe = config.test_recipe(dataset.kind)
     if manifest:
         source = manifest.source(dataset.test, device)
-    elif config.disjoint and isinstance(recipe, FixedTask):
-        source = EpisodeList(dataset.test, disjoint_episodes(dataset.test, recipe, config.test_seed), device)
+    elif config.test.disjoint and isinstance(recipe, FixedTask):
+        source = EpisodeList(dataset.test, disjoint_episodes(dataset.test, recipe, config.test.test_seed), device)
     elif dataset.test_episodes:
         config = _published(config, dataset)
         source = EpisodeList(dataset.test, dataset.test_episodes, device)
     else:
-        source = sampler(dataset.test, recipe, config.test_seed, device)
+        source = sampler(dataset.test, recipe, config.test.test_seed, device)
     most = len(source) if isinstance(source, EpisodeList) else None
-    if most is not None and config.episodes is not None and config.episodes > most:
-        raise UsageError(f"--episodes {config.episodes} is too many: there are {most} such tasks; leave it out")
-    unlimited = MOST if config.until_interval else EPISODES
-    return config.model_copy(update={"episodes": config.episodes or most or unlimited}), source
+    if most is not None and config.test.episodes is not None and config.test.episodes > most:
+        raise UsageError(f"--episodes {config.test.episodes} is too many: there are {most} such tasks; leave it out")
+    unlimited = MOST if config.test.until_interval else EPISODES
+    return config.changed(episodes=config.test.episodes or most or unlimited), source
 
 
 def validation_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.device | str) -> EpisodeSource:
@@ -114,7 +121,7 @@ def validation_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.dev
     Raises:
         DataError: the bank cannot give the tasks.
     """
-    return sampler(dataset.validation, config.validation_recipe, VALIDATION_SEED, device)
+    return sampler(dataset.validation, config.validation_recipe(dataset.kind), VALIDATION_SEED, device)
 
 
 def freeze(path: Path, **settings: object) -> Manifest:
@@ -128,15 +135,16 @@ def freeze(path: Path, **settings: object) -> Manifest:
         UsageError, episodes.DataError: a request that cannot be met.
     """
     config = make_config(**settings)
-    dataset = load_data(config)
+    config, dataset = load_data(config)
     config, source = scored_tasks(config, dataset, None, "cpu")
-    assert config.episodes is not None
+    assert config.test.episodes is not None
     if not isinstance(source, BankSource):
         raise UsageError(
-            f"the tasks of '{config.dataset}' have no images to freeze; --test-seed alone says which they are"
+            f"the tasks of '{config.data.dataset}' have no images to freeze; --test-seed alone says which they are"
         )
-    frozen = (source.drawn([number]) for number in range(config.episodes))
-    recipe = config.model_dump(mode="json", include={*DATA, *NUMBERS, *RECIPE}, exclude_none=True)
+    frozen = (source.drawn([number]) for number in range(config.test.episodes))
+    every = flat(config.model_dump(mode="json", exclude_none=True))
+    recipe = {name: value for name, value in every.items() if name in (*DATA, *NUMBERS, *RECIPE)}
     return write_manifest(path, dataset.test, frozen, recipe)
 
 
@@ -146,15 +154,15 @@ def _published(config: RunConfig, dataset: Dataset[Any]) -> RunConfig:
     ways = first.classes.shape[1]
     numbers = {"ways": ways, "shots": first.support.shape[1] // ways, "queries": first.query.shape[1] // ways}
     for name, number in numbers.items():
-        if name in config.model_fields_set and getattr(config, name) != number:
+        if name in config.given and config[name] != number:
             raise UsageError(
-                f"--{name} {getattr(config, name)} does not fit the tasks of '{dataset.name}', split {dataset.split}, "
+                f"--{name} {config[name]} does not fit the tasks of '{dataset.name}', split {dataset.split}, "
                 f"which have {number}; leave it out"
             )
-    return config.model_copy(update=numbers)
+    return config.changed(**numbers)
 
 
 def _refuse_other_tasks(config: RunConfig, dataset: Dataset[Any]) -> None:
-    other = config.variant or (f"test-seed={config.test_seed}" if config.test_seed else "")
+    other = config.variant or (f"test-seed={config.test.test_seed}" if config.test.test_seed else "")
     if other:
         raise UsageError(f"'{dataset.name}', split {dataset.split}, has tasks of its own; leave out: {other}")

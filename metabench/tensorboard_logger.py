@@ -56,8 +56,7 @@ class TensorBoardLogger(Logger):
         """TensorBoard's summaries of what parameters and results there are, of the parameters, and of the end."""
         from torch.utils.tensorboard.summary import hparams
 
-        measure = "squared_error" if self.config.regression else "accuracy"
-        results = dict.fromkeys((f"score/{measure}", "score/half_width"))
+        results = dict.fromkeys((f"score/{self.metric}", "score/half_width"))
         return hparams(parameters_of(self.config), results)  # type: ignore[no-untyped-call,no-any-return]
 
     def _write(self, *summaries: Any, step: int = 0) -> None:

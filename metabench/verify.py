@@ -12,15 +12,13 @@ import numpy as np
 
 from episodes.sampling.source import EpisodeSource
 from metabench.checks import broken_points
-from metabench.config import changed_options
 from metabench.errors import RunError
 from metabench.escape import plain
 from metabench.origin import VERIFIED_FILE, mark
 from metabench.predictions import predictions_file, read_predictions
 from metabench.records import Floor, RunRecord, Score, now
-from metabench.registry import faults_of, get_learner
+from metabench.registry import changed_options, faults_of, get_learner
 from metabench.scoring import Scored, score_learner
-from metabench.tasks import scored_tasks, validation_tasks
 from metabench.trained import TrainedRun, load_trained
 
 # What other processors and versions of torch round otherwise: an answer here and there, of many thousands.
@@ -50,7 +48,7 @@ class Verification:
     differing: int = 0
 
     def __str__(self) -> str:
-        score, tasks = self.record.score, self.record.config.episodes
+        score, tasks = self.record.score, self.record.config.test.episodes
         title = f"{plain(self.record.id)}: {score.measure.name} {score.measure.text(score.mean)}"
         if self.problems:
             return "\n  ".join([f"{title}, not verified", *self.problems])
@@ -81,12 +79,10 @@ def verify(path: Path, device: str = "auto", **settings: Any) -> Verification:
     run = load_trained(path, device, **settings)
     if (file := predictions_file(run.folder)).exists():
         read_predictions(file, run.of_tasks)
-    config, test = scored_tasks(run.config, run.dataset, run.manifest, run.device)
-    validation = validation_tasks(config, run.dataset, run.device)
     fitted = run.record.score.temperature is not None
-    with faults_of(type(run.learner), config.learner, RunError):
-        scored = score_learner(run.learner, run.floors, test, config, validation if fitted else None)
-        problems = (*_facts(run), *_contract(run, validation), *_figures(run, scored))
+    with faults_of(run.learner_class, run.config.learner, RunError):
+        scored = score_learner(run.learner, run.floors, run.test, run.config, run.validation if fitted else None)
+        problems = (*_facts(run), *_contract(run, run.validation), *_figures(run, scored))
     (run.folder / VERIFIED_FILE).unlink(missing_ok=True)
     differing = 0
     if not problems:
@@ -100,7 +96,7 @@ def _facts(run: TrainedRun) -> Iterator[str]:
     """What the record says of its learner and does not hold."""
     record, learner = run.record, run.learner
     config = record.config
-    changed = changed_options(get_learner(config.learner), config.learner, config.dataset, config.options)
+    changed = changed_options(get_learner(config.learner), config.learner, config.data.dataset, config.options)
     # More than those is no fault: a default may be today's that was another then.
     options = {name: config.options.get(name) for name in record.changed_options}
     found: dict[str, tuple[Any, Any]] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metabench.config import RunConfig
+from metabench.config import SETTINGS, make_config
 from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, write_scores
 
 # Of a learner without training, whose scores depend on no seed: it is ranked by tasks alone.
@@ -24,15 +24,18 @@ def make_record(
 
     With dataset=sinusoid they are squared errors.
     """
-    config = {name: changes.pop(name) for name in list(changes) if name in RunConfig.model_fields}
+    config = {name: changes.pop(name) for name in list(changes) if name in SETTINGS}
     metric = "squared_error" if config.get("dataset") == "sinusoid" else "accuracy"
+    if metric == "squared_error":
+        config["ways"] = 1
     parts = {
         "id": "a-run",
         "created": "2026-01-01T00:00:00+00:00",
-        "config": RunConfig(**{"episodes": len(accuracies), "precision": "float32", **config}),
+        "config": make_config(**{"episodes": len(accuracies), "precision": "float32", **config}),
         "changed_options": {},
         "dataset": DatasetInfo(
             name=config.get("dataset", "glyphs"),
+            kind="functions" if config.get("dataset") == "sinusoid" else "images",
             split=class_split,
             image_shape=(1, 28, 28),
             fingerprints=Banks(train=train_images, validation="12" * 16, test=test_images),

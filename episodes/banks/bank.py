@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind = Literal["images", "functions"]
 
 # What learners get of a bank's items: something that can be indexed, split, flattened over its first dimensions, and
 # moved to a device.
-Inputs: TypeAlias = Tensor
+Inputs: TypeAlias = "Tensor"
 
 
 class Bank(Protocol):
@@ -102,4 +103,6 @@ class ItemBank:
     @cached_property
     def labels(self) -> Tensor:
         """The class of every item, `[M]` int64."""
+        import torch  # which takes seconds, and reading records needs none of it
+
         return torch.repeat_interleave(torch.arange(self.classes), torch.tensor(self.class_sizes))

@@ -19,10 +19,9 @@ import torch
 from matplotlib.ticker import ScalarFormatter
 
 from episodes import EpisodeSampler, FixedTask, load
-from metabench.config import learner_options
 from metabench.evaluator import evaluate
 from metabench.learner import Problem
-from metabench.registry import get_learner
+from metabench.registry import get_learner, learner_options
 from metabench.training import TrainingPlan, train
 
 TASKS = 600  # of validation, for the accuracy that is drawn; training itself validates as `metabench run` does

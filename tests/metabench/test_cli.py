@@ -124,7 +124,6 @@ BAD: list[tuple[str, str]] = [
     ("run --dataset sinusoid", "learner 'protonet' classifies, and --dataset sinusoid asks for regression"),
     ("run --dataset sinusoid --ways 3", "--ways does not go with --dataset sinusoid, whose tasks are functions"),
     ("run --dataset sinusoid --groups within", "--groups does not go with --dataset sinusoid"),
-    ("run --dataset sinusoid --tasks file", "--tasks does not go with --dataset sinusoid"),
     ("run --dataset sinusoid --train-task a,b", "--train-task does not go with --dataset sinusoid"),
     ("run --dataset sinusoid --disjoint", "--disjoint does not go with --dataset sinusoid"),
     ("run --dataset sinusoid --learner maml --backbone conv4", "backbone 'conv4' takes images"),
@@ -479,8 +478,8 @@ def test_tasks_are_drawn_until_the_interval_is_as_asked(tmp_path: Path, capsys: 
     printed = capsys.readouterr().out
     assert "± 1.50 points (95% interval over " in printed
     record, accuracies = read_record(tmp_path / "glyphs-2way-2shot-finetune-seed0" / "record.json")
-    assert record.config.until_interval == 1.5
-    assert record.config.episodes == len(accuracies) > 200
+    assert record.config.test.until_interval == 1.5
+    assert record.config.test.episodes == len(accuracies) > 200
     # As many as the deviation of them all calls for, give or take the last stage.
     assert (1.96 * accuracies.std(ddof=1) / 0.015) ** 2 == pytest.approx(len(accuracies), rel=0.1)
     assert record.score.covers is not None

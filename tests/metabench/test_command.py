@@ -9,11 +9,11 @@ import pytest
 from metabench import experiment
 from metabench.cli import main
 from metabench.command import command
-from metabench.config import RunConfig, learner_options
+from metabench.config import RunConfig
 from metabench.leaderboard import read_runs
 from metabench.reading import read_record
 from metabench.records import RunRecord
-from metabench.registry import get_learner
+from metabench.registry import get_learner, learner_options
 from tests.conftest import PROJECT
 from tests.made_records import make_record
 
@@ -41,9 +41,9 @@ def parsed(line: str, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
 def test_it_is_read_back_into_the_same_configuration(record: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     line = command(record)
     assert line
-    config = parsed(line, monkeypatch)
+    config = parsed(line, monkeypatch).on(record.dataset.kind)
     learner = get_learner(config.learner)
-    options = vars(learner_options(learner, config.learner, config.dataset, config.options))
+    options = vars(learner_options(learner, config.learner, config.data.dataset, config.options))
     # An old record lacks the options that its learner got later; their defaults are what it ran with.
     assert {name: options[name] for name in record.config.options} == record.config.options
     assert config.model_dump(exclude={"options"}) == record.config.model_dump(exclude={"options"})

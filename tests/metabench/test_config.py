@@ -4,16 +4,16 @@ import pytest
 
 from baselines.maml import MAML
 from baselines.protonet import ProtoNet
-from metabench.config import RunConfig, learner_options, make_config
+from metabench.config import OutputConfig, RunConfig, TaskConfig, make_config
 from metabench.config_file import read_config_file
 from metabench.errors import UsageError
-from metabench.registry import get_learner
+from metabench.registry import get_learner, learner_options
 
 
 def test_values_are_converted_and_defaults_kept() -> None:
     config = make_config(ways="3", output="somewhere")
-    assert config == RunConfig(ways=3, output=Path("somewhere"))
-    assert config.shape.queries == 15
+    assert config == RunConfig(task=TaskConfig(ways=3), output=OutputConfig(output=Path("somewhere")))
+    assert config.shape("images").queries == 15
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_options_come_from_defaults_then_the_datasets_preset_then_the_user() -> 
 )
 def test_a_named_task_may_be_written_as_people_do(written: object) -> None:
     config = make_config(test_task=written)
-    assert config.test_task == (("a", "b", "c"),)
-    assert config.ways == 3
+    assert config.task.test_task == (("a", "b", "c"),)
+    assert config.task.ways == 3
 
 
 def test_a_class_name_may_have_a_comma_in_a_list_of_lists() -> None:
     config = make_config(train_task=[["goose, honker", "b"], ["c", "d"]])
-    assert config.train_task == (("goose, honker", "b"), ("c", "d"))
-    assert config.ways == 2
+    assert config.task.train_task == (("goose, honker", "b"), ("c", "d"))
+    assert config.task.ways == 2
 
 
 @pytest.mark.parametrize("written", [5, [5], {"a": 1}, [["a", 5]]])
@@ -147,20 +147,20 @@ def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
     for settings in ({"dataset": one, "test_dataset": other}, {"dataset": f"{one}+{other}"}):
         with pytest.raises(UsageError, match="are two folders of one name, by which records know them; rename one"):
             make_config(**settings)
-    assert make_config(dataset=one, test_dataset=f"{one}/", test_split="seed=1").test_dataset == f"{one}/"
+    assert make_config(dataset=one, test_dataset=f"{one}/", test_split="seed=1").data.test_dataset == f"{one}/"
 
 
 def test_what_is_recorded_has_no_place(tmp_path: Path) -> None:
     config = make_config(dataset=f"folder:{tmp_path}", test_dataset="folder:/data/b/", output=tmp_path)
-    assert config.recorded.dataset == f"folder:{tmp_path.name}"
-    assert config.recorded.test_dataset == "folder:b"
+    assert config.recorded.data.dataset == f"folder:{tmp_path.name}"
+    assert config.recorded.data.test_dataset == "folder:b"
     assert str(tmp_path) not in config.recorded.model_dump_json()
     assert make_config().recorded == make_config()
 
 
 def test_class_names_with_commas_are_quoted() -> None:
     config = make_config(test_task='"sheep, wild",cat')
-    assert (config.test_task, config.ways) == ((("sheep, wild", "cat"),), 2)
+    assert (config.task.test_task, config.task.ways) == ((("sheep, wild", "cat"),), 2)
     assert config.variant == 'test "sheep, wild",cat'
     assert make_config(test_task=[["sheep, wild", "cat"]]) == config
     with pytest.raises(UsageError, match=r"--test-task: the quotation mark of .* is not closed"):

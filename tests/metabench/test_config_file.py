@@ -1,6 +1,7 @@
 """The YAML file of --config means what is written in it, or is refused in one short line."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ def read(tmp_path: Path, text: str | bytes) -> RunConfig:
 
 def test_class_names_are_text_as_written(tmp_path: Path) -> None:
     config = read(tmp_path, "test_task: [[no, yes, on], [1, 010, 2021-01-01]]\n")
-    assert config.test_task == (("no", "yes", "on"), ("1", "010", "2021-01-01"))
-    assert config.ways == 3
+    assert config.task.test_task == (("no", "yes", "on"), ("1", "010", "2021-01-01"))
+    assert config.task.ways == 3
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,48 @@ def test_class_names_are_text_as_written(tmp_path: Path) -> None:
     ],
 )
 def test_values_are_those_of_the_command_line(tmp_path: Path, text: str, name: str, value: object) -> None:
-    assert getattr(read(tmp_path, text), name) == value
+    assert read(tmp_path, text)[name] == value
+
+
+def test_settings_may_be_in_sections(tmp_path: Path) -> None:
+    sections = """
+learner: maml
+data: {dataset: omniglot, split: lake}
+task:
+  ways: 20
+  task: fixed
+test: {episodes: 60, test-seed: 3}
+training: {seed: 1}
+machine: {device: cpu}
+output: {output: elsewhere}
+"""
+    by_themselves = """
+learner: maml
+dataset: omniglot
+split: lake
+ways: 20
+task: fixed
+episodes: 60
+test_seed: 3
+seed: 1
+device: cpu
+output: elsewhere
+"""
+    assert read(tmp_path, sections) == read(tmp_path, by_themselves)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task: {seed: 1}", "there is no setting 'seed' under 'task:'; it goes under 'training:'"),
+        ("data: {learner: maml}", "there is no setting 'learner' under 'data:'; it goes outside of sections"),
+        ("data: {datset: glyphs}", "there is no setting 'datset' under 'data:'; did you mean 'dataset'?"),
+        ("shots: 1\ntask: {shots: 5}", "has 'shots' twice; leave one of them out"),
+    ],
+)
+def test_a_setting_in_another_section_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        read(tmp_path, text)
 
 
 def test_utf_16_is_text_too(tmp_path: Path) -> None:

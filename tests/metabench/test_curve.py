@@ -68,8 +68,8 @@ def test_disjoint_tasks_are_as_many_as_there_are(tmp_path: Path) -> None:
     changes["options"] = {"backbone": "conv4:4", "steps": 0}
     folder, record = quick(tmp_path, **changes)
     table = run_curve(folder, shots=(2, 20)).query("not floor")
-    assert table["episodes"][0] == record.config.episodes
-    assert table["episodes"].tolist()[1] < record.config.episodes
+    assert table["episodes"][0] == record.config.test.episodes
+    assert table["episodes"].tolist()[1] < record.config.test.episodes
 
 
 def test_a_learner_of_fixed_ways_is_asked_for_no_others(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_run_can_be_repeated_from_its_record_alone(tmp_path: Path) -> None:
     stored = json.loads((tmp_path / first.id / "record.json").read_text())
     again = metabench.run(**stored["config"], output=tmp_path)
     assert again.score.mean == first.score.mean
-    assert again.config == first.config.model_copy(update={"output": tmp_path})
+    assert again.config == first.config.changed(output=tmp_path)
 
 
 def test_the_record_says_what_was_done(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_the_record_says_what_was_done(tmp_path: Path) -> None:
     assert all(len(digits) == 32 for digits in record.dataset.fingerprints.model_dump().values())
     assert record.environment["packages"]["torch"] == torch.__version__
     assert record.environment["threads"] == 1
-    assert record.config.precision == "float32"
+    assert record.config.training.precision == "float32"
     assert 0 < record.score.half_width < 0.5
     assert len(record.training.curve) == 10
     assert record.peak_memory_megabytes is None or record.peak_memory_megabytes > 50

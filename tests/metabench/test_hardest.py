@@ -8,12 +8,11 @@ from PIL import Image
 from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank, load
 from episodes.regression_task import RegressionTask
 from episodes.sampler import sampler
-from metabench.config import learner_options
 from metabench.evaluator import evaluate
 from metabench.hardest import draw_answered, draw_hardest, hardest
 from metabench.learner import Learner, Problem
 from metabench.plots import draw_episode
-from metabench.registry import get_learner
+from metabench.registry import get_learner, learner_options
 
 RED, GREEN = np.array([0xC4, 0x29, 0x0A]), np.array([0x1A, 0x7F, 0x37])
 

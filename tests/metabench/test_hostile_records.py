@@ -72,9 +72,9 @@ REFUSED = {
     "endless time": (edit(training__seconds=1e300), "training.seconds"),
     "negative": (edit(score__parameters=-1), "score.parameters"),
     "huge number": (edit(training__images=10**400), "training.images"),
-    "huge shots": (edit(config__shots=10**20), "config.shots"),
-    "no ways": (edit(config__ways=0), "config: --ways 0 is too small"),
-    "negative shots": (edit(config__shots=-3), "config: --shots -3 is too small"),
+    "huge shots": (edit(config__task__shots=10**20), "config.task.shots"),
+    "no ways": (edit(config__task__ways=0), "config: --ways 0 is too small"),
+    "negative shots": (edit(config__task__shots=-3), "config: --shots -3 is too small"),
     "duplicated tasks": (table("episode,learner\n0,0.5\n1,0.75\n1,0.25\n2,1\n"), "its episodes are not 0 to 4 - 1"),
     "other tasks": (table("episode,learner\n0,0.5\n"), "its episodes are not 0 to 4 - 1"),
     "no rows": (table("episode,learner\n"), "it has no rows"),
@@ -114,7 +114,7 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
     "long name": edit(config__learner="x" * 1_000_000),
     "deep options": edit(config__options={"a": json.loads("[" * 100 + "]" * 100)}),
     "no names": edit(config__learner="", dataset__name="", dataset__split=""),
-    "most": edit(config__ways=2**31 - 1, config__shots=2**31 - 1, score__parameters=2**53 - 1),
+    "most": edit(config__task__ways=2**31 - 1, config__task__shots=2**31 - 1, score__parameters=2**53 - 1),
 }
 
 

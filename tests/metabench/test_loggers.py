@@ -113,10 +113,10 @@ def test_a_run_is_logged_and_its_result_is_the_same(tmp_path: Path, experiment: 
     record = metabench.run(**DISTILL, output=tmp_path, tensorboard=True, mlflow=True)
     plain = metabench.run(**DISTILL, output=tmp_path / "plain")
     assert record.training.curve == plain.training.curve
-    kept = [json.loads((each.config.output / each.id / "record.json").read_text()) for each in (record, plain)]
+    kept = [json.loads((each.config.output.output / each.id / "record.json").read_text()) for each in (record, plain)]
     assert kept[0]["config"] == kept[1]["config"]
     assert not {"tensorboard", "mlflow"} & kept[0]["config"].keys()
-    tables = [(each.config.output / each.id / "scores.csv").read_text() for each in (record, plain)]
+    tables = [(each.config.output.output / each.id / "scores.csv").read_text() for each in (record, plain)]
     assert tables[0] == tables[1]
 
     (run,) = runs(experiment)
@@ -262,7 +262,9 @@ def test_what_could_not_be_logged_is_caught_up_with(
 ) -> None:
     """A stage of a plug-in may have any name, and a store may fail for a while."""
     names = {"tensorboard": True, "mlflow": True}
-    loggers = Loggers(tmp_path, make_config(**names, test_task=["a,b", "c,d"], split="\x1b[31m" + "long" * 1000))
+    loggers = Loggers(
+        tmp_path, make_config(**names, test_task=["a,b", "c,d"], split="\x1b[31m" + "long" * 1000), "accuracy"
+    )
     loggers.start()
     curve = [{"stage": "../ä\n:", "step": step, "loss": step / 8, "validation_accuracy": 0.5} for step in range(1, 5)]
     loggers.rows(curve[:1])
@@ -296,7 +298,7 @@ def test_what_could_not_be_logged_is_caught_up_with(
 
 
 def test_a_full_disk_leaves_no_half_event(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    loggers = Loggers(tmp_path, make_config(tensorboard=True))
+    loggers = Loggers(tmp_path, make_config(tensorboard=True), "accuracy")
     loggers.start()
     curve = [{"stage": "train", "step": step, "loss": step / 8} for step in range(1, 4)]
     loggers.rows(curve[:1])

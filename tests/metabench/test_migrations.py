@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from metabench.config import NOT_RECORDED, SECTION_OF, SETTINGS
 from metabench.errors import UsageError
-from metabench.migrations import STEPS, VERSION, migrate
+from metabench.migrations import SECTIONS_OF_4, STEPS, VERSION, migrate
 from metabench.predictions import predictions_file
 from metabench.reading import read_record, read_records, scores_file
 
@@ -66,7 +67,36 @@ def test_the_second_step_names_metrics_predictions_and_folders() -> None:
     assert made["environment"] == OLD["environment"]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+def test_the_third_step_makes_sections_and_says_the_kind() -> None:
+    config = {
+        "learner": "maml",
+        "options": {"steps": 3},
+        "dataset": "sinusoid",
+        "shots": 10,
+        "task": "fixed",
+        "seed": 2,
+    }
+    made = STEPS[3]({**OLD, "config": {**config, "episodes": 7, "threads": 1}, "schema_version": 3})
+    assert made["dataset"]["kind"] == "functions"
+    assert made["config"] == {
+        "learner": "maml",
+        "options": {"steps": 3},
+        "data": {"dataset": "sinusoid"},
+        "task": {"shots": 10, "task": "fixed"},
+        "test": {"episodes": 7},
+        "training": {"seed": 2},
+        "machine": {"threads": 1},
+    }
+    assert STEPS[3]({**OLD, "schema_version": 3})["dataset"]["kind"] == "images"
+
+
+def test_sections_have_every_setting_that_is_recorded() -> None:
+    # A setting that comes later goes to a later version's sections, with a step that sets what earlier runs did.
+    sections = {name: section for section, names in SECTIONS_OF_4.items() for name in names}
+    assert sections == {name: SECTION_OF[name] for name in SETTINGS if SECTION_OF[name] and name not in NOT_RECORDED}
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_what_it_is_given_stays_as_it_is(version: int) -> None:
     given = {**copy.deepcopy(OLD), "schema_version": version}
     kept = copy.deepcopy(given)
@@ -79,9 +109,9 @@ def test_todays_is_left_alone() -> None:
     assert migrate(today) == today
 
 
-@pytest.mark.parametrize("version", [0, -1, 4, "3", True, None, 2.0, [1]])
+@pytest.mark.parametrize("version", [0, -1, 5, "3", True, None, 2.0, [1]])
 def test_another_version_is_refused(version: Any) -> None:
-    with pytest.raises(ValueError, match=r"it has schema version .*, and this metabench reads 1 to 3; install the one"):
+    with pytest.raises(ValueError, match=r"it has schema version .*, and this metabench reads 1 to 4; install the one"):
         migrate({**OLD, "schema_version": version})
 
 

@@ -309,7 +309,7 @@ def test_a_fault_after_training_is_one_line_too(
         with pytest.raises(RunError, match=fault):
             again(folder, data_root=pictures)
     with pytest.raises(RunError, match=fault):
-        metabench.experiment.draw_task(tmp_path / "task.png", run_folder=folder, data_root=pictures)
+        metabench.show.draw_task(tmp_path / "task.png", run_folder=folder, data_root=pictures)
     monkeypatch.setattr(Healthy, "__init__", failing(Healthy, "__init__", SystemExit(0)).__init__)
     with pytest.raises(UsageError, match=r"it ended the program"):
         verify(folder, data_root=pictures)

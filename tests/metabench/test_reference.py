@@ -51,7 +51,7 @@ def test_in_a_checkout_they_are_those_of_results() -> None:
 
 def test_ones_own_run_stands_among_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run,) = (run for run in reference_runs() if run.record.id == "glyphs-5way-1shot-protonet-seed0")
-    config = run.record.config.model_dump(include={"ways", "shots", "queries"})
+    config = run.record.config.numbers
     write_run(
         tmp_path / "mine",
         run.of_tasks / 2,
@@ -86,7 +86,7 @@ def test_a_run_is_compared_with_those_of_its_tasks(tmp_path: Path, capsys: pytes
         run.of_tasks / 2,
         learner="mine",
         test_images=run.record.dataset.fingerprints.test,
-        **run.record.config.model_dump(include={"ways", "shots", "queries"}),
+        **run.record.config.numbers,
     )
     assert call("compare", str(tmp_path / "mine"), "--reference") == 0
     printed = capsys.readouterr().out

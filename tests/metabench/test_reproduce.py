@@ -39,7 +39,7 @@ def test_a_run_is_reproduced_to_the_last_task_as_a_run_of_its_own(tmp_path: Path
 def test_another_training_does_not_come_out_the_same(tmp_path: Path) -> None:
     """The record of one seed says that it is another's."""
     folder, record = quick(tmp_path)
-    edit(folder, config__seed=1, environment__packages__torch="1.9")
+    edit(folder, config__training__seed=1, environment__packages__torch="1.9")
     found = reproduce(folder, output=tmp_path)
     assert found.differing > 0
     assert found.changes == (f"torch 1.9, now {record.environment['packages']['torch']}",)

@@ -6,13 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from metabench.config import RunConfig
+from metabench.config import RunConfig, make_config
 from metabench.errors import RunError, UsageError
-from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, save_tensors
+from metabench.runs import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, load_run, run_name, save_tensors
 
 
 def config(folder: Path, **changes: object) -> RunConfig:
-    return RunConfig(output=folder, **changes)  # type: ignore[arg-type]
+    return make_config(output=folder, **changes)
+
+
+def claimed(given: RunConfig) -> Path:
+    return claim_folder(given, run_name(given, regression=False))
+
+
+def found(given: RunConfig, identity: dict[str, object]) -> tuple[Path, dict[str, object]]:
+    return find_checkpoint(given, run_name(given, regression=False), identity)
 
 
 def names(folder: Path) -> list[str]:
@@ -21,8 +29,8 @@ def names(folder: Path) -> list[str]:
 
 def test_no_two_runs_get_one_folder(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from metabench.config import RunConfig; from metabench.runs import *;"
-        "[print(claim_folder(RunConfig(output=Path(sys.argv[1]))).name) for _ in range(20)]"
+        "import sys; from pathlib import Path; from metabench.config import make_config; from metabench.runs import *;"
+        "[print(claim_folder(make_config(output=Path(sys.argv[1])), 'a').name) for _ in range(20)]"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -55,13 +63,13 @@ def test_an_interruption_says_what_is_kept_and_leaves_no_empty_folder(tmp_path: 
 
 @pytest.mark.parametrize("content", [b"", b"PK", [1], {"a": 1}])
 def test_damaged_checkpoints_are_named(content: object, tmp_path: Path) -> None:
-    folder = claim_folder(config(tmp_path))
+    folder = claimed(config(tmp_path))
     for name in (CHECKPOINT_FILE, "learner.pt"):
         if isinstance(content, bytes):
             (folder / name).write_bytes(content)
         else:
             torch.save(content, folder / name)
-    for read in (lambda: find_checkpoint(config(tmp_path), {}), lambda: load_run(folder)):
+    for read in (lambda: found(config(tmp_path), {}), lambda: load_run(folder)):
         with pytest.raises(UsageError, match="is not a whole") as error:
             read()
         assert "\n" not in str(error.value)
@@ -93,21 +101,21 @@ def test_a_record_that_was_sent_without_weights_says_what_to_do(tmp_path: Path) 
 
 def test_a_long_name_of_a_dataset_or_learner_gives_a_folder_that_can_be_made(tmp_path: Path) -> None:
     long = config(tmp_path, dataset=f"folder:/{'deep/' * 50}{'name' * 60}", learner=f"package.{'module.' * 40}:Class")
-    folder, again = claim_folder(long), claim_folder(long)
+    folder, again = claimed(long), claimed(long)
     assert len(folder.name) < 150
     assert again.name == f"{folder.name}-2"
-    assert claim_folder(config(tmp_path, dataset="folder:/home/ann/birds/")).name.startswith("folder_birds-5way")
+    assert claimed(config(tmp_path, dataset="folder:/home/ann/birds/")).name.startswith("folder_birds-5way")
 
 
 def test_a_run_is_found_by_its_own_name_and_identity(tmp_path: Path) -> None:
-    other, first, second = (claim_folder(config(tmp_path, seed=seed)) for seed in (17, 1, 1))
+    other, first, second = (claimed(config(tmp_path, seed=seed)) for seed in (17, 1, 1))
     (other / CHECKPOINT_FILE).write_bytes(b"broken, and none of this run's business")
     for number, folder in enumerate((first, second)):
         save_tensors(folder / CHECKPOINT_FILE, {"identity": {"data": number}})
-    assert find_checkpoint(config(tmp_path, seed=1), {"data": 0})[0] == first
-    assert find_checkpoint(config(tmp_path, seed=1), {"data": 1})[0] == second
+    assert found(config(tmp_path, seed=1), {"data": 0})[0] == first
+    assert found(config(tmp_path, seed=1), {"data": 1})[0] == second
     with pytest.raises(UsageError, match="unfinished there: 2 of other settings or data"):
-        find_checkpoint(config(tmp_path, seed=1), {"data": 2})
+        found(config(tmp_path, seed=1), {"data": 2})
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits on files are POSIX's")

@@ -5,15 +5,16 @@ from torch import Tensor
 
 from baselines.nearest import Nearest
 from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
-from metabench.config import RunConfig
+from metabench.config import make_config
 from metabench.evaluator import answer_episodes
 from metabench.learner import Problem, TrainingOptions
+from metabench.measure import ACCURACY
 from metabench.predictions import tabulate
 from metabench.scoring import estimate_floors, score_learner
 from metabench.stats import class_interval
 
 TASK = FixedTask(ways=3, shots=1, queries=4)
-CONFIG = RunConfig(ways=3, shots=1, queries=4, episodes=60, validation_episodes=5)
+CONFIG = make_config(ways=3, shots=1, queries=4, episodes=60, validation_episodes=5)
 
 
 class Peephole(Nearest):
@@ -62,6 +63,6 @@ def test_without_validation_or_enough_tasks_there_is_less(toy: Dataset) -> None:
 def test_chance_is_known(toy: Dataset) -> None:
     """Also over tasks of differing ways, whose mean is what it is."""
     ways = np.array([5, 10, 20])
-    found = estimate_floors({}, EpisodeSampler(toy.test, VariableTask(), 0), ways, CONFIG)["chance"]
+    found = estimate_floors({}, EpisodeSampler(toy.test, VariableTask(), 0), ways, CONFIG, ACCURACY)["chance"]
     assert found.mean == pytest.approx((0.2 + 0.1 + 0.05) / 3)
     assert found.half_width == 0

@@ -12,11 +12,11 @@ from episodes.combine import named_tasks
 from episodes.manifest import write_manifest
 from metabench.config import make_config
 from metabench.errors import UsageError
-from metabench.experiment import draw_task
 from metabench.leaderboard import entries, frame, read_runs
 from metabench.learner import Episodes
 from metabench.reading import read_record
 from metabench.records import RunRecord
+from metabench.show import draw_task
 from metabench.tables import printable
 from metabench.tasks import freeze, load_data, scored_tasks
 from metabench.training import training_task
@@ -81,6 +81,12 @@ def test_frozen_tasks_set_nothing_else_of_a_run(tmp_path: Path, glyphs: Dataset)
         metabench.run(tasks=tmp_path / "t.parquet", output=tmp_path)
 
 
+def test_frozen_tasks_are_of_classes(tmp_path: Path) -> None:
+    freeze(tmp_path / "t.parquet", ways=3, queries=5, episodes=4)
+    with pytest.raises(UsageError, match="--tasks does not go with --dataset sinusoid, whose tasks are functions"):
+        metabench.run(tasks=tmp_path / "t.parquet", dataset="sinusoid", learner="maml", output=tmp_path)
+
+
 def test_named_tasks_are_trained_and_tested_on(tmp_path: Path, glyphs: Dataset) -> None:
     names = glyphs.test.class_names
     tasks = {"train_task": [names[0:3], names[3:6]], "test_task": [",".join(names[6:9])]}
@@ -89,8 +95,8 @@ def test_named_tasks_are_trained_and_tested_on(tmp_path: Path, glyphs: Dataset) 
     for learner in ("protonet", "maml", "finetune"):
         settings = {**given, "learner": learner, "options": options, "episodes": 10, "output": tmp_path}
         record = metabench.run(**settings, **tasks)
-        assert record.config.ways == 3
-        assert record.config.test_task == (names[6:9],)
+        assert record.config.task.ways == 3
+        assert record.config.task.test_task == (names[6:9],)
         assert (record.dataset.classes.train, record.dataset.classes.test) == (6, 3)
 
 
@@ -119,7 +125,7 @@ def test_named_tasks_may_be_trained_on_for_frozen_ones_of_other_ways(tmp_path: P
     record = metabench.run(
         **given, tasks=tmp_path / "t.parquet", train_task=[names[:4], names[4:8]], output=tmp_path / "runs"
     )
-    assert record.config.ways == 5
+    assert record.config.task.ways == 5
     assert record.dataset.classes.train == 8
 
 
@@ -179,10 +185,10 @@ def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any], 
 
 def test_disjoint_tasks_are_as_many_as_the_images_suffice_for() -> None:
     config = make_config(disjoint=True)
-    dataset = load_data(config)
+    config, dataset = load_data(config)
     settled, source = scored_tasks(config, dataset, None, "cpu")
     assert isinstance(source, EpisodeList)
-    assert settled.episodes == len(source) == dataset.test.classes * 2 // 5
+    assert settled.test.episodes == len(source) == dataset.test.classes * 2 // 5
     drawn = source.indices(range(len(source)))
     images = np.concatenate([drawn.support, drawn.query], axis=1)
     assert len(set(images.ravel())) == images.size
@@ -193,7 +199,7 @@ def test_published_tasks_bring_their_numbers(data_root: Path, tmp_path: Path) ->
     given = {name: value for name, value in QUICK.items() if name not in ("ways", "shots", "queries")}
     record = metabench.run(**given, **settings, output=tmp_path)
     config = record.config
-    assert (config.ways, config.shots, config.queries, config.episodes) == (20, 1, 1, 20)
+    assert (config.task.ways, config.task.shots, config.task.queries, config.test.episodes) == (20, 1, 1, 20)
     with pytest.raises(
         UsageError, match="--ways 5 does not fit the tasks of 'omniglot', split one-shot, which have 20"
     ):
@@ -207,7 +213,7 @@ def test_published_tasks_bring_their_numbers(data_root: Path, tmp_path: Path) ->
     for message, given in others.items():
         with pytest.raises(UsageError, match=f"has tasks of its own; leave out: {message}"):
             metabench.run(**settings, **given, output=tmp_path)
-    crossed = load_data(make_config(test_dataset="omniglot", test_split="one-shot", data_root=data_root))
+    _, crossed = load_data(make_config(test_dataset="omniglot", test_split="one-shot", data_root=data_root))
     assert len(crossed.test_episodes) == 20
 
 

@@ -182,7 +182,7 @@ def test_a_run_on_a_folder_is_verified_from_anywhere(tmp_path: Path, monkeypatch
     settings = {"learner": "nearest", "ways": 2, "queries": 2, "episodes": 4, "image_size": 16, "threads": 1}
     record = metabench.run(dataset=f"folder:{pictures}", output=tmp_path / "results", **settings)
     folder = tmp_path / "results" / record.id
-    assert record.dataset.name == record.config.dataset == "folder:tiny"
+    assert record.dataset.name == record.config.data.dataset == "folder:tiny"
     assert str(tmp_path) not in (folder / "record.json").read_text()
     monkeypatch.chdir(tmp_path)
     assert not verify(folder).problems
