@@ -18,6 +18,7 @@ from metabench.learner import (
     Batches,
     EmbeddingLearner,
     EpisodeBatch,
+    EpisodeFeatures,
     LabelledBatch,
     Positive,
     Problem,
@@ -105,9 +106,9 @@ class FineTune(EmbeddingLearner):
     def embed(self, images: Tensor) -> Tensor:
         return F.normalize(self.backbone(images), dim=1)
 
-    def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        weight, bias = ridge_head(support, support_labels, ways, self.options.ridge)
-        return self.options.logit_scale * (query @ weight + bias)
+    def classify_features(self, features: EpisodeFeatures) -> Tensor:
+        weight, bias = ridge_head(features.support, features.support_labels, features.ways, self.options.ridge)
+        return self.options.logit_scale * (features.query @ weight + bias)
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
         if self.frozen_embedding:
@@ -118,7 +119,7 @@ class FineTune(EmbeddingLearner):
     def after_steps(self, steps: int) -> FineTune | None:
         if self.frozen_embedding:
             return None
-        other = copy.copy(self)
+        other = copy.deepcopy(self)
         other.options = replace(self.options, tuning_steps=steps)
         return other
 

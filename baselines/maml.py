@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar
@@ -16,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call, grad
 
-from baselines.backbones import build_backbone, feature_size
+from baselines.backbones import Layers, build_backbone, feature_size
 from metabench.learner import (
     Count,
     Episodes,
@@ -41,21 +39,14 @@ OMNIGLOT = {"backbone": "conv4-strided", "inner_steps": 1, "test_inner_steps": 3
 SINUSOID = {"backbone": "mlp:40", "steps": 70_000, "meta_batch": 25, "train_shots": 10, "train_queries": 10}
 SINUSOID |= {"inner_steps": 1, "test_inner_steps": 10, "inner_learning_rate": 0.01, "schedule": "constant"}
 
-_statistics_rows: ContextVar[int | None] = ContextVar("_statistics_rows", default=None)
-
-
-@contextmanager
-def statistics_from(rows: int) -> Iterator[None]:
-    """Within it, every TaskBatchNorm2d takes its mean and variance from the first `rows` images of its batch."""
-    token = _statistics_rows.set(rows)
-    try:
-        yield
-    finally:
-        _statistics_rows.reset(token)
-
 
 class TaskBatchNorm2d(nn.Module):
-    """Batch normalisation (Ioffe and Szegedy 2015) by the batch at hand, in training and evaluation; keeps no state."""
+    """Batch normalisation (Ioffe and Szegedy 2015) by the batch at hand, in training and evaluation; keeps no state.
+
+    Mean and variance are those of the first `rows` images of the batch, or of all.
+    """
+
+    takes_rows = True
 
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
         super().__init__()
@@ -63,8 +54,7 @@ class TaskBatchNorm2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
         self.eps = eps
 
-    def forward(self, images: Tensor) -> Tensor:
-        rows = _statistics_rows.get()
+    def forward(self, images: Tensor, rows: int | None = None) -> Tensor:
         if rows is None:
             return F.batch_norm(images, None, None, self.weight, self.bias, training=True, eps=self.eps)
         images = images.to(torch.promote_types(images.dtype, torch.float32))  # as F.batch_norm does inside
@@ -120,9 +110,7 @@ class MAML(Learner):
         self.options = options
         self.transductive = options.transductive
         backbone = build_backbone(options.backbone, problem.image_shape, norm=TaskBatchNorm2d)
-        self.network = nn.Sequential(
-            backbone, nn.Linear(feature_size(backbone, problem.image_shape), problem.task.ways)
-        )
+        self.network = Layers(backbone, nn.Linear(feature_size(backbone, problem.image_shape), problem.task.ways))
 
     def idle_options(self) -> Mapping[str, str]:
         idle = {} if self.options.inner_steps else {"first_order": "inner_steps is 0"}
@@ -165,7 +153,7 @@ class MAML(Learner):
         return torch.stack([self._predict_task(task, inputs) for task, inputs in zip(adapted, query, strict=True)])
 
     def after_steps(self, steps: int) -> MAML:
-        other = copy.copy(self)
+        other = copy.deepcopy(self)
         other.options = replace(self.options, test_inner_steps=steps)
         return other
 
@@ -198,6 +186,5 @@ class MAML(Learner):
         if self.options.transductive:
             logits: Tensor = functional_call(self.network, weights, query)
             return logits
-        with statistics_from(len(support)):
-            both: Tensor = functional_call(self.network, weights, torch.cat([support, query]))
+        both: Tensor = functional_call(self.network, weights, (torch.cat([support, query]), len(support)))
         return both[len(support) :]

@@ -15,6 +15,7 @@ from baselines.backbones import build_backbone
 from metabench.learner import (
     Count,
     EmbeddingLearner,
+    EpisodeFeatures,
     Episodes,
     FixedTask,
     LabelledEpisodeBatch,
@@ -107,11 +108,10 @@ class ProtoNet(EmbeddingLearner):
         # In mixed precision too: distances need more digits than bfloat16 has.
         return features.to(torch.promote_types(features.dtype, torch.float32))
 
-    def classify_features(
-        self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int, unlabelled: Tensor | None = None
-    ) -> Tensor:
-        centres = prototypes(support, support_labels, ways)
-        if unlabelled is not None:
+    def classify_features(self, features: EpisodeFeatures) -> Tensor:
+        support, labels = features.support, features.support_labels
+        centres = prototypes(support, labels, features.ways)
+        if features.unlabelled is not None:
             for _ in range(self.options.refine_steps):
-                centres = refined(centres, support, support_labels, unlabelled)
-        return -squared_distances(query, centres)
+                centres = refined(centres, support, labels, features.unlabelled)
+        return -squared_distances(features.query, centres)

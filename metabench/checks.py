@@ -28,6 +28,7 @@ from episodes.task import FixedTask
 from metabench.learner import (
     EmbeddingLearner,
     EpisodeBatch,
+    EpisodeFeatures,
     Episodes,
     LabelledBatch,
     LabelledEpisodeBatch,
@@ -270,9 +271,14 @@ def check_embedding(learner: Learner, episodes: EpisodeBatch, tolerance: float) 
 
     with torch.no_grad():
         pool = episodes.unlabelled if learner.semi_supervised else None
-        more = {} if pool is None else {"unlabelled": embed(pool)}
-        support, query = embed(episodes.support), embed(episodes.query)
-        logits = learner.classify_features(support, episodes.support_labels, query, episodes.ways, **more)
+        features = EpisodeFeatures(
+            embed(episodes.support),
+            episodes.support_labels,
+            embed(episodes.query),
+            episodes.ways,
+            None if pool is None else embed(pool),
+        )
+        logits = learner.classify_features(features)
     _assert_equal(
         _classify(learner, episodes), logits, tolerance, "classify is not embed, image by image, and classify_features"
     )

@@ -16,7 +16,7 @@ from episodes.episode import to_float
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.checks import logits_problem
 from metabench.errors import RunError
-from metabench.learner import EmbeddingLearner, Learner
+from metabench.learner import EmbeddingLearner, EpisodeFeatures, Learner
 from metabench.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
@@ -186,12 +186,12 @@ class _Embedded:
         if self.learner.semi_supervised and drawn.unlabelled.size:
             parts.append(drawn.unlabelled)
         support, query, *pool = (self.features[torch.from_numpy(part).to(device)] for part in parts)
-        more = {"unlabelled": pool[0]} if pool else {}
         support_labels, query_labels = (
             torch.from_numpy(part.copy()).to(device) for part in (drawn.support_labels, drawn.query_labels)
         )
         ways = drawn.classes.shape[1]
-        return self.learner.classify_features(support, support_labels, query, ways, **more), query_labels, ways
+        features = EpisodeFeatures(support, support_labels, query, ways, pool[0] if pool else None)
+        return self.learner.classify_features(features), query_labels, ways
 
     def _embed_all(self) -> Tensor:
         """`[M, D]`: the features of every image drawn; zeros for the others."""

@@ -33,6 +33,7 @@ __all__ = [
     "Count",
     "EmbeddingLearner",
     "EpisodeBatch",
+    "EpisodeFeatures",
     "Episodes",
     "FixedTask",
     "LabelledBatch",
@@ -99,6 +100,25 @@ class Problem:
     def measure(self) -> Measure:
         """What answers are scored by."""
         return SQUARED_ERROR if self.regression else ACCURACY
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeFeatures:
+    """B episodes of N ways as an `EmbeddingLearner` classifies them: `EpisodeBatch` with features in place of inputs.
+
+    Attributes:
+        support: `[B, S, D]` float32, of the labelled inputs.
+        support_labels: `[B, S]` int64 in 0..N-1.
+        query: `[B, Q, D]`, of the inputs to be classified, in random order.
+        ways: N.
+        unlabelled: `[B, U, D]`, for a learner that declares itself semi-supervised; None where the task has none.
+    """
+
+    support: Tensor
+    support_labels: Tensor
+    query: Tensor
+    ways: int
+    unlabelled: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -237,11 +257,8 @@ class EmbeddingLearner(Learner):
         """Features `[n, D]` of images `[n, C, H, W]`, in evaluation mode each on its own."""
         raise NotImplementedError(f"{type(self).__name__} needs embed()")
 
-    def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        """Logits `[B, Q, N]` from features `[B, S, D]`, their labels `[B, S]`, and query features `[B, Q, D]`.
-
-        A semi-supervised learner gets the features of the unlabelled images too, `unlabelled` `[B, U, D]` or None.
-        """
+    def classify_features(self, features: EpisodeFeatures) -> Tensor:
+        """Logits `[B, Q, N]` from the features of B tasks, each task on its own."""
         raise NotImplementedError(f"{type(self).__name__} needs classify_features()")
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
@@ -252,5 +269,6 @@ class EmbeddingLearner(Learner):
         images = torch.cat(parts, dim=1)
         features = self.embed(images.flatten(0, 1)).view(*images.shape[:2], -1)
         support, query, *pool = torch.split(features, [part.shape[1] for part in parts], dim=1)
-        more = {"unlabelled": pool[0]} if pool else {}
-        return self.classify_features(support, episodes.support_labels, query, episodes.ways, **more)
+        return self.classify_features(
+            EpisodeFeatures(support, episodes.support_labels, query, episodes.ways, pool[0] if pool else None)
+        )

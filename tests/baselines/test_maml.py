@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.maml import MAML, TaskBatchNorm2d, statistics_from
+from baselines.backbones import Layers, build_backbone
+from baselines.maml import MAML, TaskBatchNorm2d
 from episodes import EpisodeBatch
 from metabench.checks import REGRESSION, TASK, build, random_episodes
 
@@ -135,7 +136,7 @@ def test_first_order_differs_from_second() -> None:
 def test_one_inner_step_by_hand() -> None:
     """Equation 1 on a network of one weight: w' = w - rate * d/dw of the support's cross-entropy."""
     learner = double_learner(test_inner_steps=1)
-    learner.network = nn.Sequential(nn.Flatten(), nn.Linear(784, 3, bias=False)).double()
+    learner.network = Layers(nn.Flatten(), nn.Linear(784, 3, bias=False)).double()
     episodes = double_episodes()
     weight = learner.network[1].weight.detach()
     images, labels = episodes.support[0].flatten(1), episodes.support_labels[0]
@@ -170,13 +171,22 @@ def test_task_batch_norm_is_torchs_with_batch_statistics() -> None:
         nn.init.constant_(norm.weight, 1.5)
         nn.init.constant_(norm.bias, -0.2)
     torch.testing.assert_close(ours(images), reference(images))
-    with statistics_from(5):
-        torch.testing.assert_close(ours(images), reference(images))
-    with statistics_from(2):
-        mean, deviation = images[:2].mean((0, 2, 3)), images[:2].var((0, 2, 3), correction=0)
-        expected = 1.5 * (images - mean[:, None, None]) / torch.sqrt(deviation + 1e-5)[:, None, None] - 0.2
-        torch.testing.assert_close(ours(images), expected)
+    torch.testing.assert_close(ours(images, 5), reference(images))
+    mean, deviation = images[:2].mean((0, 2, 3)), images[:2].var((0, 2, 3), correction=0)
+    expected = 1.5 * (images - mean[:, None, None]) / torch.sqrt(deviation + 1e-5)[:, None, None] - 0.2
+    torch.testing.assert_close(ours(images, 2), expected)
     torch.testing.assert_close(ours(images), reference(images))
+
+
+@pytest.mark.parametrize("name", ["conv4:4", "conv4-strided:4", "resnet12:4"])
+def test_every_layer_of_a_backbone_is_told_whose_statistics(name: str) -> None:
+    """What follows the rows has no part in how they come out, however deep the layers are nested."""
+    torch.manual_seed(0)
+    network = build_backbone(name, (1, 28, 28), norm=TaskBatchNorm2d).double()
+    images, others = torch.rand(2, 6, 1, 28, 28, dtype=torch.float64)
+    alone = network(images)
+    torch.testing.assert_close(network(torch.cat([images, others]), 6)[:6], alone)
+    assert not torch.allclose(network(torch.cat([images, others]))[:6], alone)
 
 
 def test_permuting_the_heads_rows_with_the_labels_permutes_the_answers() -> None:

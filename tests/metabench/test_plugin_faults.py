@@ -22,6 +22,7 @@ from metabench.leaderboard import entries, read_runs
 from metabench.learner import (
     EmbeddingLearner,
     EpisodeBatch,
+    EpisodeFeatures,
     Episodes,
     FixedTask,
     LabelledEpisodeBatch,
@@ -29,6 +30,7 @@ from metabench.learner import (
     Stage,
     TrainingOptions,
 )
+from metabench.show import draw_task
 from metabench.summary import summary
 from metabench.verify import verify
 from tests.made_records import edit_record
@@ -89,9 +91,9 @@ class Embedding(EmbeddingLearner):
     def embed(self, images: Tensor) -> Any:
         return images.flatten(1)
 
-    def classify_features(self, support: Any, labels: Any, query: Any, ways: int) -> Any:
-        members = nn.functional.one_hot(labels, ways).float().transpose(1, 2)
-        return -torch.cdist(query, members @ support / members.sum(2, keepdim=True))
+    def classify_features(self, features: EpisodeFeatures) -> Any:
+        members = nn.functional.one_hot(features.support_labels, features.ways).float().transpose(1, 2)
+        return -torch.cdist(features.query, members @ features.support / members.sum(2, keepdim=True))
 
 
 @pytest.mark.parametrize("learner", [Healthy, Embedding])
@@ -309,7 +311,7 @@ def test_a_fault_after_training_is_one_line_too(
         with pytest.raises(RunError, match=fault):
             again(folder, data_root=pictures)
     with pytest.raises(RunError, match=fault):
-        metabench.show.draw_task(tmp_path / "task.png", run_folder=folder, data_root=pictures)
+        draw_task(tmp_path / "task.png", run_folder=folder, data_root=pictures)
     monkeypatch.setattr(Healthy, "__init__", failing(Healthy, "__init__", SystemExit(0)).__init__)
     with pytest.raises(UsageError, match=r"it ended the program"):
         verify(folder, data_root=pictures)

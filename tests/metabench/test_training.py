@@ -23,6 +23,7 @@ from metabench.errors import RunError, UsageError
 from metabench.learner import (
     Batches,
     EmbeddingLearner,
+    EpisodeFeatures,
     Episodes,
     LabelledBatch,
     Learner,
@@ -187,8 +188,8 @@ class Scripted(EmbeddingLearner):
     def embed(self, images: Tensor) -> Tensor:
         return images.flatten(1) * (self.count <= self.options.peak)
 
-    def classify_features(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        return -torch.cdist(query, support)  # one shot a class: the nearest one's label
+    def classify_features(self, features: EpisodeFeatures) -> Tensor:
+        return -torch.cdist(features.query, features.support)  # one shot a class: the nearest one's label
 
 
 def scripted(dataset: Dataset, **options: Any) -> Scripted:

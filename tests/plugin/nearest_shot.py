@@ -11,7 +11,8 @@ class NearestShot(EmbeddingLearner):
     def embed(self, images):
         return images.flatten(1)
 
-    def classify_features(self, support, support_labels, query, ways):
-        closeness = -torch.cdist(query, support)  # [B, Q, N*K]
-        own_class = support_labels[:, None, :, None] == torch.arange(ways, device=support.device)
+    def classify_features(self, features):
+        closeness = -torch.cdist(features.query, features.support)  # [B, Q, N*K]
+        classes = torch.arange(features.ways, device=closeness.device)
+        own_class = features.support_labels[:, None, :, None] == classes
         return closeness[..., None].where(own_class, -torch.inf).amax(2)
