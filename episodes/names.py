@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-SOURCES = {
-    "glyphs": "built in: characters of 12 typefaces, whole scripts unseen at test; no download",
-    "omniglot": "handwritten characters of 50 alphabets (Lake et al. 2015); --split vinyals, lake or one-shot",
-    "mini-imagenet": "100 classes of photographs, 84 x 84 (Vinyals et al. 2016; split of Ravi and Larochelle 2017)",
-    "tiered-imagenet": "608 classes of photographs, 84 x 84, whole superclasses unseen at test (Ren et al. 2018)",
-    "cifar-fs": "CIFAR-100, 32 x 32, split 64 / 16 / 20 (Bertinetto et al. 2019)",
-    "fc100": "CIFAR-100, 32 x 32, whole superclasses unseen at test (Oreshkin et al. 2018)",
-    "cub": "200 species of birds, 84 x 84 (Wah et al. 2011; split of Chen et al. 2019)",
-    "sinusoid": "few-shot regression: sine curves (Finn et al. 2017); built in, no download",
-    "folder:PATH": "your own pictures: one folder a class under PATH, or a .zip or .tar of that",
-    "torchvision:NAME": "a torchvision classification dataset, e.g. torchvision:FashionMNIST",
-}
+from episodes.plugins import plugin_names
+
+GROUP = "episodes.datasets"
 FOLDER = "folder:"
-NEXT = rf"(?={'|'.join(source.split(':')[0] for source in SOURCES)})"
+
+
+@cache
+def _next() -> str:
+    """What begins the name of a dataset, for a pattern."""
+    return rf"(?={'|'.join(map(re.escape, plugin_names(GROUP)))})"
 
 
 def parts(name: str) -> list[str]:
     """The datasets that a name mixes; a plus that no dataset's name follows may be part of a path."""
-    return re.split(rf"\+{NEXT}", name)
+    return re.split(rf"\+{_next()}", name)
 
 
 def short_name(name: str) -> str:
@@ -35,7 +32,7 @@ def short_name(name: str) -> str:
     Args:
         name: of one dataset, of several (`omniglot+folder:/data/tiny`), or of a test on another (`glyphs to omniglot`).
     """
-    return "".join(map(_short, re.split(rf"(\+| to ){NEXT}", name)))
+    return "".join(map(_short, re.split(rf"(\+| to ){_next()}", name)))
 
 
 def full_name(name: str) -> str:

@@ -16,9 +16,9 @@ from episodes.sampling.source import EpisodeSource
 from metabench.errors import UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Learner, Problem, TrainingOptions
-from metabench.registry import get_learner
+from metabench.registry import floor_classes
 
-CHANCE, PIXELS, RANDOM_NETWORK = "chance", "pixels", "random network"
+CHANCE = "chance"
 ZERO, SUPPORT_MEAN = "zero", "support mean"
 
 
@@ -43,9 +43,9 @@ class SupportMean(Learner):
 def floor_learners(problem: Problem, backbone: str, seed: int) -> dict[str, Learner]:
     """Learners without training, by the floor's name.
 
-    For images the nearest neighbour in pixels (`nearest`), and the nearest class mean (`protonet`) in the features of
-    the backbone with its first weights; left out where the backbone is a plug-in's own. In regression 0, and the mean
-    of the support.
+    For classes those registered as `metabench.floors`: the nearest neighbour in pixels, and the nearest class mean in
+    the features of the backbone with its first weights; left out where the backbone is a plug-in's own. In regression
+    0, and the mean of the support.
 
     Args:
         problem: what the learner that they stand beside is built for.
@@ -53,15 +53,15 @@ def floor_learners(problem: Problem, backbone: str, seed: int) -> dict[str, Lear
         seed: of the random weights.
 
     Raises:
-        UsageError: `nearest` or `protonet` is registered twice, or not at all.
+        UsageError: a floor that cannot be imported.
     """
     if problem.regression:
         return {ZERO: Zero(problem, TrainingOptions()), SUPPORT_MEAN: SupportMean(problem, TrainingOptions())}
-    nearest, protonet = get_learner("nearest"), get_learner("protonet")
-    floors = {PIXELS: nearest(problem, nearest.Options())}
-    with torch.random.fork_rng(devices=[]), suppress(UsageError):  # training is the same whatever floors there are
-        torch.manual_seed(seed)
-        floors[RANDOM_NETWORK] = protonet(problem, replace(protonet.Options(), backbone=backbone))
+    floors: dict[str, Learner] = {}
+    for name, learner in floor_classes().items():
+        with torch.random.fork_rng(devices=[]), suppress(UsageError):  # training is the same whatever floors there are
+            torch.manual_seed(seed)
+            floors[name] = learner(problem, replace(learner.Options(), backbone=backbone))
     return floors
 
 

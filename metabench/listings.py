@@ -10,9 +10,9 @@ from pathlib import Path
 from episodes.bank import ImageBank
 from episodes.cache import made_files, made_folder
 from episodes.dataset import PARTS, DataOptions
-from episodes.datasets import about, find, load
+from episodes.datasets import about, dataset_names, find, get_dataset, load, usage
 from episodes.errors import DataError
-from episodes.names import SOURCES
+from metabench.backbone import backbone_names, get_backbone
 from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.learner import Learner
@@ -31,23 +31,36 @@ def learners() -> str:
 
 
 def datasets() -> str:
-    """Every dataset by the name that --dataset takes."""
-    width = max(map(len, SOURCES))
-    return "\n".join(f"{name:{width}}  {text}" for name, text in SOURCES.items())
+    """Every dataset by the name that --dataset takes; a broken one by name."""
+    lines = {}
+    for name in dataset_names():
+        try:
+            text = _first_line(get_dataset(name))
+            lines[usage(name)] = text.partition(": ")[2] or text
+        except DataError as error:
+            lines[name] = f"broken: {error}"
+    width = max(map(len, lines))
+    return "\n".join(f"{name:{width}}  {text}" for name, text in lines.items())
 
 
 def sources() -> str:
-    """Every dataset with its documentation: source, licence, files, split."""
-    return "\n\n".join(f"{name}\n{textwrap.indent(about(name), '  ')}" for name in SOURCES)
+    """Every dataset with its documentation: source, licence, files, split; a broken one by name."""
+    parts = []
+    for name in dataset_names():
+        try:
+            parts.append(f"{usage(name)}\n{textwrap.indent(about(name), '  ')}")
+        except DataError as error:
+            parts.append(f"{name}\n  broken: {error}")
+    return "\n\n".join(parts)
 
 
 def status(options: DataOptions) -> str:
     """For every dataset with files of its own, where they are, or what is missing; and how large the cache is."""
     lines = []
-    for name in SOURCES:
-        if ":" in name:
-            continue  # which of them is not known before they are named
+    for name in dataset_names():
         try:
+            if ":" in usage(name):
+                continue  # which of them is not known before they are named
             found = find(name, replace(options, download=False))
             lines.append(f"{name}: in '{found}'" if found else f"{name}: built in")
         except DataError as error:
@@ -81,13 +94,14 @@ def how_much(files: Mapping[Path, int]) -> str:
 
 
 def backbones() -> str:
-    """Every backbone with the first line of its documentation."""
-    from importlib import import_module
-
-    # The harness does not depend on the learners that ship; their networks are looked up only to be listed.
-    available = import_module("baselines.backbones").BACKBONES
-    width = max(map(len, available))
-    lines = [f"{name:{width}}  {_first_line(make)}" for name, make in available.items()]
+    """Every backbone with the first line of its documentation; a broken one by name."""
+    lines = []
+    width = max(map(len, backbone_names()))
+    for name in backbone_names():
+        try:
+            lines.append(f"{name:{width}}  {_first_line(get_backbone(name))}")
+        except UsageError as error:
+            lines.append(f"{name:{width}}  broken: {error}")
     return "\n".join([*lines, "NAME:W has W filters (mlp: units) in its first block in place of 64, e.g. conv4:128"])
 
 

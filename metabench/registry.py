@@ -5,13 +5,11 @@ A plug-in may raise anything: here it becomes one line that says where.
 
 from __future__ import annotations
 
-import importlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -21,18 +19,19 @@ from pydantic import TypeAdapter, ValidationError
 from episodes.banks.bank import Kind
 from episodes.dataset import Dataset
 from episodes.errors import DataError, nearest
+from episodes.plugins import load_plugin, plugin_names
 from metabench.config import RunConfig, check_given, first_problem
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
 
-GROUP = "metabench.learners"
+LEARNERS, FLOORS = "metabench.learners", "metabench.floors"
 OURS = (DataError, RunError, UsageError, torch.OutOfMemoryError)  # which say themselves what is wrong
 
 
 def learner_names() -> list[str]:
     """The registered names, sorted."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    return plugin_names(LEARNERS)
 
 
 def get_learner(name: str) -> type[Learner]:
@@ -41,32 +40,22 @@ def get_learner(name: str) -> type[Learner]:
     Raises:
         UsageError: unknown or twice registered name, or a plug-in that cannot be imported or is no Learner.
     """
-    if ":" in name:
-        if str(Path.cwd()) not in sys.path and "" not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))  # a module beside the user, as `python -m` would find it
-        return _load(EntryPoint(name, name, GROUP), f"learner '{name}'")
-    entries = {(entry.value, entry.dist.name if entry.dist else "?"): entry for entry in entry_points(group=GROUP)}
-    found = [(entry, owner) for (_, owner), entry in entries.items() if entry.name == name]
-    if not found:
-        raise UsageError(
-            f"there is no learner '{name}'{nearest(name, learner_names())}; `metabench list learners` shows all "
-            "(an editable install sees a new entry point once it is installed again; package.module:Class needs none)"
-        )
-    if len(found) > 1:
-        owners = ", ".join(sorted(f"{entry.value} of {owner}" for entry, owner in found))
-        raise UsageError(f"learner '{name}' is registered more than once ({owners}); name one as package.module:Class")
-    entry, owner = found[0]
-    return _load(entry, f"learner '{name}' of package '{owner}'")
+    return _learner(LEARNERS, name)
 
 
-def _load(entry: EntryPoint, what: str) -> type[Learner]:
-    module, _, attribute = entry.value.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # a plug-in's module may raise anything, or end the program
-        raise UsageError(f"{what} cannot be imported: {_said(error)}; fix or uninstall it") from error
+def floor_classes() -> dict[str, type[Learner]]:
+    """The learners that every run is compared with untrained, by the floor's name: group `metabench.floors`.
+
+    Raises:
+        UsageError: as `get_learner`.
+    """
+    return {name: _learner(FLOORS, name) for name in plugin_names(FLOORS)}
+
+
+def _learner(group: str, name: str) -> type[Learner]:
+    found, what = load_plugin(group, "learner", name, UsageError, _said)
     if not (isinstance(found, type) and issubclass(found, Learner)) or found in (Learner, EmbeddingLearner):
-        raise UsageError(f"{what} is {entry.value}, which is not a subclass of metabench.learner.Learner")
+        raise UsageError(f"{what} is {found!r:.100}, which is not a subclass of metabench.learner.Learner")
     options = found.Options
     if not (isinstance(options, type) and issubclass(options, TrainingOptions) and is_dataclass(options)):
         raise UsageError(f"{what}: its Options must be a dataclass that derives from metabench.learner.TrainingOptions")

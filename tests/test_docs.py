@@ -10,8 +10,8 @@ import click
 import pandas as pd
 import pytest
 
-from baselines.backbones import BACKBONES
-from episodes.names import SOURCES
+from episodes.datasets import dataset_names, usage
+from metabench.backbone import backbone_names
 from metabench.cli import cli, main
 from metabench.leaderboard import COLUMNS, entries, read_runs
 from metabench.registry import get_learner, learner_names
@@ -45,7 +45,7 @@ def test_readme_names_every_learner_option_dataset_and_backbone() -> None:
     for name in learner_names():
         for item in fields(get_learner(name).Options):
             assert f"`{item.name}`" in README, f"{name} {item.name}"
-    for name in [*learner_names(), *SOURCES, *BACKBONES]:
+    for name in [*learner_names(), *map(usage, dataset_names()), *backbone_names()]:
         assert f"`{name}`" in README, name
 
 

@@ -1,23 +1,27 @@
-"""Datasets by name: each source is one module with `load(name, options)` that gives a Dataset."""
+"""Datasets by name, through the entry-point group `episodes.datasets`.
+
+A dataset is a module, or any object, with `load(name, options) -> Dataset`. If it has files of its own, it also has
+`find(name, options) -> Path`. If `TAKES` is set, e.g. to `PATH`, users write `name:PATH`, and `name` is what follows
+the colon.
+"""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from episodes.combine import mix
 from episodes.dataset import DataOptions, Dataset, with_data_root
-from episodes.errors import DataError, nearest
-from episodes.names import SOURCES, parts
+from episodes.errors import DataError
+from episodes.names import GROUP, parts
+from episodes.plugins import load_plugin, plugin_names
 
 MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then 1 GB
 
 
 def load(name: str, options: DataOptions | None = None) -> Dataset[Any]:
-    """The dataset of that name (see `SOURCES`), or several mixed: `omniglot+glyphs` (see `episodes.combine.mix`).
+    """The dataset of that name (see `dataset_names`), or several mixed: `omniglot+glyphs` (see `episodes.combine.mix`).
 
     Raises:
         DataError: unknown name, missing or unreadable files, or an option that this dataset does not have.
@@ -61,15 +65,39 @@ def find(name: str, options: DataOptions) -> Path | None:
 
 def about(name: str) -> str:
     """What the dataset is, with its source, licence and files: its module's documentation."""
-    return inspect.getdoc(_module(name, any_rest=True)[0]) or ""
+    return inspect.getdoc(get_dataset(name)) or ""
 
 
-def _module(name: str, *, any_rest: bool = False) -> tuple[ModuleType, str]:
-    """The module of a dataset, and what it is to be called with: what follows the colon, or the name."""
+def dataset_names() -> list[str]:
+    """The registered names, sorted."""
+    return plugin_names(GROUP)
+
+
+def get_dataset(name: str) -> Any:
+    """What is registered under a name, or what `package.module:name` names.
+
+    Raises:
+        DataError: unknown or twice registered name, or a plug-in that cannot be imported or has no `load`.
+    """
+    found, what = load_plugin(GROUP, "dataset", name)
+    if not callable(getattr(found, "load", None)):
+        raise DataError(f"{what} has no load(name, options)")
+    return found
+
+
+def usage(name: str) -> str:
+    """The name of a registered dataset as users write it, e.g. `folder:PATH`."""
+    takes = getattr(get_dataset(name), "TAKES", "")
+    return f"{name}:{takes}" if takes else name
+
+
+def _module(name: str) -> tuple[Any, str]:
+    """A dataset, and what it is to be called with: what follows the colon, or the name."""
     source, _, rest = name.partition(":")
-    takes_rest = source in ("folder", "torchvision")
-    if source not in {each.split(":")[0] for each in SOURCES} or (bool(rest) != takes_rest and not any_rest):
-        raise DataError(f"there is no dataset '{name}'{nearest(name, SOURCES)}; `metabench list datasets` shows all")
-    modules = {"cifar-fs": "cifar100", "fc100": "cifar100", "torchvision": "torchvision_sets"}
-    file = modules.get(source, source.replace("-", "_"))
-    return importlib.import_module(f"episodes.datasets.{file}"), rest if takes_rest else name
+    if source not in dataset_names():
+        return get_dataset(name), name
+    found = get_dataset(source)
+    takes = getattr(found, "TAKES", "")
+    if bool(rest) != bool(takes):
+        raise DataError(f"there is no dataset '{name}'; did you mean '{usage(source)}'?")
+    return found, rest if takes else name

@@ -19,6 +19,7 @@ from episodes.pictures import Pictures, describe_left_out
 from episodes.places import remember
 from episodes.splitting import by_names, split_classes, split_key, split_name
 
+TAKES = "PATH"  # as users write it: folder:PATH
 OWN = "folders"  # the split that folders train, validation and test are
 
 

@@ -23,6 +23,9 @@ from episodes.memory import check_memory
 from episodes.pictures import flat, to_square
 from episodes.splitting import DEFAULT, split_classes, split_key
 
+TAKES = "NAME"  # as users write it: torchvision:NAME
+
+
 _TRAIN_TEST: list[dict[str, Any]] = [{"train": True}, {"train": False}]
 _SPLITS: list[dict[str, Any]] = [{"split": "train"}, {"split": "test"}]
 _THREE: list[dict[str, Any]] = [{"split": "train"}, {"split": "val"}, {"split": "test"}]

@@ -17,7 +17,7 @@ import click
 import pandas as pd
 import torch
 
-from baselines.distill import Distill
+from baselines.distillation.distill import Distill
 from episodes import Dataset, EpisodeSampler, FixedTask, load
 from metabench.evaluator import evaluate
 from metabench.learner import Learner, Problem, Stage

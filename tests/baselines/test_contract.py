@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.finetune import FineTune
-from baselines.maml import MAML
-from baselines.protonet import ProtoNet
+from baselines.gradient.maml import MAML
+from baselines.metric.protonet import ProtoNet
+from baselines.transfer.finetune import FineTune
 from episodes import EpisodeBatch, LabelledEpisodeBatch
 from metabench import checks
 from metabench.registry import get_learner, learner_names

@@ -6,7 +6,7 @@ import pytest
 import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from baselines.maml import MAML
+from baselines.gradient.maml import MAML
 from episodes import Dataset, EpisodeSampler, FixedTask
 from metabench.learner import Problem
 from tests.benchmarks.ratio import ratio_of_best

@@ -156,7 +156,7 @@ def test_too_little_memory_is_one_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "greedy.py").write_text(
         "import torch\n"
-        "from baselines.nearest import Nearest\n"
+        "from baselines.metric.nearest import Nearest\n"
         "class Greedy(Nearest):\n"
         "    def predict(self, adapted, query):\n"
         "        torch.empty(2**47, dtype=torch.uint8)\n"

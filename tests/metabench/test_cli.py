@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from episodes.datasets import load
-from episodes.names import SOURCES
+from episodes.datasets import dataset_names, load, usage
 from metabench.cli import main
 from metabench.leaderboard import COLUMNS
 from metabench.predictions import digest, encode
@@ -411,7 +410,7 @@ def test_named_tasks_stand_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_datasets_are_told_of(tmp_path: Path, data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("data", "list") == 0
     listed = capsys.readouterr().out
-    assert all(f"{name}\n" in listed for name in SOURCES)
+    assert all(f"{usage(name)}\n" in listed for name in dataset_names())
     assert listed.count("icence") + listed.count("research") >= 6
     assert call("data", "status", "--data-root", data_root) == 0
     lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())

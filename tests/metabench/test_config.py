@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from baselines.maml import MAML
-from baselines.protonet import ProtoNet
+from baselines.gradient.maml import MAML
+from baselines.metric.protonet import ProtoNet
 from metabench.config import OutputConfig, RunConfig, TaskConfig, make_config
 from metabench.config_file import read_config_file
 from metabench.errors import UsageError

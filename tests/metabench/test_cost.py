@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.finetune import FineTune
-from baselines.maml import MAML
-from baselines.protonet import ProtoNet
+from baselines.gradient.maml import MAML
+from baselines.metric.protonet import ProtoNet
+from baselines.transfer.finetune import FineTune
 from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask
 from metabench.cost import task_megabytes, task_multiply_adds
 from metabench.learner import Batches, Learner, Problem, Stage, TrainingOptions

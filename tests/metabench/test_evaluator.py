@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.finetune import FineTune
-from baselines.protonet import ProtoNet
+from baselines.metric.protonet import ProtoNet
+from baselines.transfer.finetune import FineTune
 from episodes import (
     Dataset,
     EpisodeBatch,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.protonet import ProtoNet
+from baselines.metric.protonet import ProtoNet
 from episodes import Dataset, EpisodeSampler, FixedTask, RegressionTask, SinusoidSampler, load
 from episodes.variable_task import VariableTask
 from metabench.evaluator import answer_episodes, evaluate

@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import metabench
-from baselines.protonet import ProtoNet
+from baselines.metric.protonet import ProtoNet
 from metabench.cli import main
 from metabench.config import make_config
 from metabench.errors import RunError

@@ -10,8 +10,8 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from baselines.nearest import Nearest
-from baselines.protonet import ProtoNet
+from baselines.metric.nearest import Nearest
+from baselines.metric.protonet import ProtoNet
 from episodes import Dataset, EpisodeSampler, FixedTask
 from episodes.sampling.source import BankSource
 from episodes.variable_task import VariableTask

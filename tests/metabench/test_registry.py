@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import metabench
+from episodes import DataError
 from metabench import listings
 from metabench.checks import check_learner
 from metabench.errors import UsageError
@@ -88,7 +91,8 @@ def test_a_broken_plug_in_is_named_when_asked_for_and_harms_nothing_else() -> No
 @pytest.mark.usefixtures("installed")
 def test_a_name_taken_twice_is_refused_with_both_owners() -> None:
     with pytest.raises(
-        UsageError, match=r"registered more than once \(baselines.maml:MAML of metabench, rival:MAML of rival-plugin\)"
+        UsageError,
+        match=r"registered more than once \(baselines.gradient.maml:MAML of metabench, rival:MAML of rival-plugin\)",
     ):
         get_learner("maml")
 
@@ -98,8 +102,10 @@ def test_shipped_learners_are_registered_as_anyones_are() -> None:
 
 
 def test_module_and_class_need_no_registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert get_learner("baselines.protonet:ProtoNet") is get_learner("protonet")
-    (tmp_path / "my_own.py").write_text("from baselines.protonet import ProtoNet\nclass Mine(ProtoNet): 'Mine.'\n")
+    assert get_learner("baselines.metric.protonet:ProtoNet") is get_learner("protonet")
+    (tmp_path / "my_own.py").write_text(
+        "from baselines.metric.protonet import ProtoNet\nclass Mine(ProtoNet): 'Mine.'\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     assert get_learner("my_own:Mine").__name__ == "Mine"
@@ -112,7 +118,7 @@ def test_module_and_class_need_no_registration(tmp_path: Path, monkeypatch: pyte
             "protonett",
             r"there is no learner 'protonett'; did you mean 'protonet'\?; `metabench list learners` shows all",
         ),
-        ("baselines.protonet:ProtoNets", "cannot be imported: AttributeError: .*ProtoNets"),
+        ("baselines.metric.protonet:ProtoNets", "cannot be imported: AttributeError: .*ProtoNets"),
         ("no_such_module:X", "learner 'no_such_module:X' cannot be imported: ModuleNotFoundError"),
         ("metabench.config:RunConfig", "which is not a subclass of metabench.learner.Learner"),
     ],
@@ -120,3 +126,71 @@ def test_module_and_class_need_no_registration(tmp_path: Path, monkeypatch: pyte
 def test_wrong_names_are_explained(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         get_learner(name)
+
+
+MINE = """
+import torch
+from torch import nn
+from episodes import Dataset, ImageBank
+from metabench.backbone import Layers
+
+def flat(shape, norm, width):
+    return Layers(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], width))
+
+not_a_function = 3
+
+class Squares:
+    @staticmethod
+    def load(name, options):
+        images = torch.randint(256, (60, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        parts = [tuple(f"{part}{number}" for number in range(3)) for part in "abc"]
+        return Dataset(name, "own", *(ImageBank(f"{name}/{part[0]}", images, part, (20,) * 3, part) for part in parts))
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_and_only.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.mark.usefixtures("mine")
+def test_backbones_and_datasets_need_no_registration_either(tmp_path: Path) -> None:
+    settings = {"ways": 3, "shots": 1, "queries": 5, "episodes": 10, "validation_episodes": 2, "output": tmp_path}
+    options = {"backbone": "mine_and_only:flat:32", "steps": 2, "train_ways": 3}
+    record = metabench.run(dataset="mine_and_only:Squares", options=options, **settings)
+    assert record.dataset.name == "mine_and_only:Squares"
+    assert record.score.parameters == 16 * 16 * 32 + 32
+    assert set(record.floors) == {"chance", "pixels", "random network"}
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"options": {"backbone": "mine_and_only:not_a_function"}},
+            r"is of type int, not a function \(shape, norm, width\)",
+        ),
+        ({"options": {"backbone": "mine_and_only:flat:wide"}}, "asks for 'wide' filters; give an even number"),
+        ({"options": {"backbone": "no_such:flat"}}, "backbone 'no_such:flat' cannot be imported: ModuleNotFoundError"),
+        ({"dataset": "mine_and_only:flat"}, r"dataset 'mine_and_only:flat' has no load\(name, options\)"),
+        ({"dataset": "folder"}, "there is no dataset 'folder'; did you mean 'folder:PATH'?"),
+        ({"dataset": "glyphs:x"}, "there is no dataset 'glyphs:x'; did you mean 'glyphs'?"),
+        ({"dataset": "glpyhs"}, "there is no dataset 'glpyhs'; did you mean 'glyphs'?"),
+    ],
+)
+def test_those_that_do_not_fit_are_explained(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, DataError), match=message):
+        metabench.run(**settings, output=tmp_path / "results")
+
+
+def test_names_are_listed_without_an_import() -> None:
+    code = (
+        "import sys; from metabench.backbone import backbone_names; from episodes.datasets import dataset_names;"
+        "assert 'glyphs' in dataset_names() and 'conv4' in backbone_names();"
+        "print([name for name in sys.modules if name.startswith(('baselines', 'episodes.datasets.'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from torch import Tensor
 
-from baselines.nearest import Nearest
+from baselines.metric.nearest import Nearest
 from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
 from metabench.config import make_config
 from metabench.evaluator import answer_episodes

@@ -22,7 +22,7 @@ RUN += ["--episodes", "4", "--validation-episodes", "2", "--threads", "1", "--se
 SLOW = """
 import time
 from metabench.learner import Stage
-from baselines.protonet import ProtoNet
+from baselines.metric.protonet import ProtoNet
 
 class Slow(ProtoNet):
     def loss(self, episodes):

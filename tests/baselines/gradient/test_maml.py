@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.backbones import Layers, build_backbone
-from baselines.maml import MAML, TaskBatchNorm2d
+from baselines.gradient.maml import MAML, TaskBatchNorm2d
 from episodes import EpisodeBatch
 from metabench.checks import REGRESSION, TASK, build, random_episodes
 

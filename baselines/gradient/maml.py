@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from baselines.backbones import Layers, build_backbone, feature_size
+from baselines.gradient._batch_norm import TaskBatchNorm2d
 from metabench.learner import (
     Count,
     Episodes,
@@ -38,29 +39,6 @@ OMNIGLOT = {"backbone": "conv4-strided", "inner_steps": 1, "test_inner_steps": 3
 # Those of the paper's regression experiment (section 5.1).
 SINUSOID = {"backbone": "mlp:40", "steps": 70_000, "meta_batch": 25, "train_shots": 10, "train_queries": 10}
 SINUSOID |= {"inner_steps": 1, "test_inner_steps": 10, "inner_learning_rate": 0.01, "schedule": "constant"}
-
-
-class TaskBatchNorm2d(nn.Module):
-    """Batch normalisation (Ioffe and Szegedy 2015) by the batch at hand, in training and evaluation; keeps no state.
-
-    Mean and variance are those of the first `rows` images of the batch, or of all.
-    """
-
-    takes_rows = True
-
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.eps = eps
-
-    def forward(self, images: Tensor, rows: int | None = None) -> Tensor:
-        if rows is None:
-            return F.batch_norm(images, None, None, self.weight, self.bias, training=True, eps=self.eps)
-        images = images.to(torch.promote_types(images.dtype, torch.float32))  # as F.batch_norm does inside
-        variance, mean = torch.var_mean(images[:rows], dim=(0, 2, 3), correction=0)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return images * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
 
 
 class MAML(Learner):

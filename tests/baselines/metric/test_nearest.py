@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from baselines.nearest import Nearest
+from baselines.metric.nearest import Nearest
 from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank
 from metabench.learner import Problem, TrainingOptions
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import metabench
-from baselines.distill import Distill, distillation_loss, equal_steps, forward_cost
+from baselines.distillation.distill import Distill, distillation_loss, equal_steps, forward_cost
 from metabench.checks import PROBLEM, build
 from metabench.learner import LabelledBatch
 

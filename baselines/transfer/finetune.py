@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from baselines.backbones import build_backbone, feature_size
+from baselines.heads.ridge import ridge_head
 from metabench.learner import (
     Batches,
     EmbeddingLearner,
@@ -26,30 +27,6 @@ from metabench.learner import (
     TrainingOptions,
     option,
 )
-
-
-def ridge_head(support: Tensor, labels: Tensor, ways: int, penalty: float) -> tuple[Tensor, Tensor]:
-    """One-against-all ridge regression for B tasks in one call, by its closed form.
-
-    Minimises `|X W + b - Y|^2 + penalty * |W|^2`, Y one-hot and b unpenalised, in its dual form (Bertinetto et al.
-    2019, equations 4 and 5), whose matrix has the size of the support and not of the features.
-
-    Args:
-        support: features `[B, N*K, D]`.
-        labels: `[B, N*K]`.
-        ways: N.
-        penalty: above 0.
-
-    Returns:
-        W `[B, D, N]` and b `[B, 1, N]`.
-    """
-    targets = F.one_hot(labels, ways).to(support.dtype)
-    mean, target_mean = support.mean(1, keepdim=True), targets.mean(1, keepdim=True)
-    centred = support - mean
-    gram = centred @ centred.transpose(1, 2)
-    dual = torch.linalg.solve(gram + penalty * torch.eye(gram.shape[1], device=gram.device), targets - target_mean)
-    weight = centred.transpose(1, 2) @ dual
-    return weight, target_mean - mean @ weight
 
 
 class FineTune(EmbeddingLearner):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestCentroid
 
-from baselines.protonet import ProtoNet, prototypes, refined, squared_distances
+from baselines.metric.protonet import ProtoNet, prototypes, refined, squared_distances
 from episodes import FixedTask
 from metabench.checks import build, random_episodes
 from metabench.learner import Episodes, Problem

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from baselines.finetune import FineTune
+from baselines.transfer.finetune import FineTune
 from metabench.learner import LabelledBatch, Learner, Positive, Problem, Stage, option
 
 

@@ -2,12 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.backbones import BACKBONES, Norm, build_backbone, feature_size
-from baselines.maml import TaskBatchNorm2d
+from baselines.gradient.maml import TaskBatchNorm2d
+from metabench.backbone import Norm, backbone_names, build_backbone, feature_size
 from metabench.errors import UsageError
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", backbone_names())
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 33, 17), (1, 28, 28)])
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, TaskBatchNorm2d])
 def test_any_size_from_16_and_any_channels(name: str, shape: tuple[int, int, int], norm: Norm) -> None:
@@ -67,4 +67,4 @@ def test_mlp_is_the_papers() -> None:
 def test_bad_requests_say_what_to_do(name: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         build_backbone(name, shape)
-    assert str(caught.value).endswith(message)
+    assert message in str(caught.value)

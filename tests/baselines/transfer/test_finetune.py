@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import Ridge
 
-from baselines.finetune import FineTune, ridge_head
+from baselines.transfer.finetune import FineTune, ridge_head
 from metabench.checks import build, random_episodes
 from metabench.learner import LabelledBatch
 

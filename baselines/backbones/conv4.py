@@ -1,0 +1,26 @@
+"""Conv-4: four blocks of convolution, as most few-shot papers have it."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from metabench.backbone import Layers, Norm, Shape
+
+
+def conv4(shape: Shape, norm: Norm, width: int) -> Layers:
+    """Four blocks of 3x3 convolution, normalisation, ReLU and 2x2 max-pooling (Vinyals et al. 2016, section 4.1).
+
+    ReLU follows the pooling: as it is monotonic the values are the same, at a quarter of the work.
+    """
+    blocks = []
+    for incoming in (shape[0], width, width, width):
+        blocks += [nn.Conv2d(incoming, width, 3, padding=1), norm(width), nn.MaxPool2d(2), nn.ReLU()]
+    return Layers(*blocks, nn.Flatten())
+
+
+def conv4_strided(shape: Shape, norm: Norm, width: int) -> Layers:
+    """Conv-4 with stride 2 for pooling, and a mean over what is left (Finn et al. 2017, section 5.2, for Omniglot)."""
+    blocks = []
+    for incoming in (shape[0], width, width, width):
+        blocks += [nn.Conv2d(incoming, width, 3, stride=2, padding=1), norm(width), nn.ReLU()]
+    return Layers(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,0 +1,1 @@
+"""Learners that learn to answer as a teacher does."""

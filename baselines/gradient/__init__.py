@@ -1,0 +1,1 @@
+"""Learners that adapt to a task by gradient steps."""

@@ -1,0 +1,1 @@
+"""What classifies features: pure functions of features."""

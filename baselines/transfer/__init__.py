@@ -1,0 +1,1 @@
+"""Learners that are pre-trained on all training classes."""

@@ -1,0 +1,83 @@
+"""Plug-ins by name: entry points of installed packages, those that ship included, or `package.module:name`.
+
+To list the names imports none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from episodes.errors import DataError, nearest
+
+
+def plugin_names(group: str) -> list[str]:
+    """The registered names of an entry-point group, sorted."""
+    return sorted({entry.name for entry in entry_points(group=group)})
+
+
+def describe_error(error: BaseException) -> str:
+    """What an import raised, in one line."""
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def load_plugin(
+    group: str,
+    noun: str,
+    name: str,
+    refusal: type[Exception] = DataError,
+    describe: Callable[[BaseException], str] = describe_error,
+) -> tuple[Any, str]:
+    """What is registered under a name, or what `package.module:name` names.
+
+    Args:
+        group: of entry points, e.g. `episodes.datasets`.
+        noun: for messages: `dataset`, `learner` or `backbone`.
+        name: as the user gave it.
+        refusal: the error to raise.
+        describe: says in one line what an import raised.
+
+    Returns:
+        The object, and how messages call it.
+
+    Raises:
+        refusal: a name that is unknown or registered twice, or a plug-in that cannot be imported.
+    """
+    if ":" in name:
+        if str(Path.cwd()) not in sys.path and "" not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))  # a module beside the user, as `python -m` would find it
+        entry, what = EntryPoint(name, name, group), f"{noun} '{name}'"
+    else:
+        entry, owner = _registered(group, noun, name, refusal)
+        what = f"{noun} '{name}' of package '{owner}'"
+    module, _, attribute = entry.value.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split(".") if attribute else ():
+            found = getattr(found, part)
+    except (Exception, SystemExit) as error:  # a plug-in's module may raise anything, or end the program
+        raise refusal(f"{what} cannot be imported: {describe(error)}; fix or uninstall it") from error
+    return found, what
+
+
+def _registered(group: str, noun: str, name: str, refusal: type[Exception]) -> tuple[EntryPoint, str]:
+    entries = entry_points(group=group, name=name)
+    found = list({(entry.value, _owner(entry)): (entry, _owner(entry)) for entry in entries}.values())
+    if not found:
+        raise refusal(
+            f"there is no {noun} '{name}'{nearest(name, plugin_names(group))}; `metabench list {noun}s` shows all "
+            "(an editable install sees a new entry point once it is installed again; package.module:name needs none)"
+        )
+    if len(found) > 1:
+        owners = ", ".join(sorted(f"{entry.value} of {owner}" for entry, owner in found))
+        raise refusal(f"{noun} '{name}' is registered more than once ({owners}); name one as package.module:name")
+    return found[0]
+
+
+def _owner(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "?"
