@@ -1,14 +1,14 @@
-from .bank import ImageBank
+from .banks.images import ImageBank
 from .dataset import DataOptions, Dataset
 from .datasets import load
 from .episode import EpisodeBatch, LabelledEpisodeBatch
 from .errors import DataError
-from .named_task import NamedTask
-from .regression_task import RegressionTask
-from .sampler import EpisodeList, EpisodeSampler
 from .sampling.functions import SinusoidSampler
-from .task import FixedTask
-from .variable_task import VariableTask
+from .sampling.sampler import EpisodeList, EpisodeSampler
+from .tasks.fixed import FixedTask
+from .tasks.named import NamedTask
+from .tasks.regression import RegressionTask
+from .tasks.variable import VariableTask
 
 __all__ = [
     "DataError",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from episodes.banks.bank import Bank, Kind
-from episodes.cache import cache_folder
 from episodes.episode import EpisodeIndices
+from episodes.places import cache_folder
 
 PARTS = ("train", "validation", "test")
 

@@ -44,7 +44,7 @@ class EpisodeBatch:
 
     Attributes:
         support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them. In
-            regression (see `episodes.datasets.sinusoid`) `[B, S, 1]` float32 inputs.
+            regression (see `episodes.datasets.functions.sinusoid`) `[B, S, 1]` float32 inputs.
         support_labels: `[B, S]` int64 in 0..N-1; in regression the outputs, float32.
         query: `[B, Q, C, H, W]`, likewise.
         ways: N; 1 in regression.

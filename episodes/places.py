@@ -1,37 +1,25 @@
-"""Where a folder of pictures was last read on this machine: a record has its name alone, and finds it again so."""
+"""Where files that metabench makes are kept on this machine."""
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
+import os
 from pathlib import Path
 
-from episodes.cache import cache_folder, write_bytes
+import platformdirs
+
 from episodes.errors import DataError
-from episodes.names import FOLDER, parts
 
 
-def remember(name: str, root: Path) -> None:
-    """Keep the place of a folder that was read, by its short name; where the cache cannot be written, nothing is."""
-    with suppress(DataError, OSError):
-        write_bytes(_note(name), str(root.absolute()).encode())
+def cache_folder() -> Path:
+    """Where banks made at first use are kept: `$METABENCH_CACHE`, or the platform's cache folder for metabench."""
+    chosen = os.environ.get("METABENCH_CACHE")
+    folder = Path(chosen) if chosen else platformdirs.user_cache_path("metabench")
+    # Python's own for bytes that are not UTF-8, which safetensors takes for no path.
+    if any("\ud800" <= each < "\ue000" for each in str(folder)):
+        raise DataError(f"the cache folder {str(folder)!r} is no name in UTF-8; set METABENCH_CACHE to another")
+    return folder
 
 
-def with_places(name: str) -> str:
-    """The name of a dataset as a record has it, with the places of its folders that are known and still there."""
-    return "+".join(map(_placed, parts(name)))
-
-
-def _placed(name: str) -> str:
-    if not name.startswith(FOLDER) or Path(name.removeprefix(FOLDER)).exists():
-        return name
-    with suppress(DataError, OSError, ValueError):
-        place = Path(_note(name).read_bytes().decode())
-        if place.exists():
-            return f"{FOLDER}{place}"
-    return name
-
-
-def _note(name: str) -> Path:
-    digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
-    return cache_folder() / "places" / digest
+def made_folder() -> Path:
+    """The part of the cache folder with what can be made anew; downloads are in another."""
+    return cache_folder() / "banks"

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from episodes.banks.functions import Sinusoids
-from episodes.regression_task import RegressionTask
 from episodes.sampling.functions import SinusoidSampler
 from episodes.sampling.source import EpisodeSource
-from episodes.task import FixedTask
+from episodes.tasks.fixed import FixedTask
+from episodes.tasks.regression import RegressionTask
 from metabench.learner import (
     EmbeddingLearner,
     EpisodeBatch,

@@ -60,7 +60,8 @@ def download(name: str, data_root: Path | None) -> None:
 def clear() -> None:
     """Remove what was made of the datasets' files, such as decoded pictures; the files themselves stay."""
     from episodes import DataOptions
-    from episodes.cache import clear_cache, made_folder
+    from episodes.files.cache import clear_cache
+    from episodes.places import made_folder
     from metabench.listings import how_much
 
     click.echo(f"removed {how_much(clear_cache())} from '{made_folder()}'; downloads stay in '{DataOptions().folder}'")

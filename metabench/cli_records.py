@@ -42,7 +42,7 @@ def leaderboard(
     are marked unverified and not ranked until `metabench verify` has scored them again; reference records are verified
     by the release.
     """
-    from episodes.cache import write_bytes
+    from episodes.files.atomic import write_bytes
     from metabench import tables
     from metabench.escape import plain
     from metabench.filter import Filter

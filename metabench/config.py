@@ -11,11 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.fields import FieldInfo
 
 from episodes.errors import nearest
-from episodes.named_task import NamedTask
 from episodes.names import FOLDER, folders, full_name, join_names, short_name, split_names
-from episodes.regression_task import RegressionTask
-from episodes.task import FixedTask, Groups, Task
-from episodes.variable_task import VariableTask
+from episodes.tasks.fixed import FixedTask
+from episodes.tasks.named import NamedTask
+from episodes.tasks.regression import RegressionTask
+from episodes.tasks.task import Groups, Task
+from episodes.tasks.variable import VariableTask
 from metabench.errors import UsageError
 from metabench.escape import plain
 
@@ -61,7 +62,7 @@ class DataConfig(_Section):
     Attributes:
         dataset: see `metabench list datasets`.
         data_root, split, image_size, channels: see `episodes.DataOptions`.
-        test_dataset, test_split: another dataset to test on (see `episodes.combine.cross_domain`).
+        test_dataset, test_split: another dataset to test on (see `episodes.datasets.combine.cross_domain`).
     """
 
     dataset: str = "glyphs"

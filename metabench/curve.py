@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from episodes.cache import write_bytes
 from episodes.dataset import Dataset
 from episodes.errors import DataError
+from episodes.files.atomic import write_bytes
 from episodes.sampling.source import EpisodeSource
 from metabench.charts import STEPS, draw_curve, panels
 from metabench.config import NUMBERS, RunConfig, describe_task, make_config

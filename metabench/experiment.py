@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from episodes.dataset import Dataset
-from episodes.manifest import Manifest
+from episodes.sampling.manifest import Manifest
 from episodes.sampling.source import EpisodeSource
 from metabench.checks import broken_points
 from metabench.config import RunConfig, make_config

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from episodes.cache import write_bytes
+from episodes.files.atomic import write_bytes
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.learner import Learner
 from metabench.plots import draw_episode, draw_function

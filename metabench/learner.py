@@ -22,10 +22,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from episodes.banks.bank import Kind
-from episodes.batches import LabelledBatch
 from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
-from episodes.regression_task import RegressionTask
-from episodes.task import FixedTask
+from episodes.sampling.batches import LabelledBatch
+from episodes.tasks.fixed import FixedTask
+from episodes.tasks.regression import RegressionTask
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 
 __all__ = [

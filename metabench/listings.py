@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
-from episodes.bank import ImageBank
-from episodes.cache import made_files, made_folder
+from episodes.banks.images import ImageBank
 from episodes.dataset import PARTS, DataOptions
 from episodes.datasets import about, dataset_names, find, get_dataset, load, usage
 from episodes.errors import DataError
+from episodes.files.cache import made_files
+from episodes.places import made_folder
 from metabench.backbone import backbone_names, get_backbone
 from metabench.errors import UsageError
 from metabench.escape import plain

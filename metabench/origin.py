@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from episodes.cache import write_bytes
+from episodes.files.atomic import write_bytes
 from metabench.predictions import predictions_file
 from metabench.reading import scores_file
 from metabench.records import RECORD_FILE

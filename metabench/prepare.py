@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from episodes.dataset import Dataset
-from episodes.manifest import Manifest
+from episodes.sampling.manifest import Manifest
 from episodes.sampling.source import EpisodeSource
 from metabench.config import RunConfig
 from metabench.environment import choose_device

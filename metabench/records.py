@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from episodes.banks.bank import Kind
-from episodes.cache import write_bytes
+from episodes.files.atomic import write_bytes
 from metabench.config import RunConfig
 from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
 from metabench.migrations import migrate

@@ -15,8 +15,8 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from episodes.cache import write_bytes
 from episodes.errors import DataError
+from episodes.files.atomic import write_bytes
 from episodes.names import short_name
 from metabench.config import RunConfig
 from metabench.errors import InterruptionError, RunError, UsageError

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 import episodes
-from episodes.combine import cross_domain, named_tasks
 from episodes.dataset import Dataset
-from episodes.disjoint import disjoint_episodes
-from episodes.manifest import Manifest, read_manifest, write_manifest
-from episodes.places import with_places
-from episodes.sampler import EpisodeList, sampler
+from episodes.datasets.combine import cross_domain, named_tasks
+from episodes.files.remembered import with_places
+from episodes.sampling.manifest import Manifest, read_manifest, write_manifest
+from episodes.sampling.sampler import EpisodeList, sampler
 from episodes.sampling.source import BankSource, EpisodeSource
-from episodes.task import FixedTask
+from episodes.tasks.disjoint import disjoint_episodes
+from episodes.tasks.fixed import FixedTask
 from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, flat, make_config
 from metabench.errors import UsageError
 from metabench.stopping import MOST

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.manifest import read_manifest
+from episodes.sampling.manifest import read_manifest
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.prepare import Prepared, check_frozen, prepare

@@ -19,14 +19,14 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
 from torch.utils.flop_counter import FlopCounterMode
 
-from episodes.batches import BatchSampler
 from episodes.dataset import Dataset
-from episodes.draw import derived_seed
 from episodes.errors import DataError
-from episodes.named_task import NamedTask
-from episodes.regression_task import RegressionTask
-from episodes.sampler import sampler
+from episodes.sampling.batches import BatchSampler
+from episodes.sampling.sampler import sampler
 from episodes.sampling.source import EpisodeSource
+from episodes.tasks.named import NamedTask
+from episodes.tasks.regression import RegressionTask
+from episodes.uniforms import derived_seed
 from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.evaluator import evaluate
 from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage, TrainingOptions

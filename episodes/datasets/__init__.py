@@ -11,8 +11,8 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from episodes.combine import mix
 from episodes.dataset import DataOptions, Dataset, with_data_root
+from episodes.datasets.combine import mix
 from episodes.errors import DataError
 from episodes.names import GROUP, parts
 from episodes.plugins import load_plugin, plugin_names
@@ -21,7 +21,7 @@ MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then
 
 
 def load(name: str, options: DataOptions | None = None) -> Dataset[Any]:
-    """The dataset of that name (see `dataset_names`), or several mixed: `omniglot+glyphs` (see `episodes.combine.mix`).
+    """The dataset of that name (see `dataset_names`), or several mixed: `omniglot+glyphs` (see `combine.mix`).
 
     Raises:
         DataError: unknown name, missing or unreadable files, or an option that this dataset does not have.

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.banks.functions import AMPLITUDES, INPUTS, PHASES, Sinusoids
-from episodes.draw import Uniforms, generator_key, uniform_numbers
 from episodes.episode import LabelledEpisodeBatch
-from episodes.regression_task import RegressionTask
 from episodes.sampling.source import EpisodeSource
+from episodes.tasks.regression import RegressionTask
+from episodes.uniforms import Uniforms, generator_key, uniform_numbers
 
 
 class SinusoidSampler(EpisodeSource):

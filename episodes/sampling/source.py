@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.banks.bank import Bank, ItemBank
-from episodes.draw import generator_key, random_orders
 from episodes.episode import EpisodeIndices, LabelledEpisodeBatch
+from episodes.uniforms import generator_key, random_orders
 
 BLOCK = 128  # episodes whose indices `each` draws together
 

@@ -4,7 +4,7 @@ import torch
 
 from baselines.metric.protonet import ProtoNet
 from episodes import Dataset, EpisodeSampler, FixedTask, RegressionTask, SinusoidSampler, load
-from episodes.variable_task import VariableTask
+from episodes.tasks.variable import VariableTask
 from metabench.evaluator import answer_episodes, evaluate
 from metabench.floors import floor_learners, floor_scores
 from metabench.learner import Problem

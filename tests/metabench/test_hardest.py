@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank, load
-from episodes.regression_task import RegressionTask
-from episodes.sampler import sampler
+from episodes.sampling.sampler import sampler
+from episodes.tasks.regression import RegressionTask
 from metabench.evaluator import evaluate
 from metabench.hardest import draw_answered, draw_hardest, hardest
 from metabench.learner import Learner, Problem

@@ -14,8 +14,9 @@ from metabench.errors import UsageError
 from metabench.migrations import SECTIONS_OF_4, STEPS, VERSION, migrate
 from metabench.predictions import predictions_file
 from metabench.reading import read_record, read_records, scores_file
+from tests.conftest import PROJECT
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+REFERENCE = PROJECT / "results" / "reference"
 FOLDERS = sorted(path.parent for path in REFERENCE.glob("*/record.json"))
 
 OLD: dict[str, Any] = {

@@ -14,7 +14,7 @@ from baselines.metric.nearest import Nearest
 from baselines.metric.protonet import ProtoNet
 from episodes import Dataset, EpisodeSampler, FixedTask
 from episodes.sampling.source import BankSource
-from episodes.variable_task import VariableTask
+from episodes.tasks.variable import VariableTask
 from metabench.errors import UsageError
 from metabench.evaluator import answer_episodes
 from metabench.learner import Learner, Problem

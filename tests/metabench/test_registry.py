@@ -14,8 +14,9 @@ from metabench import listings
 from metabench.checks import check_learner
 from metabench.errors import UsageError
 from metabench.registry import get_learner, learner_names
+from tests.conftest import PROJECT
 
-PLUGIN = Path(__file__).parent.parent / "plugin"
+PLUGIN = PROJECT / "tests" / "plugin"
 
 
 def install(source: Path, target: Path) -> None:
@@ -133,6 +134,7 @@ import torch
 from torch import nn
 from episodes import Dataset, ImageBank
 from metabench.backbone import Layers
+from tests.conftest import PROJECT
 
 def flat(shape, norm, width):
     return Layers(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], width))

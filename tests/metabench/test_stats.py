@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from episodes import EpisodeSampler, FixedTask, ImageBank
-from episodes.disjoint import disjoint_episodes
+from episodes.tasks.disjoint import disjoint_episodes
 from metabench.stats import (
     CLASSES,
     DISJOINT_TASKS,

@@ -8,8 +8,8 @@ import pytest
 
 import metabench
 from episodes import DataError, Dataset, EpisodeList, EpisodeSampler, FixedTask, NamedTask
-from episodes.combine import named_tasks
-from episodes.manifest import write_manifest
+from episodes.datasets.combine import named_tasks
+from episodes.sampling.manifest import write_manifest
 from metabench.config import make_config
 from metabench.errors import UsageError
 from metabench.leaderboard import entries, frame, read_runs

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from episodes.bank import ImageBank
+from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions
 from episodes.datasets import load
 from episodes.errors import DataError

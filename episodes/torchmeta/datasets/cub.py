@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torchvision.datasets.utils import check_md5
 
 from episodes.dataset import DataOptions
-from episodes.datasets.cub import ARCHIVE, MD5, find
+from episodes.datasets.images.cub import ARCHIVE, MD5, find
 from episodes.errors import DataError
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset, BankMetaDataset
 from episodes.torchmeta.datasets.utils import get_asset

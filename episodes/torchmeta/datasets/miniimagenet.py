@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from episodes.bank import ImageBank
+from episodes.banks.images import ImageBank
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset, BankMetaDataset
 from episodes.torchmeta.utils.data.pictures import PictureClass, Pictures
 

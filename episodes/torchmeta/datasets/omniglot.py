@@ -1,4 +1,4 @@
-"""Omniglot under torchmeta's names: see `episodes.datasets.omniglot` for its source and licence."""
+"""Omniglot under torchmeta's names: see `episodes.datasets.images.omniglot` for its source and licence."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from episodes.bank import ImageBank
-from episodes.combine import join
+from episodes.banks.convert import join
+from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions
-from episodes.datasets.omniglot import evaluation_alphabets, load_upright
+from episodes.datasets.images.omniglot import evaluation_alphabets, load_upright
 from episodes.errors import DataError
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset
 from episodes.torchmeta.datasets.stored import Stored

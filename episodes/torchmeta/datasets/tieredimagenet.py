@@ -3,9 +3,9 @@
 from functools import cached_property
 from typing import Any
 
-from episodes.bank import ImageBank
-from episodes.datasets.tiered_imagenet import class_name
-from episodes.splitting import published
+from episodes.banks.images import ImageBank
+from episodes.datasets.images.tiered_imagenet import class_name
+from episodes.datasets.splitting import published
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset, BankMetaDataset
 from episodes.torchmeta.utils.data.pictures import PictureClass, Pictures
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
-from episodes.datasets.omniglot import evaluation_alphabets
-from episodes.splitting import published
+from episodes.datasets.images.omniglot import evaluation_alphabets
+from episodes.datasets.splitting import published
 from episodes.torchmeta.utils.data.dataset import SPLITS
 
 PARTS = dict(zip(SPLITS, ("train", "validation", "test"), strict=True))  # torchmeta's name of a split, and ours

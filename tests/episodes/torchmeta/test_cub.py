@@ -15,7 +15,7 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, RandomCrop, Resize, ToTensor
 
 from episodes import DataError
-from episodes.splitting import PARTS, published
+from episodes.datasets.splitting import PARTS, published
 from episodes.torchmeta.datasets import CUB, cub, helpers
 from episodes.torchmeta.datasets.cub import CUBClassDataset
 from episodes.torchmeta.utils.data import BatchMetaDataLoader

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from episodes import DataOptions, Dataset, ImageBank
-from episodes.splitting import published
+from episodes.datasets.splitting import published
 from episodes.torchmeta.datasets import FC100, TieredImagenet, bank_classes, helpers
 from episodes.torchmeta.datasets.utils import get_asset
 from episodes.torchmeta.utils.data import BatchMetaDataLoader

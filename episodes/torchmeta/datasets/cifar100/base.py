@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from episodes.bank import ImageBank
+from episodes.banks.images import ImageBank
 from episodes.torchmeta.datasets.bank_classes import BankClassDataset
 from episodes.torchmeta.datasets.stored import Stored
 from episodes.torchmeta.utils.data.pictures import PictureClass, Pictures

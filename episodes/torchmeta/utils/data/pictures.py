@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import CenterCrop, Grayscale, Normalize, Pad, Resize, ToTensor
 
+from episodes.banks.images import check_memory
 from episodes.errors import DataError
-from episodes.memory import check_memory
 from episodes.torchmeta.transforms.augmentations import HorizontalFlip, Rotation, VerticalFlip
 from episodes.torchmeta.transforms.categorical import Categorical, FixedCategory
 from episodes.torchmeta.transforms.target_transforms import DefaultTargetTransform

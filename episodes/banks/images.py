@@ -1,0 +1,148 @@
+"""ImageBank: every image of one split in memory, sorted by class."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+from episodes.banks.bank import ItemBank, Kind
+from episodes.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageBank(ItemBank):
+    """All images of a split as one uint8 tensor, the images of a class side by side.
+
+    Attributes:
+        name: the dataset and split, for messages and records, e.g. `glyphs/test`.
+        images: `[M, C, H, W]` uint8, C 1 (grey) or 3 (RGB), sorted by class.
+        class_names: one name per class, unique, in the order of the images.
+        class_sizes: the number of images of each class, each at least 1; they add up to M.
+        groups: one name per class for what it belongs to (alphabet, script, superclass); may repeat.
+
+    Raises:
+        DataError: if the parts do not fit together.
+    """
+
+    kind: ClassVar[Kind] = "images"
+
+    name: str
+    images: Tensor = field(repr=False)
+    class_names: tuple[str, ...] = field(repr=False)
+    class_sizes: tuple[int, ...] = field(repr=False)
+    groups: tuple[str, ...] = field(repr=False)
+    _copies: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
+            raise DataError(
+                f"bank '{self.name}' needs uint8 images [M, 1 or 3, H, W]; "
+                f"found {self.images.dtype} {list(self.images.shape)}"
+            )
+        classes = len(self.class_names)
+        if not classes == len(self.class_sizes) == len(self.groups) or classes != len(set(self.class_names)):
+            raise DataError(f"bank '{self.name}' needs one unique name, one size and one group per class")
+        if classes == 0 or min(self.class_sizes) < 1 or sum(self.class_sizes) != len(self.images):
+            raise DataError(
+                f"bank '{self.name}': {classes} class sizes that add up to {sum(self.class_sizes)} "
+                f"do not fit {len(self.images)} images"
+            )
+
+    @classmethod
+    def from_labels(
+        cls, name: str, images: Tensor, labels: Sequence[int], class_names: Sequence[str], groups: Sequence[str]
+    ) -> ImageBank:
+        """Sort `images` `[M, C, H, W]` with `labels` `[M]` (indices into `class_names`) into a bank.
+
+        Classes without an image are left out.
+        """
+        label_array = np.asarray(labels, dtype=np.int64)
+        sizes = np.bincount(label_array, minlength=len(class_names))
+        order = torch.from_numpy(np.argsort(label_array, kind="stable"))
+        present = [int(index) for index in np.flatnonzero(sizes)]
+        return cls(
+            name,
+            images[order].contiguous(),
+            tuple(class_names[i] for i in present),
+            tuple(int(sizes[i]) for i in present),
+            tuple(groups[i] for i in present),
+        )
+
+    @property
+    def item_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The images of the given rows `[...]` int64, `[..., C, H, W]` uint8, on the device that the rows are on."""
+        images = self._on(rows.device).index_select(0, rows.reshape(-1))
+        return images.view(*rows.shape, *self.item_shape)
+
+    def _on(self, device: torch.device) -> Tensor:
+        """All images on a device: moved there once, so that the samplers of a bank share the copy."""
+        if device not in self._copies:
+            self._copies[device] = self.images.to(device)
+        return self._copies[device]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits over pixels, shape, class names and groups; not over the bank's name."""
+        digest = hashlib.blake2b(digest_size=16)
+        header = (tuple(self.images.shape), self.class_names, self.class_sizes, self.groups)
+        digest.update(repr(header).encode())
+        digest.update(self.images.contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def select(self, name: str, classes: Sequence[int]) -> ImageBank:
+        """A bank of only the given classes (indices), in the given order."""
+        rows = np.concatenate(
+            [np.arange(self.class_starts[c], self.class_starts[c] + self.class_sizes[c]) for c in classes]
+            or [np.zeros(0, np.int64)]
+        )
+        return ImageBank(
+            name,
+            self.images[torch.from_numpy(rows)],
+            tuple(self.class_names[c] for c in classes),
+            tuple(self.class_sizes[c] for c in classes),
+            tuple(self.groups[c] for c in classes),
+        )
+
+    def with_rotations(self) -> ImageBank:
+        """Each class four times: as it is and turned by 90, 180 and 270 degrees, as classes of their own.
+
+        Class augmentation of Santoro et al. 2016 (section 4.2), as used on Omniglot since Vinyals et al. 2016.
+
+        Raises:
+            DataError: if the images are not square.
+        """
+        if self.item_shape[1] != self.item_shape[2]:
+            raise DataError(f"bank '{self.name}' has images of {self.item_shape[1:]}; rotations need square ones")
+        turned = [torch.rot90(self.images, quarter, (2, 3)) for quarter in range(4)]
+        suffixes = ("", "/rot090", "/rot180", "/rot270")
+        return replace(
+            self,
+            images=torch.cat(turned),
+            class_names=tuple(name + suffix for suffix in suffixes for name in self.class_names),
+            class_sizes=self.class_sizes * 4,
+            groups=self.groups * 4,
+        )
+
+
+def check_memory(name: str, shape: Sequence[int]) -> None:
+    """Raise DataError if uint8 images of that shape, `[M, C, H, W]`, are more than the memory that is free."""
+    needed, free = math.prod(shape), psutil.virtual_memory().available
+    if needed > free:
+        raise DataError(
+            f"the {shape[0]:,} images of '{name}' take {needed / 1e9:,.1f} GB at {shape[2]} x {shape[3]}, and "
+            f"{free / 1e9:,.1f} GB of memory is free; give a smaller --image-size"
+        )

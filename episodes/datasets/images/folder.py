@@ -1,0 +1,139 @@
+"""folder:PATH: any tree of class folders of pictures, or a .zip or .tar of one."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from episodes.banks.images import ImageBank
+from episodes.dataset import DataOptions, Dataset
+from episodes.datasets.images.layout import Layout, check_parts, read_layout
+from episodes.datasets.splitting import by_names, split_classes, split_key, split_name
+from episodes.errors import DataError
+from episodes.files.archives import is_archive, user_path
+from episodes.files.bank_cache import cached_dataset
+from episodes.files.cache import content_key
+from episodes.files.pictures import Pictures, describe_left_out
+from episodes.files.remembered import remember
+from episodes.names import FOLDER, full_name, short_name
+
+TAKES = "PATH"  # as users write it: folder:PATH
+OWN = "folders"  # the split that folders train, validation and test are
+
+
+def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
+    """Every picture under `name/CLASS/`, nested folders too, as RGB (--channels 1: grey) of 84 x 84 (--image-size).
+
+    Folders train, validation and test are the split, and folders above classes are groups (see
+    `layout.read_layout`). Otherwise it is split as `episodes.datasets.splitting.split_classes` says.
+
+    A picture's shorter side is resized to the size with antialiasing, then the middle is cropped. EXIF rotation is
+    applied, and transparent pictures are put on white (see `episodes.files.pictures.flat`). Decoded once, in parallel,
+    then read from the cache until a file is added, removed or written (see `episodes.files.cache.content_key`).
+
+    What is left out, such as files that are no pictures, and pictures that are there twice, is warned of.
+
+    Raises:
+        DataError: missing or empty folder, a class without pictures, or pictures that cannot be read.
+    """
+    root = find(name, options)
+    pictures = Pictures(root)
+    paths = pictures.paths
+    left_out = pictures.left_out
+    layout = read_layout(pictures)
+    if left_out:
+        warnings.warn(f"'{root}': left out {describe_left_out(left_out)}", stacklevel=2)
+    own = options.split is None and bool(layout.parts)
+    if own:
+        check_parts(root, layout.parts)
+    asked = OWN if own else options.split or split_name(None, len(layout.groups))
+    size, channels = options.image_size or 84, options.channels or 3
+    key = content_key(pictures.files(), size, channels, split_key(asked))
+    short = short_name(full_name(f"{FOLDER}{root}"))
+
+    def make() -> Dataset[ImageBank]:
+        bank = _bank(short, pictures, paths, layout, size, channels)
+        _warn_of_copies(pictures, dict(zip(paths, layout.classes, strict=True)))
+        return by_names(bank, bank.name, OWN, layout.parts) if own else split_classes(bank, asked)
+
+    dataset = cached_dataset(short, split_name(asked, 0), key, make)
+    remember(short, root)
+    return dataset
+
+
+def find(name: str, options: DataOptions) -> Path:
+    """The folder or archive itself: `name`, if it is no full path first in `data_root`, or that, if it has the name.
+
+    Raises:
+        DataError: it is not there, is something else, or has a name that no record could hold.
+    """
+    root = _place(user_path(name), options.data_root)
+    needs = "--dataset folder:PATH needs one with a folder of pictures per class, or a .zip or .tar of one"
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    if shown != name:
+        raise DataError(
+            f"the name of the folder '{shown}' is not UTF-8, and no record could hold it; rename it, or name a link"
+        )
+    try:
+        if root.is_dir() or (root.is_file() and is_archive(root)):
+            return root
+        there = os.path.lexists(root)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{root}': {getattr(error, 'strerror', None) or error}; {needs}") from None
+    if root.is_file():
+        raise DataError(f"'{root}' is a file that is no .zip or .tar; {needs}")
+    if there:
+        raise DataError(f"'{root}' is no folder and no file, or a link to nothing; {needs}")
+    if options.data_root:
+        raise DataError(f"there is no folder '{root}', neither here nor in --data-root '{options.data_root}'; {needs}")
+    raise DataError(f"there is no folder '{root}'; {needs}; for one elsewhere, --data-root names the folder it is in")
+
+
+def _place(path: Path, data_root: Path | None) -> Path:
+    if data_root is None or path.is_absolute() or path.name in ("", ".."):
+        return path
+    itself = [data_root] if str(path) in (data_root.name, data_root.resolve().name) else []
+    return next((each for each in (data_root / path, *itself) if os.path.lexists(each)), path)
+
+
+def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int, channels: int) -> ImageBank:
+    """A bank of pictures whose class is the folder that they are in, the first one that tells them apart.
+
+    Raises:
+        DataError: there are no pictures, they are in no folders, or one of them cannot be read.
+    """
+    folders = [PurePosixPath(path).parts[:-1] for path in paths]
+    above = 0  # folders that all are in
+    while folders and len({parts[: above + 1] for parts in folders}) == 1 and min(map(len, folders)) > above + 1:
+        above += 1
+    if not paths or min(map(len, folders)) <= above:
+        raise DataError(
+            f"'{pictures.root}' does not hold a folder of pictures for each class: "
+            + (f"'{min(paths, key=len)}' is in none" if paths else "it has no pictures")
+        )
+    classes = [parts[above] for parts in folders]
+    return _bank(name, pictures, paths, Layout(classes, {each: each for each in classes}, {}), size, channels)
+
+
+def _bank(name: str, pictures: Pictures, paths: Sequence[str], layout: Layout, size: int, channels: int) -> ImageBank:
+    classes = sorted(layout.groups)
+    number = {class_name: index for index, class_name in enumerate(classes)}
+    labels = [number[each] for each in layout.classes]
+    groups = [layout.groups[each] for each in classes]
+    return ImageBank.from_labels(name, pictures.decode(paths, size, channels), labels, classes, groups)
+
+
+def _warn_of_copies(pictures: Pictures, class_of: dict[str, str]) -> None:
+    """A picture that is in a class twice may be support and query of one task; in two classes, it has two answers."""
+    for what, copies in {
+        "the same class": [pair for pair in pictures.copies if class_of[pair[0]] == class_of[pair[1]]],
+        "different classes": [pair for pair in pictures.copies if class_of[pair[0]] != class_of[pair[1]]],
+    }.items():
+        if copies:
+            warnings.warn(
+                f"'{pictures.root}' has {len(copies)} pictures that are copies of others in {what}, such as "
+                f"'{copies[0][0]}' of '{copies[0][1]}'; scores are too high or too low by them: remove copies",
+                stacklevel=2,
+            )

@@ -1,0 +1,1 @@
+"""Recipes of tasks: which classes and items go together."""

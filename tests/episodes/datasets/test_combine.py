@@ -1,0 +1,130 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from episodes import DataError, DataOptions, Dataset, ImageBank, load
+from episodes.banks.convert import convert, join
+from episodes.datasets.combine import cross_domain, mix, named_tasks
+
+
+def colour(toy: Dataset) -> Dataset:
+    """The toy dataset in colours, 32 x 40."""
+    banks = {name: convert(getattr(toy, name), 3, (32, 40)) for name in ("train", "validation", "test")}
+    return replace(toy, name="colours", **banks)  # type: ignore[arg-type]
+
+
+def test_grey_is_weighed_as_pillow_does() -> None:
+    images = torch.randint(0, 256, (5, 3, 8, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    bank = ImageBank("x", images, ("a",), (5,), ("a",))
+    grey = convert(bank, 1, (8, 9)).images
+    expected = [np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L")) for image in images]
+    difference = grey[:, 0].numpy().astype(int) - np.stack(expected).astype(int)
+    assert np.abs(difference).max() <= 1  # Pillow's weights are in 65,536ths
+    assert (difference == 0).mean() > 0.98
+    worked = torch.tensor([[255, 0, 0], [1, 1, 1], [2, 0, 0], [0, 0, 5]], dtype=torch.uint8).view(4, 3, 1, 1)
+    # 76.245; 1; 0.598, nearest to 1; 0.57, nearest to 1
+    assert convert(ImageBank("x", worked, ("a",), (4,), ("a",)), 1, (1, 1)).images.flatten().tolist() == [76, 1, 1, 1]
+
+
+@pytest.mark.parametrize("size", [(14, 14), (9, 20), (60, 45)])
+def test_images_are_resized_as_pillow_does(size: tuple[int, int]) -> None:
+    """Bilinear; where it shrinks, over all pixels that a new one covers."""
+    stripes = torch.zeros(1, 1, 40, 40, dtype=torch.uint8)
+    stripes[..., ::4] = 255  # lines of one pixel, which would be hit or missed without antialiasing
+    noise = torch.randint(0, 256, (1, 1, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    bank = ImageBank("x", torch.cat([stripes, noise]), ("a",), (2,), ("a",))
+    resized = convert(bank, 1, size).images[:, 0].numpy().astype(int)
+    for image, found in zip(bank.images[:, 0].numpy(), resized, strict=True):
+        expected = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)).astype(int)
+        assert np.abs(found - expected).max() <= 1
+
+
+def test_images_keep_their_place_and_brightness_in_another_shape(toy: Dataset) -> None:
+    bank = convert(toy.test, 3, (14, 14))
+    assert bank.images.shape == (160, 3, 14, 14)
+    assert bank.images.dtype == torch.uint8
+    assert torch.equal(bank.images[:, 0], bank.images[:, 2])
+    reference = toy.test.images.float().view(-1, 14, 2, 14, 2).mean((2, 4))
+    assert (bank.images[:, 0].float() - reference).abs().mean() < 12
+    assert convert(bank, 3, (14, 14)) is bank
+
+
+def test_more_than_memory_takes_is_refused_before_it_is_made() -> None:
+    images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(5_000_000, 1, 28, 28)  # one pixel in memory
+    bank = ImageBank("x/train", images, ("a",), (5_000_000,), ("a",))
+    with pytest.raises(
+        DataError, match=r"the 5,000,000 images of 'x/train' take 15,000.0 GB at 1000 x 1000, and .* GB"
+    ):
+        convert(bank, 3, (1000, 1000))
+
+
+def test_a_mix_has_all_classes_under_their_datasets_name(toy: Dataset) -> None:
+    mixed = mix([toy, colour(toy)])
+    assert mixed.name == "toy+colours"
+    assert mixed.train.classes == 16
+    assert mixed.train.item_shape == (3, 28, 28)
+    assert mixed.train.class_names[0] == "toy:train0"
+    assert mixed.train.class_names[8] == "colours:train0"
+    assert mixed.train.groups[8] == "colours:toy"
+    assert torch.equal(mixed.test.images[:160, 0], toy.test.images[:, 0])
+
+
+def test_cross_domain_tests_elsewhere_in_the_shape_of_training(toy: Dataset) -> None:
+    crossed = cross_domain(toy, colour(toy))
+    assert (crossed.name, crossed.split) == ("toy to colours", "fixed to fixed")
+    assert crossed.train is toy.train
+    assert crossed.validation is toy.validation
+    assert crossed.test.item_shape == toy.train.item_shape
+    assert crossed.test.class_names == toy.test.class_names
+
+
+def test_datasets_are_mixed_by_a_plus(data_root: Path, glyphs: Dataset) -> None:
+    dataset = load("omniglot+glyphs", DataOptions(data_root=data_root))
+    assert dataset.train.classes == 4112 + glyphs.train.classes
+    assert torch.equal(dataset.test.images[423 * 20 :], glyphs.test.images)
+    with pytest.raises(DataError, match="--split lake does not fit several datasets"):
+        load("omniglot+glyphs", DataOptions(data_root=data_root, split="lake"))
+
+
+def test_named_tasks_take_their_classes_out_of_the_other_splits(toy: Dataset) -> None:
+    named = named_tasks(toy, train=[("train1", "test0"), ("train2", "validation3")], test=[("test4", "train5")])
+    assert named.train.class_names == ("train1", "test0", "train2", "validation3")
+    assert named.test.class_names == ("test4", "train5")
+    assert named.validation.class_names == tuple(f"validation{n}" for n in (0, 1, 2, 4, 5, 6, 7))
+    number = named.train.class_names.index("test0")
+    assert torch.equal(named.train.images[20 * number : 20 * number + 20], toy.test.images[:20])
+
+
+def test_no_rotation_of_a_test_class_is_trained_on(toy: Dataset) -> None:
+    turned = replace(toy, train=toy.train.with_rotations())
+    named = named_tasks(turned, test=[("train0", "train3/rot090")])
+    left = {name.split("/")[0] for name in named.train.class_names}
+    assert left == {f"train{number}" for number in (1, 2, 4, 5, 6, 7)}
+    with pytest.raises(DataError, match="class 'train0/rot180' is in a --train-task and in a --test-task"):
+        named_tasks(turned, train=[("train0/rot180", "train1")], test=[("train0", "train2")])
+
+
+def test_only_test_tasks_leave_the_rest_for_training(toy: Dataset) -> None:
+    named = named_tasks(toy, test=[("train0", "test1")])
+    assert named.train.classes == 7
+    assert "train0" not in named.train.class_names
+    assert named.test.classes == 2
+    assert named.validation is toy.validation
+
+
+def test_bad_names_are_refused(toy: Dataset) -> None:
+    with pytest.raises(DataError, match=r"'toy' has no class 'tran1'; did you mean 'train1'\?"):
+        named_tasks(toy, train=[("tran1", "train2")])
+    with pytest.raises(DataError, match="class 'test1' is in a --train-task and in a --test-task; leave it in one"):
+        named_tasks(toy, train=[("test1", "test2")], test=[("test1", "test3")])
+    with pytest.raises(DataError, match="the named tasks leave no class in 'toy/validation'; name fewer"):
+        named_tasks(toy, train=[tuple(toy.validation.class_names)])
+
+
+def test_banks_of_one_class_name_do_not_join(toy: Dataset) -> None:
+    with pytest.raises(DataError, match="one unique name"):
+        join("twice", [toy.test, toy.test])
