@@ -1,6 +1,6 @@
 """The Learner protocol's contract as one call, for a plug-in's own tests:
 
-from metabench.checks import check_learner
+
 
 def test_contract():
     check_learner(MyLearner)

@@ -114,7 +114,8 @@ class TestConfig(_Section):
         disjoint: no image is in two test tasks; there are as many as the images suffice for.
         episodes: test tasks, at least 2; None for 600, or all of a list.
         until_interval: draw test tasks until the 95% interval is ± so many points, or in regression so much squared
-            error (see `metabench.stopping.FixedWidth`); episodes is then the most, None for 100,000 or all of a list.
+            error (see `metabench.stats.stopping.FixedWidth`); episodes is then the most, None for 100,000 or all of a
+            list.
         test_seed: which test tasks; the same for all learners and training seeds unless changed.
     """
 
@@ -158,7 +159,7 @@ class OutputConfig(_Section):
 
     Attributes:
         output: the folder that gets the run's folder.
-        tensorboard, mlflow: log the run there too (see `metabench.loggers`).
+        tensorboard, mlflow: log the run there too (see `metabench.loggers.group`).
     """
 
     output: Path = Field(default=Path("results"), exclude=True)

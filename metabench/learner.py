@@ -26,7 +26,7 @@ from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
 from episodes.sampling.batches import LabelledBatch
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
-from metabench.measure import ACCURACY, SQUARED_ERROR, Measure
+from metabench.metric import ACCURACY, SQUARED_ERROR, Measure
 
 __all__ = [
     "Batches",

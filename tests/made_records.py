@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metabench.config import SETTINGS, make_config
-from metabench.records import Banks, DatasetInfo, RunRecord, Score, Training, write_scores
+from metabench.records.record import Banks, DatasetInfo, RunRecord, Score, Training, write_scores
 
 # Of a learner without training, whose scores depend on no seed: it is ranked by tasks alone.
 UNTRAINED: dict[str, Any] = {"training": Training(curve=[], best={}, seconds=0.0, images=0), "outside_data": True}

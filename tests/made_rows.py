@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, Page
 
-from metabench.leaderboard import Entry, Run, entries
-from metabench.ranking import Place
-from metabench.records import Training
-from metabench.report import page
+from metabench.board.page import page
+from metabench.board.rows import Entry, Run, entries
+from metabench.records.record import Training
+from metabench.stats.ranking import Place
 from tests.made_records import make_record
 
 

@@ -12,10 +12,11 @@ import pytest
 
 from episodes.datasets import dataset_names, usage
 from metabench.backbone import backbone_names
-from metabench.cli import cli, main
-from metabench.leaderboard import COLUMNS, entries, read_runs
+from metabench.board.rows import COLUMNS, entries
+from metabench.board.text import csv
+from metabench.cli.main import cli, main
+from metabench.records.runs import read_runs
 from metabench.registry import get_learner, learner_names
-from metabench.tables import csv
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from episodes.banks.images import ImageBank
+from episodes.banks.pixels import flat
 from episodes.episode import to_float
 from episodes.errors import DataError
-from episodes.files.pictures import flat
 
 
 class PairSource(Protocol):
@@ -51,7 +51,7 @@ def bank_from_pairs(name: str, pairs: PairSource, class_names: Sequence[str] | N
         pairs: images are PIL's, arrays `[H, W]` or `[H, W, C]` of uint8, or tensors `[C, H, W]` of uint8 or floats in
             [0, 1], all of one shape, C 1 or 3; labels are whole numbers from 0 on, as such or as tensors. Pictures of
             PIL are turned as their EXIF says, and transparent ones and those of 16 bits become plain ones of 8 (see
-            `episodes.files.pictures.flat`).
+            `episodes.banks.pixels.flat`).
         class_names: by label; None for the dataset's own `classes` (those of the whole where it is a Subset), and
             without those `class_0`, `class_1`, ...
 

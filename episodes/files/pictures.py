@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from episodes.banks.images import check_memory
+from episodes.banks.pixels import flat
 from episodes.errors import DataError
 from episodes.files.archives import Listing, open_container, unreadable
 
@@ -29,7 +30,6 @@ MOST_PIXELS = 2**26  # of one picture; one that claims more is broken, or made t
 MOST_BYTES = 2**30  # of one picture's file, more than so many pixels take
 DRAFTED = 2**22  # pixels from which a JPEG is decoded at an eighth to a half, never below 4 times the size asked for
 NAMED = 10  # broken pictures that a message names
-WHITE = 240  # the least value of what cannot be seen on white
 MOST_WORKERS = 8  # each has one decoded picture in memory
 
 
@@ -233,39 +233,6 @@ def _decode(content: bytes, size: int, channels: int) -> Tensor:
     except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
         raise UnreadableError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
     return to_square(picture, size, channels)
-
-
-def flat(picture: Image.Image) -> Image.Image:
-    """The picture in 8 bits and without transparency, which `convert` would cut off and make black.
-
-    What is transparent is put on white, and what is so in part is blended with it; a picture of which nothing would
-    then be seen, as it is drawn in white, on black. Grey of 16 bits is rounded to 8. Others are as they are.
-
-    Raises:
-        ValueError: values of more than 16 bits, or numbers that are not whole.
-    """
-    if picture.mode.startswith(("I", "F")):
-        return _eight_bits(picture)
-    if not (picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info):
-        return picture
-    shown = picture.convert("RGBA")
-    on_white = _on(shown, "white")
-    alpha = np.asarray(shown)[..., 3]
-    drawn_in_white = np.asarray(on_white).min() >= WHITE and alpha.min() < 255 and alpha.max() > 0
-    return _on(shown, "black") if drawn_in_white else on_white
-
-
-def _on(picture: Image.Image, ground: str) -> Image.Image:
-    return Image.alpha_composite(Image.new("RGBA", picture.size, ground), picture).convert("RGB")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    values = np.asarray(picture)
-    if picture.mode == "F" or values.min() < 0 or values.max() >= 2**16:
-        raise ValueError(f"its values, from {values.min():g} to {values.max():g}, are not of 8 or 16 bits")
-    rounded = ((values.astype(np.uint32) * 255 + 2**15) // (2**16 - 1)).astype(np.uint8)
-    clear = picture.info.get("transparency")  # of PNG: the one shade that is transparent
-    return Image.fromarray(rounded if clear is None else np.where(values == clear, np.uint8(255), rounded))
 
 
 def to_square(picture: Image.Image, size: int, channels: int) -> Tensor:

@@ -19,10 +19,11 @@ import torch
 from matplotlib.ticker import ScalarFormatter
 
 from episodes import EpisodeSampler, FixedTask, load
-from metabench.evaluator import evaluate
+from metabench.evaluation.loop import evaluate
 from metabench.learner import Problem
 from metabench.registry import get_learner, learner_options
-from metabench.training import TrainingPlan, train
+from metabench.training.loop import train
+from metabench.training.plan import TrainingPlan
 
 TASKS = 600  # of validation, for the accuracy that is drawn; training itself validates as `metabench run` does
 

@@ -19,9 +19,10 @@ import torch
 
 from baselines.distillation.distill import Distill
 from episodes import Dataset, EpisodeSampler, FixedTask, load
-from metabench.evaluator import evaluate
+from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Problem, Stage
-from metabench.training import TrainingPlan, train
+from metabench.training.loop import train
+from metabench.training.plan import TrainingPlan
 
 TASK = FixedTask(5, 1, 15)
 TASKS = 600  # of validation and of test

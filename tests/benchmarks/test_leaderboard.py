@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from metabench.leaderboard import entries, read_runs
-from metabench.tables import csv
+from metabench.board.rows import entries
+from metabench.board.text import csv
+from metabench.records.runs import read_runs
 from tests.benchmarks.ratio import ratio_of_best
 from tests.made_records import write_run
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from metabench.leaderboard import entries, read_runs
-from metabench.report import page
+from metabench.board.page import page
+from metabench.board.rows import entries
+from metabench.records.runs import read_runs
 from tests.conftest import PROJECT
 from tests.made_records import write_run
 from tests.made_rows import shown_page

@@ -4,8 +4,8 @@ import pytest
 
 from baselines.gradient.maml import MAML
 from baselines.metric.protonet import ProtoNet
+from metabench.cli.config_file import read_config_file
 from metabench.config import OutputConfig, RunConfig, TaskConfig, make_config
-from metabench.config_file import read_config_file
 from metabench.errors import UsageError
 from metabench.registry import get_learner, learner_options
 

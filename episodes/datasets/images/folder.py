@@ -30,7 +30,7 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     `layout.read_layout`). Otherwise it is split as `episodes.datasets.splitting.split_classes` says.
 
     A picture's shorter side is resized to the size with antialiasing, then the middle is cropped. EXIF rotation is
-    applied, and transparent pictures are put on white (see `episodes.files.pictures.flat`). Decoded once, in parallel,
+    applied, and transparent pictures are put on white (see `episodes.banks.pixels.flat`). Decoded once, in parallel,
     then read from the cache until a file is added, removed or written (see `episodes.files.cache.content_key`).
 
     What is left out, such as files that are no pictures, and pictures that are there twice, is warned of.

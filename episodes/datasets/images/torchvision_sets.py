@@ -15,12 +15,13 @@ import torchvision
 from PIL import Image
 
 from episodes.banks.images import ImageBank, check_memory
+from episodes.banks.pixels import flat
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import DEFAULT, split_classes, split_key
 from episodes.errors import DataError, nearest
 from episodes.files.bank_cache import cached_dataset
 from episodes.files.cache import content_key
-from episodes.files.pictures import flat, to_square
+from episodes.files.pictures import to_square
 
 TAKES = "NAME"  # as users write it: torchvision:NAME
 

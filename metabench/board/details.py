@@ -1,0 +1,127 @@
+"""What a row of the page opens: its runs with their curves, its configuration, and the facts of its newest record."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from metabench.board.rows import Entry
+from metabench.config import NOT_RECORDED, SETTINGS
+from metabench.escape import plain
+from metabench.records.command import command
+from metabench.records.record import RunRecord
+
+MOST_RUNS = 20  # of a row, that are shown one by one
+MOST_POINTS = 60  # of a learning curve
+MOST_STAGES = 8
+MOST_FLOORS = 8
+
+
+def details(entry: Entry, picture: str | None) -> dict[str, Any]:
+    """As JSON takes it; all text is plain, and there is only so much of it.
+
+    Args:
+        entry: the row.
+        picture: of its hardest tasks, a data URI.
+    """
+    record = entry.record
+    changed = {*record.changed_options}
+    settings = {name: record.config[name] for name in SETTINGS if name != "options"}
+    known = {name: value for name, value in settings.items() if value is not None and name not in NOT_RECORDED}
+    return {
+        "runs": [_run(run.record) for run in entry.runs[-MOST_RUNS:]],
+        "hidden": max(0, len(entry.runs) - MOST_RUNS),
+        "settings": [[name, _text(value), _changed(value, SETTINGS[name].default)] for name, value in known.items()],
+        "options": [[plain(name), _text(value), name in changed] for name, value in record.config.options.items()],
+        "facts": _facts(record),
+        "command": command(record),
+        "frozen": bool(record.dataset.tasks),
+        "picture": picture,
+    }
+
+
+def _changed(value: object, default: object) -> bool:
+    """Whether a setting is not its default; one whose default is chosen when a run starts has none to differ from."""
+    return default not in (None, "auto") and value != default
+
+
+def _run(record: RunRecord) -> dict[str, Any]:
+    curves: dict[str, list[list[float | None]]] = {}
+    for row in record.training.curve:
+        stage = plain(str(row.get("stage", "")), 40)
+        figures = [_number(row.get(name)) for name in ("step", "loss", f"validation_{record.score.measure.field}")]
+        if figures[0] is not None and (stage in curves or len(curves) < MOST_STAGES):
+            curves.setdefault(stage, []).append(figures)
+    score, scale = record.score, record.score.measure.scale
+    mean, half = scale * score.mean, scale * score.half_width
+    return {
+        "id": plain(record.id, 100),
+        "seed": record.config.training.seed,
+        "testSeed": record.config.test.test_seed,
+        "mean": mean,
+        "half": half,
+        "low": mean - half if score.low is None else scale * score.low,
+        "high": mean + half if score.high is None else scale * score.high,
+        "curves": [[stage, _thinned(points)] for stage, points in curves.items()],
+        "companions": [
+            [plain(name, 40), each.measure.interval(each.mean, each.half_width), each.parameters]
+            for name, each in itertools.islice(record.companions.items(), 8)
+        ],
+    }
+
+
+def _facts(record: RunRecord) -> list[list[str]]:
+    environment, packages = record.environment, record.environment.get("packages")
+    versions = packages if isinstance(packages, dict) else {}
+    peak = record.peak_memory_megabytes
+    facts = {
+        **_beyond_the_mean(record),
+        "Finished": record.created,
+        "Device": f"{environment.get('device', '?')}, {environment.get('threads', '?')} threads",
+        "Peak memory": None if peak is None else f"{peak:,.0f} MB",
+        "Evaluation": f"{record.evaluation_seconds:,.1f} s",
+        "Versions": ", ".join(
+            f"{name} {versions[name]}" for name in ("metabench", "torch", "numpy") if name in versions
+        ),
+        "Commit": environment.get("commit"),
+        "Test images": record.dataset.fingerprints.test,
+        "Training images": record.dataset.fingerprints.train,
+        "Frozen tasks": record.dataset.tasks,
+    }
+    return [[name, plain(str(value), 200)] for name, value in facts.items() if value]
+
+
+def _beyond_the_mean(record: RunRecord) -> dict[str, str]:
+    """Floors, the worst, and calibration, as far as the record has them."""
+    score, measure = record.score, record.score.measure
+    floors = itertools.islice(record.floors.items(), MOST_FLOORS)
+    figures: dict[str, float | None] = {f"Floor: {plain(name, 40)}": floor.mean for name, floor in floors}
+    figures |= {"Worst 5% of tasks": score.worst_tasks, "Worst class": score.worst_class}
+    figures["Calibration error"] = score.calibration_error
+    texts = {name: measure.text(value) for name, value in figures.items() if value is not None}
+    temperature = getattr(score, "temperature", None)
+    if temperature is not None:
+        texts["Temperature of the logits, fitted on validation tasks"] = f"{temperature:.4g}"
+    if score.task_megabytes is not None:
+        texts["Memory a task"] = f"{score.task_megabytes:,.1f} MiB"
+    return texts
+
+
+def _thinned(points: list[list[float | None]]) -> list[list[float | None]]:
+    if len(points) <= MOST_POINTS:
+        return points
+    return [points[place] for place in np.linspace(0, len(points) - 1, MOST_POINTS).round().astype(int)]
+
+
+def _number(value: object) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e100
+    return float(f"{value:.5g}") if usable and math.isfinite(value) else None  # type: ignore[arg-type]
+
+
+def _text(value: object) -> str:
+    shown = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return plain(shown, 300)

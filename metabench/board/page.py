@@ -1,0 +1,249 @@
+"""The leaderboard as a page: one HTML file that needs nothing else, opened from a disk or a server.
+
+The template is `page/page.html`; its script draws the table and the plots from two blocks of JSON, and writes whatever
+came from a record as text, never as markup. The page's own policy (Content-Security-Policy) allows its one script and
+one style sheet by their digests, pictures in the page itself, and no request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from metabench.board.details import details
+from metabench.board.rows import Entry
+from metabench.escape import plain
+from metabench.records.record import HARDEST_FILE
+from metabench.records.runs import Run
+from metabench.stats import ranking
+
+SCRIPTS = tuple(
+    f"{name}.js"
+    for name in ("dom", "state", "scales", "marks", "plots", "ranks", "details", "table", "tips", "controls")
+)
+PICTURE_BYTES, PICTURES_BYTES = 2**20, 24 * 2**20  # one, and all: a page should open at once
+PICTURE_SIDE = 4000
+MOST_RANKED = 20  # of whom average ranks are drawn
+
+
+@dataclass(frozen=True)
+class AverageRanks:
+    """Ranks of learners by their mean over the boards of a dataset on which all of them are, averaged over datasets.
+
+    Attributes:
+        names: of the learners with their settings, the best first.
+        ranks: their average ranks, equals sharing the mean of their places.
+        boards: how many.
+        datasets: of how many datasets.
+        critical_difference: Nemenyi's: learners whose average ranks are closer do not differ significantly.
+    """
+
+    names: list[str]
+    ranks: list[float]
+    boards: int
+    datasets: int
+    critical_difference: float
+
+
+def page(rows: Sequence[Entry]) -> str:
+    """The page of these entries."""
+    boards = {board: number for number, board in enumerate(dict.fromkeys(entry.board for entry in rows))}
+    ranks = average_ranks(rows)
+    apart = _apart(rows)
+    lines: dict[tuple[object, ...], int] = {}
+    for entry, words in zip(rows, apart, strict=True):
+        lines.setdefault(_line(entry, words), len(lines))
+    summary = {
+        "boards": [_board(next(group)) for _, group in itertools.groupby(rows, key=lambda entry: entry.board)],
+        "rows": [
+            {"board": boards[entry.board], "line": lines[_line(entry, words)], "apart": words, **_row(entry)}
+            for entry, words in zip(rows, apart, strict=True)
+        ],
+        "averageRanks": vars(ranks) if ranks else None,
+    }
+    pictures = _pictures(rows)
+    opened = "\n".join(_embed(details(entry, pictures.get(number))) for number, entry in enumerate(rows))
+    style, script = _asset("page.css"), "\n".join(map(_asset, SCRIPTS))
+    records = [run.record for entry in rows for run in entry.runs]
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return template.from_string(_asset("page.html")).render(
+        policy=f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}; "
+        "base-uri 'none'; form-action 'none'",
+        style=Markup(style),
+        script=Markup(script),
+        summary=Markup(_embed(summary)),
+        details=Markup(opened),
+        runs=len(records),
+        entries=len(rows),
+        datasets=len({entry.values["dataset"] for entry in rows}),
+        newest=plain(max(record.created for record in records)[:10]),
+        version=version("metabench"),
+    )
+
+
+def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
+    """Average ranks over datasets, of the learners that meet on most boards, at most `MOST_RANKED`.
+
+    Not every learner is on every board. Of the learners by the number of their boards, the most frequent first, as
+    many are taken as make the most figures (learners times boards that they share).
+
+    Returns:
+        None where no two learners share boards of five datasets.
+    """
+    scores: dict[str, dict[Any, float]] = defaultdict(dict)
+    for entry, apart in zip(rows, _apart(rows), strict=True):
+        if entry.rank is None:
+            continue
+        name = " ".join(filter(None, (entry.values["learner"], entry.values["settings"], apart)))
+        scores[name][entry.board] = entry.mean if entry.measure.more_is_better else -entry.mean
+    names = sorted(scores, key=lambda name: (-len(scores[name]), name))[:MOST_RANKED]
+    best: tuple[int, list[str], list[Any]] = (0, [], [])
+    shared = set(scores[names[0]]) if names else set()
+    for count, name in enumerate(names, 1):
+        shared &= set(scores[name])
+        if len({board[0] for board in shared}) < ranking.FEWEST_BLOCKS:
+            break
+        if count > 1 and count * len(shared) > best[0]:
+            best = (count * len(shared), names[:count], sorted(shared, key=str))
+    _, chosen, boards = best
+    if not chosen:
+        return None
+    table = pd.DataFrame([[scores[name][board] for name in chosen] for board in boards], columns=chosen)
+    table = table.groupby([board[0] for board in boards]).mean()  # the tasks of a dataset are one block
+    averages = ranking.average_ranks(table)
+    return AverageRanks(
+        [plain(name) for name in averages.index],
+        averages.round(3).tolist(),
+        len(boards),
+        len({board[0] for board in boards}),
+        ranking.critical_difference(len(chosen), len(table)),
+    )
+
+
+def _board(entry: Entry) -> dict[str, Any]:
+    values, record, measure = entry.values, entry.record, entry.measure
+    return {
+        **{name: plain(str(values[name])) for name in ("dataset", "split", "task", "test_fingerprint")},
+        **{name: values[name] for name in ("ways", "shots", "queries")},
+        "regression": record.regression,
+        "measure": measure.name,
+        "percent": measure.percent,
+        "digits": measure.digits,
+        "moreIsBetter": measure.more_is_better,
+        "classes": record.dataset.classes.model_dump(),
+    }
+
+
+def _line(entry: Entry, apart: str) -> tuple[object, ...]:
+    """What makes rows of several boards one line of a plot, of one look."""
+    return (entry.values["learner"], entry.values["settings"], entry.unverified, apart)
+
+
+def _images(entry: Entry) -> dict[str, str]:
+    """What rows of one learner and settings may differ in besides; tests on the same images are a board's."""
+    dataset = entry.record.dataset
+    prints = dataset.fingerprints
+    shape = "x".join(map(str, dataset.image_shape))
+    return {"training images": prints.train[:8], "validation images": prints.validation[:8], "image shape": shape}
+
+
+def _apart(rows: Sequence[Entry]) -> list[str]:
+    """Of each row what tells it from others of the same learner and settings on the same test images, in words."""
+
+    def name(entry: Entry) -> tuple[object, ...]:
+        return tuple(entry.values[part] for part in ("learner", "settings", "dataset", "split", "test_fingerprint"))
+
+    values: dict[tuple[object, ...], set[str]] = defaultdict(set)
+    for entry in rows:
+        for part, value in _images(entry).items():
+            values[*name(entry), part].add(value)
+    told = [
+        [f"{part} {value}" for part, value in _images(entry).items() if len(values[*name(entry), part]) > 1]
+        for entry in rows
+    ]
+    return [plain(", ".join(parts)) for parts in told]
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    values = entry.values
+    numbers = ("origin", "seeds", "episodes", "transductive", "outside_data", "parameters", "task_milliseconds")
+    return {
+        "rank": None if entry.rank is None else str(entry.rank),
+        "best": entry.rank.low if entry.rank else None,
+        "learner": plain(values["learner"], 80),
+        "settings": plain(values["settings"], 200),
+        "mean": entry.measure.scale * entry.mean,
+        "half": values["half_width"],
+        "over": values["interval_over"],
+        "tasks": [values["tasks_low"], values["tasks_high"]],
+        "low": values["low"],
+        "high": values["high"],
+        "floor": _number(values["floor"]),
+        **{name: values[name] for name in (*numbers, "training_seconds", "images")},
+        **{name: _number(values[name]) for name in ("processor_seconds", "task_multiply_adds")},
+        "over_classes": _number(values["classes_half_width"]),
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _pictures(rows: Sequence[Entry]) -> dict[int, str]:
+    """The hardest tasks of rows as data URIs: of the best ranks first, while they fit."""
+    left, found = PICTURES_BYTES, {}
+    for number, entry in sorted(enumerate(rows), key=lambda numbered: _best(numbered[1])):
+        picture = next(filter(None, map(_picture, reversed(entry.runs))), None)
+        if picture and len(picture) <= left:
+            left -= len(picture)
+            found[number] = picture
+    return found
+
+
+def _best(entry: Entry) -> float:
+    return entry.rank.low if entry.rank else math.inf
+
+
+def _picture(run: Run) -> str | None:
+    """A run's picture, if it is one: the file came from elsewhere with the record, perhaps."""
+    path = run.folder / HARDEST_FILE if run.folder else Path()
+    try:
+        if not path.is_file() or path.stat().st_size > PICTURE_BYTES:
+            return None
+        with Image.open(path, formats=["PNG"]) as picture:
+            if max(picture.size) > PICTURE_SIDE:
+                return None
+        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def _embed(content: object) -> str:
+    """JSON in one line that no reader of HTML takes for markup, wherever in a script element it stands."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+@cache
+def _asset(name: str) -> str:
+    return (files("metabench.board") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,219 @@
+"""Commands about records: one of them, several, all."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metabench.cli.options import RUN_ERROR, given
+
+
+@click.command()
+@click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="The folder."
+)
+@click.option("--add", type=click.Path(path_type=Path), help="First copy the runs below this folder to --results.")
+@click.option("--reference", is_flag=True, help="Put the reference records that ship with metabench among them.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write the table, a row a line.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
+@click.option("--dataset", multiple=True, help="Only this one; repeatable.")
+@click.option("--ways", type=int, multiple=True, help="Only tasks of so many classes; repeatable.")
+@click.option("--shots", type=int, multiple=True, help="Only tasks of so many labelled images a class; repeatable.")
+@click.option("--transductive/--no-transductive", default=None, help="Only learners that look at several queries.")
+@click.option("--outside-data/--no-outside-data", default=None, help="Only learners trained on other data.")
+def leaderboard(
+    results: Path,
+    add: Path | None,
+    reference: bool,
+    csv: Path | None,
+    markdown: Path | None,
+    html: Path | None,
+    **filters: Any,
+) -> None:
+    """Rank all records, print the table, and write it to files.
+
+    Without --csv, --markdown, --html and --reference all records go to leaderboard.csv in --results. A record that
+    cannot be used is named; the others are ranked all the same, and the exit code is 1. Records of others, by --add,
+    are marked unverified and not ranked until `metabench verify` has scored them again; reference records are verified
+    by the release.
+    """
+    from episodes.files.atomic import write_bytes
+    from metabench.board import text as tables
+    from metabench.board.filter import Filter
+    from metabench.board.page import page
+    from metabench.board.rows import entries
+    from metabench.escape import plain
+    from metabench.records.reference import reference_runs
+    from metabench.records.runs import read_runs
+
+    refused = _add(add, results) if add else []
+    runs, problems = read_runs(results) if results.is_dir() or not reference else ([], [])
+    if reference:
+        runs += reference_runs()
+    wanted = given(filters)
+    targets = {tables.csv: csv, tables.markdown: markdown, page: html}
+    if not any(targets.values()) and not wanted and not reference:
+        targets[tables.csv] = results / "leaderboard.csv"
+    if runs:
+        rows = entries(Filter(**wanted).keep(runs))
+        click.echo(tables.printable(rows, shutil.get_terminal_size((80, 24)).columns))
+        for make, target in targets.items():
+            if target:
+                write_bytes(target, make(rows).encode())
+                click.echo(f"wrote {target}")
+    for problem in (*refused, *problems):
+        click.echo(f"metabench: {plain(problem)}; it is left out", err=True)
+    if refused or problems:
+        sys.exit(RUN_ERROR)
+
+
+def _add(theirs: Path, results: Path) -> list[str]:
+    from metabench.records.submissions import add_records
+
+    done = add_records(theirs, results)
+    there = f"; {done.known} were there already" if done.known else ""
+    kinds = {"unverified": len(done.folders) - done.released, "verified by the release": done.released}
+    counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "none"
+    click.echo(f"added records of '{theirs}' to '{results}': {counts}{there}")
+    return done.problems
+
+
+@click.command()
+@click.argument("record", type=click.Path(path_type=Path))
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
+@click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that it was tested on.")
+@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
+def verify(record: Path, **settings: Any) -> None:
+    """Score a record's learner again on the same tasks: does it give the record's figures?
+
+    RECORD is a run's folder, or the record in it, with the trained learner beside it. The exit code is 1 if it does
+    not. It runs the learner that the record names, of the packages installed here.
+    """
+    from metabench.rerun.verify import verify as score_again
+
+    found = score_again(record, **given(settings))
+    click.echo(found)
+    if found.problems:
+        sys.exit(RUN_ERROR)
+
+
+@click.command()
+@click.argument("record", type=click.Path(path_type=Path))
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
+@click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that it was tested on.")
+@click.option("--device", help="auto, cpu or cuda.  [default: the record's]")
+@click.option("--threads", type=int, help="CPU threads.  [default: the record's]")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.  [default: results]")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted reproduction.")
+def reproduce(record: Path, resume: bool, **settings: Any) -> None:
+    """Train and score a record's configuration again: do the figures agree?
+
+    RECORD is a run's folder, or the record in it. The exit code is 1 if they differ by more than they should.
+    """
+    from metabench.rerun.reproduce import reproduce as run_again
+
+    found = run_again(record, resume=resume, **given(settings))
+    click.echo(f"{found}\nrecord: {found.folder}")
+    if not found.agrees:
+        sys.exit(RUN_ERROR)
+
+
+@click.command()
+@click.argument("records", metavar="A B [C ...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--reference", is_flag=True, help="Also with the reference records of the same tasks, which ship with it."
+)
+@click.option("--diagram", type=click.Path(path_type=Path), help="Draw critical differences: .png, .pdf or .svg.")
+def compare(records: tuple[Path, ...], reference: bool, diagram: Path | None) -> None:
+    """Say which learner is better, and whether the difference is real.
+
+    A, B and so on are run folders or their record.json, of the same test tasks. Runs that differ in
+    the training seed alone are one learner, and give them two seeds at least: with one each, all that can be
+    said is about two networks. From five datasets on there is a ranking over them.
+    """
+    from metabench.reports import compare as texts
+    from metabench.reports import contest
+
+    if reference:
+        from metabench.records.reference import with_reference
+
+        records = with_reference(records)
+    found = contest.contests(records)
+    ranking = contest.ranking(found) if diagram else None
+    for each in found:
+        describe = texts.describe_pair if len(each.scores) == 2 else texts.describe_table
+        click.echo(describe(each) + ("\n" if len(found) > 1 else ""))
+    if len(found) > 1:
+        click.echo(texts.describe_ranking(found))
+    if diagram and ranking:
+        from metabench.pictures.charts import draw_critical_differences
+
+        draw_critical_differences(ranking, diagram)
+        click.echo(f"wrote {diagram}")
+
+
+@click.command()
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Draw it to this picture too: .png, .pdf or .svg."
+)
+def inspect(run_folder: Path, output: Path | None) -> None:
+    """Show what a run's answers say: calibration, worst classes, groups, what is taken for what."""
+    from metabench.reports.inspect import inspect as describe
+
+    click.echo(describe(run_folder, output))
+    if output:
+        click.echo(f"\nwrote {output}")
+
+
+@click.command()
+@click.argument("run_folders", metavar="RUN_FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--shots", help="Support images a class, e.g. 1,2,5.  [default: those of 1,2,5,10,20 that there are]")
+@click.option("--ways", help="Classes a task, e.g. 2,5,10, with the run's shots.  [default: none]")
+@click.option("--gradient-steps", help="Steps on a task's support, e.g. 0,1,5, at each of --shots.  [default: none]")
+@click.option("--episodes", type=click.IntRange(2), help="Test tasks of each.  [default: those of the run]")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
+@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Draw all runs to this picture: .png, .pdf, .svg."
+)
+def curve(
+    run_folders: tuple[Path, ...],
+    shots: str | None,
+    ways: str | None,
+    gradient_steps: str | None,
+    output: Path | None,
+    **settings: Any,
+) -> None:
+    """Score a run's learner, as trained, on tasks of other shots and ways, or after other gradient steps.
+
+    Beside the floors. Writes curve.csv and curve.png to the run's folder.
+    """
+    from metabench.records.reader import record_file
+    from metabench.rerun.curve import CURVE_FILE, CURVE_PICTURE, printable, run_curves
+
+    folders = [record_file(path).parent for path in run_folders]
+    texts = {"shots": shots, "ways": ways, "gradient_steps": gradient_steps}
+    lists = given({name: _numbers(name.replace("_", "-"), text) for name, text in texts.items()})
+    for folder, table in zip(folders, run_curves(folders, output, **lists, **given(settings)), strict=True):
+        click.echo(printable(table))
+        click.echo(f"wrote {folder / CURVE_FILE} and {folder / CURVE_PICTURE}")
+    if output:
+        click.echo(f"wrote {output}")
+
+
+def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise click.UsageError(f"--{name} {text} is not a list of numbers, e.g. --{name} 1,2,5")
+    return tuple(dict.fromkeys(int(word) for word in words))
+
+
+COMMANDS = (leaderboard, compare, inspect, curve, verify, reproduce)

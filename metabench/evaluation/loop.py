@@ -1,0 +1,205 @@
+"""The one evaluation loop: a learner's score on each of a sequence of episodes, and its answer to each query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from episodes.episode import to_float
+from episodes.sampling.source import BankSource, EpisodeSource
+from metabench.checks import logits_problem
+from metabench.errors import RunError
+from metabench.learner import EmbeddingLearner, EpisodeFeatures, Learner
+from metabench.stats.stopping import FixedWidth
+
+EPISODES_AT_ONCE = 16
+FUNCTIONS_AT_ONCE = 64  # in regression, whose episodes are a few numbers each
+IMAGES_AT_ONCE = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a learner made of E episodes, of R queries in all.
+
+    Attributes:
+        scores: the learner's measure on each episode, `[E]` float64.
+        ways: how many classes each episode has, `[E]` int64; 1 in regression.
+        queries: how many queries each has, `[E]` int64; they add up to R.
+        labels: the queries' true labels within their episodes, episode by episode, `[R]` int64; in regression empty,
+            like the next two.
+        answers: the labels answered, `[R]` int64.
+        confidences: the softmax probability of each answer, of the logits over a temperature, `[R]` float32.
+    """
+
+    scores: NDArray[np.float64]
+    ways: NDArray[np.int64]
+    queries: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    answers: NDArray[np.int64]
+    confidences: NDArray[np.float32]
+
+
+def evaluate(
+    learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None, start: int = 0
+) -> NDArray[np.float64]:
+    """The learner's measure on each of the episodes `start` to `episodes` - 1, `[episodes - start]` float64.
+
+    It is the fraction of queries answered rightly, or in regression the mean squared error over them. Arguments and
+    errors are those of `answer_episodes`.
+    """
+    return answer_episodes(learner, sampler, episodes, progress, start).scores
+
+
+def answer_episodes(
+    learner: Learner,
+    sampler: EpisodeSource,
+    episodes: int,
+    progress: str | None = None,
+    start: int = 0,
+    temperature: float = 1.0,
+) -> Evaluation:
+    """The learner's measure on each of the episodes `start` to `episodes` - 1, and its answer to each of their queries.
+
+    Args:
+        learner: on the sampler's device.
+        sampler: where the episodes come from.
+        episodes: how many there are, at least `start` + 1.
+        progress: a label for a progress bar on a terminal; None for none.
+        start: the first of them.
+        temperature: what logits are divided by for the confidences.
+
+    Raises:
+        RunError: the learner's logits are not finite, or not `[B, Q, N]`.
+    """
+    parts, ways, queries, measure = [], [], [], learner.problem.measure
+    hidden = None if progress else True
+    with tqdm(total=episodes - start, desc=progress, unit="task", disable=hidden) as bar:
+        for logits, labels in answered_logits(learner, sampler, range(start, episodes)):
+            parts.append((measure.of_tasks(logits, labels), *_answers(learner, logits, labels, temperature)))
+            ways += [logits.shape[2]] * len(logits)
+            queries += [labels.shape[1]] * len(logits)
+            bar.update(len(logits))
+    scores, *of_queries = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+    return Evaluation(scores, np.asarray(ways), np.asarray(queries), *of_queries)
+
+
+def answered_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits `[B, Q, N]` and labels `[B, Q]` of blocks of the episodes of these numbers, in their order.
+
+    Arguments and errors are those of `answer_episodes`.
+    """
+    logits_of = _predictor(learner, sampler, numbers)
+    was_training = learner.training
+    at_once = FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
+    for block in _chunks(numbers, at_once if sampler.one_shape else 1):
+        learner.eval()
+        with torch.no_grad():
+            logits, labels, ways = logits_of(block)
+        if problem := logits_problem(logits, (*labels.shape, ways)):
+            raise RunError(f"learner {type(learner).__name__} breaks its contract: {problem}")
+        if not torch.isfinite(logits).all():
+            raise RunError(
+                f"the learner's predictions for tasks {block[0]} to {block[-1]} of '{sampler.name}' are not finite; "
+                "lower its learning rates"
+            )
+        yield logits, labels
+    learner.train(was_training)
+
+
+def _answers(learner: Learner, logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Labels, answers and confidences, `[R]` each, of logits `[B, Q, N]`; nothing in regression."""
+    if learner.problem.regression:
+        return labels.new_empty(0), labels.new_empty(0), logits.new_empty(0)
+    below_best = logits.float() - logits.float().amax(2, keepdim=True)  # which cannot overflow when divided
+    confidences = torch.softmax(below_best / temperature, dim=2).amax(2)
+    return labels.flatten(), logits.argmax(2).flatten(), confidences.flatten()
+
+
+def evaluate_until(
+    learner: Learner,
+    sampler: EpisodeSource,
+    rule: FixedWidth,
+    progress: str | None = None,
+    temperature: float = 1.0,
+) -> Evaluation:
+    """As `answer_episodes`, on the first episodes, as many as the rule asks for."""
+    made, scores = [], np.zeros(0)
+    while (needed := rule.needed(scores)) > len(scores):
+        made.append(answer_episodes(learner, sampler, needed, progress, len(scores), temperature))
+        scores = np.concatenate([scores, made[-1].scores])
+    return Evaluation(*(np.concatenate([getattr(stage, each.name) for stage in made]) for each in fields(Evaluation)))
+
+
+class _Direct:
+    """Answers by `Learner.classify`."""
+
+    def __init__(self, learner: Learner, sampler: EpisodeSource) -> None:
+        self.learner, self.sampler = learner, sampler
+
+    def __call__(self, numbers: range) -> tuple[Tensor, Tensor, int]:
+        batch = self.sampler.batch(numbers).to_float()
+        return self.learner.classify(batch.without_query_labels()), batch.query_labels, batch.ways
+
+
+class _Embedded:
+    """Answers on features, after embedding each image that occurs in any of the episodes once."""
+
+    def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: range) -> None:
+        self.learner, self.sampler, self.episodes = learner, sampler, episodes
+        self.features: Tensor | None = None
+
+    def __call__(self, numbers: range) -> tuple[Tensor, Tensor, int]:
+        if self.features is None:
+            self.features = self._embed_all()
+        drawn, device = self.sampler.indices(numbers), self.features.device
+        parts = [drawn.support, drawn.query]
+        if self.learner.semi_supervised and drawn.unlabelled.size:
+            parts.append(drawn.unlabelled)
+        support, query, *pool = (self.features[torch.from_numpy(part).to(device)] for part in parts)
+        support_labels, query_labels = (
+            torch.from_numpy(part.copy()).to(device) for part in (drawn.support_labels, drawn.query_labels)
+        )
+        ways = drawn.classes.shape[1]
+        features = EpisodeFeatures(support, support_labels, query, ways, pool[0] if pool else None)
+        return self.learner.classify_features(features), query_labels, ways
+
+    def _embed_all(self) -> Tensor:
+        """`[M, D]`: the features of every image drawn; zeros for the others."""
+        bank = self.sampler.bank
+        drawn = np.zeros(len(bank), dtype=bool)
+        for numbers in _chunks(self.episodes, 1024 if self.sampler.one_shape else 1):
+            indices = self.sampler.drawn(numbers)
+            for part in (indices.support, indices.query, indices.unlabelled):
+                drawn[part.ravel()] = True
+        rows = torch.from_numpy(np.flatnonzero(drawn)).to(self.sampler.device)
+        parts = torch.split(rows, IMAGES_AT_ONCE)
+        features = torch.cat([self._embed(to_float(bank.gather(part))) for part in parts])
+        table = features.new_zeros(len(bank), features.shape[1])
+        table[rows] = features
+        return table
+
+    def _embed(self, images: Tensor) -> Tensor:
+        features = self.learner.embed(images)
+        if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(images):
+            found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+            name = type(self.learner).__name__
+            raise RunError(
+                f"learner {name} breaks its contract: embed gives {found} for {len(images)} images, not [n, D]"
+            )
+        return features
+
+
+def _predictor(learner: Learner, sampler: EpisodeSource, episodes: range) -> _Direct | _Embedded:
+    if isinstance(sampler, BankSource) and isinstance(learner, EmbeddingLearner) and learner.frozen_embedding:
+        return _Embedded(learner, sampler, episodes)
+    return _Direct(learner, sampler)
+
+
+def _chunks(numbers: range, size: int) -> Iterator[range]:
+    return (numbers[first : first + size] for first in range(0, len(numbers), size))

@@ -1,0 +1,168 @@
+"""Which images a run is about, and which tasks it is scored on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import episodes
+from episodes.dataset import Dataset
+from episodes.datasets.combine import cross_domain, named_tasks
+from episodes.files.remembered import with_places
+from episodes.sampling.manifest import Manifest, read_manifest, write_manifest
+from episodes.sampling.sampler import EpisodeList, sampler
+from episodes.sampling.source import BankSource, EpisodeSource
+from episodes.tasks.disjoint import disjoint_episodes
+from episodes.tasks.fixed import FixedTask
+from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, flat, make_config
+from metabench.errors import UsageError
+from metabench.stats.stopping import MOST
+
+VALIDATION_SEED = 0
+EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
+
+
+def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
+    """The banks that the configuration asks for, and the configuration with what follows from their kind.
+
+    They are of one dataset, of two, or of named classes; or functions.
+
+    Raises:
+        UsageError: other tasks are asked for than those that were published with the dataset.
+        DataError: a dataset cannot be loaded, or test classes are in training.
+    """
+    dataset = episodes.load(config.data.dataset, config.data.options)
+    config = config.on(dataset.kind)
+    if config.data.test_dataset:
+        options = replace(config.data.options, split=config.data.test_split)
+        dataset = cross_domain(dataset, episodes.load(config.data.test_dataset, options))
+    if dataset.test_episodes:
+        _refuse_other_tasks(config, dataset)
+    if config.task.train_task or config.task.test_task:
+        dataset = named_tasks(dataset, config.task.train_task, config.task.test_task)
+    return config, dataset
+
+
+def config_here(recorded: dict[str, Any], **settings: Any) -> RunConfig:
+    """A record's settings on this machine: with the places of its folders, unless `data_root` says where they are.
+
+    Args:
+        recorded: its `config`.
+        settings: to change.
+
+    Raises:
+        UsageError: as `metabench.config.make_config`.
+    """
+    places, recorded = {}, flat(recorded)
+    if not settings.get("data_root"):
+        names = {name: recorded.get(name) for name in ("dataset", "test_dataset")}
+        places = {name: with_places(value) for name, value in names.items() if isinstance(value, str)}
+    return make_config(**{**recorded, **places, **settings})
+
+
+def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:
+    """The configuration with the settings of its file of frozen tasks, and the file.
+
+    What was given for the data stays, since the same images may have another name elsewhere.
+
+    Raises:
+        UsageError: another recipe was given than the file's.
+        DataError: the file cannot be read.
+    """
+    if config.test.tasks is None:
+        return config, None
+    manifest = read_manifest(config.test.tasks)
+    if not manifest.settings.keys() <= {*DATA, *NUMBERS, *RECIPE}:
+        raise UsageError(f"'{config.test.tasks}' sets more than data and tasks; fetch it from a source you trust")
+    given = config.given
+    frozen = make_config(**manifest.settings)
+    for name in (*NUMBERS, *RECIPE):
+        if name in given and given[name] != frozen[name]:
+            raise UsageError(
+                f"--{name.replace('_', '-')} {given[name]} does not fit the tasks in '{config.test.tasks}', which have "
+                f"{frozen[name]}; leave it out"
+            )
+    return make_config(**{**manifest.settings, **given}), manifest
+
+
+def scored_tasks(
+    config: RunConfig, dataset: Dataset[Any], manifest: Manifest | None, device: torch.device | str
+) -> tuple[RunConfig, EpisodeSource]:
+    """Where test tasks come from, and the configuration with their numbers filled in.
+
+    Raises:
+        UsageError: more tasks are asked for than a list has, or other ways, shots or queries than the published ones.
+        DataError: the bank cannot give the tasks.
+    """
+    source: EpisodeSource
+    recipe = config.test_recipe(dataset.kind)
+    if manifest:
+        source = manifest.source(dataset.test, device)
+    elif config.test.disjoint and isinstance(recipe, FixedTask):
+        source = EpisodeList(dataset.test, disjoint_episodes(dataset.test, recipe, config.test.test_seed), device)
+    elif dataset.test_episodes:
+        config = _published(config, dataset)
+        source = EpisodeList(dataset.test, dataset.test_episodes, device)
+    else:
+        source = sampler(dataset.test, recipe, config.test.test_seed, device)
+    most = len(source) if isinstance(source, EpisodeList) else None
+    if most is not None and config.test.episodes is not None and config.test.episodes > most:
+        raise UsageError(f"--episodes {config.test.episodes} is too many: there are {most} such tasks; leave it out")
+    unlimited = MOST if config.test.until_interval else EPISODES
+    return config.changed(episodes=config.test.episodes or most or unlimited), source
+
+
+def validation_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.device | str) -> EpisodeSource:
+    """Where validation tasks come from: the same for all runs, so which tasks test a learner has no part in it.
+
+    Raises:
+        DataError: the bank cannot give the tasks.
+    """
+    return sampler(dataset.validation, config.validation_recipe(dataset.kind), VALIDATION_SEED, device)
+
+
+def freeze(path: Path, **settings: object) -> Manifest:
+    """Write test tasks to a file: `metabench episodes freeze` as a call.
+
+    Args:
+        path: the Parquet file.
+        settings: fields of RunConfig for data and tasks.
+
+    Raises:
+        UsageError, episodes.DataError: a request that cannot be met.
+    """
+    config = make_config(**settings)
+    config, dataset = load_data(config)
+    config, source = scored_tasks(config, dataset, None, "cpu")
+    assert config.test.episodes is not None
+    if not isinstance(source, BankSource):
+        raise UsageError(
+            f"the tasks of '{config.data.dataset}' have no images to freeze; --test-seed alone says which they are"
+        )
+    frozen = (source.drawn([number]) for number in range(config.test.episodes))
+    every = flat(config.model_dump(mode="json", exclude_none=True))
+    recipe = {name: value for name, value in every.items() if name in (*DATA, *NUMBERS, *RECIPE)}
+    return write_manifest(path, dataset.test, frozen, recipe)
+
+
+def _published(config: RunConfig, dataset: Dataset[Any]) -> RunConfig:
+    """With the ways, shots and queries of the tasks that were published with the dataset."""
+    first = dataset.test_episodes[0]
+    ways = first.classes.shape[1]
+    numbers = {"ways": ways, "shots": first.support.shape[1] // ways, "queries": first.query.shape[1] // ways}
+    for name, number in numbers.items():
+        if name in config.given and config[name] != number:
+            raise UsageError(
+                f"--{name} {config[name]} does not fit the tasks of '{dataset.name}', split {dataset.split}, "
+                f"which have {number}; leave it out"
+            )
+    return config.changed(**numbers)
+
+
+def _refuse_other_tasks(config: RunConfig, dataset: Dataset[Any]) -> None:
+    other = config.variant or (f"test-seed={config.test.test_seed}" if config.test.test_seed else "")
+    if other:
+        raise UsageError(f"'{dataset.name}', split {dataset.split}, has tasks of its own; leave out: {other}")

@@ -1,0 +1,140 @@
+"""prepare(): from a configuration to all that a run needs, the same for run, show, verify, reproduce and curve."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from episodes.dataset import Dataset
+from episodes.sampling.manifest import Manifest
+from episodes.sampling.source import EpisodeSource
+from metabench.config import RunConfig
+from metabench.errors import UsageError
+from metabench.evaluation.floors import floor_learners
+from metabench.experiment.data import load_data, scored_tasks, validation_tasks, with_frozen
+from metabench.experiment.environment import choose_device
+from metabench.learner import Learner, TrainingOptions
+from metabench.records.record import RunRecord
+from metabench.registry import build, check_kind, check_ways, faults_of, get_learner, learner_options
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTasks:
+    """The data of a configuration, and its test tasks.
+
+    Attributes:
+        config: with what follows from data and tasks filled in.
+        device: that the tasks are on.
+        dataset: its banks.
+        manifest: the file of frozen tasks that was given.
+        test: where the test tasks come from.
+    """
+
+    config: RunConfig
+    device: torch.device
+    dataset: Dataset[Any]
+    manifest: Manifest | None
+    test: EpisodeSource
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared(PreparedTasks):
+    """The same with the learner, untrained.
+
+    Attributes:
+        validation: where the validation tasks come from.
+        options: the learner's.
+        learner: on the device; its first weights follow from the seed.
+        floors: by name, on the device.
+    """
+
+    validation: EpisodeSource
+    options: TrainingOptions
+    learner: Learner
+    floors: dict[str, Learner]
+
+    @property
+    def learner_class(self) -> type[Learner]:
+        return type(self.learner)
+
+
+def prepare_tasks(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> PreparedTasks:
+    """Load the data and find the test tasks.
+
+    Args:
+        config: the settings.
+        again: a finished run's folder and record, whose data these must be.
+
+    Raises:
+        UsageError: settings that do not go together, or other data than the run's.
+        episodes.DataError: data or tasks cannot be read, or the data cannot give the tasks.
+    """
+    device = choose_device(config.machine.device)
+    config, manifest = with_frozen(config)
+    config, dataset = load_data(config)
+    if again:
+        _check_data(*again, dataset)
+    config, test = scored_tasks(config, dataset, manifest, device)
+    return PreparedTasks(config, device, dataset, manifest, test)
+
+
+def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> Prepared:
+    """Load the data, find the tasks, and build the learner and its floors.
+
+    Arguments and errors are those of `prepare_tasks`; a UsageError may also be about the learner.
+    """
+    learner_class = get_learner(config.learner)
+    with faults_of(learner_class, config.learner, UsageError):
+        options = learner_options(learner_class, config.learner, config.data.dataset, config.options)
+    tasks = prepare_tasks(config, again)
+    config, device = _resolved(tasks.config, tasks.device, options), tasks.device
+    check_kind(config, learner_class, tasks.dataset.kind)
+    learner = build(config, tasks.dataset, options)
+    check_ways(config, learner)
+    return Prepared(
+        config,
+        device,
+        tasks.dataset,
+        tasks.manifest,
+        tasks.test,
+        validation=validation_tasks(config, tasks.dataset, device),
+        options=options,
+        learner=learner.to(device),
+        floors={
+            name: floor.to(device)
+            for name, floor in floor_learners(learner.problem, options.backbone, config.training.seed).items()
+        },
+    )
+
+
+def check_frozen(folder: Path, record: RunRecord, manifest: Manifest | None) -> None:
+    """Raise UsageError if the frozen tasks are not those that a run was tested on."""
+    recorded, found = record.dataset.tasks, manifest.digest if manifest else None
+    if recorded == found:
+        return
+    if recorded is None:
+        raise UsageError(f"'{folder}' was not tested on frozen tasks; leave --tasks out")
+    other = f", and those of the file given have {found[:8]}" if found else ""
+    raise UsageError(
+        f"'{folder}' was tested on frozen tasks of digest {recorded[:8]}{other}; give their file by --tasks"
+    )
+
+
+def _check_data(folder: Path, record: RunRecord, dataset: Dataset[Any]) -> None:
+    for name, recorded in record.dataset.fingerprints:
+        found = getattr(dataset, name).fingerprint
+        if found != recorded:
+            raise UsageError(
+                f"the {name} {dataset.kind} of '{record.dataset.name}' have fingerprint {found[:8]}, and those of "
+                f"'{folder}' had {recorded[:8]}; give the --data-root that it had"
+            )
+
+
+def _resolved(config: RunConfig, device: torch.device, options: TrainingOptions) -> RunConfig:
+    """The configuration with nothing left to be chosen, as the record keeps it."""
+    mixed = config.training.precision == "auto" and device.type == "cuda"
+    precision = "bfloat16" if mixed or config.training.precision == "bfloat16" else "float32"
+    return config.changed(options=asdict(options), device=device.type, precision=precision)

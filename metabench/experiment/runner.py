@@ -1,0 +1,150 @@
+"""run(): the only place where dataset, learner, training, evaluation and record are wired together."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from episodes.dataset import Dataset
+from episodes.sampling.manifest import Manifest
+from episodes.sampling.source import EpisodeSource
+from metabench.checks import broken_points
+from metabench.config import RunConfig, make_config
+from metabench.errors import RunError, UsageError
+from metabench.evaluation.score import score_learner
+from metabench.experiment.environment import describe_environment, process_as_found
+from metabench.experiment.prepare import prepare
+from metabench.learner import Learner
+from metabench.loggers.group import check_packages, logged
+from metabench.pictures.hardest import draw_hardest
+from metabench.records.folder import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, kept, run_name, save_run
+from metabench.records.predictions import digest
+from metabench.records.record import Banks, DatasetInfo, RunRecord, Training, now
+from metabench.registry import changed_options, faults_of
+from metabench.training.loop import train
+from metabench.training.plan import TrainingPlan, check_stages
+from metabench.training.signals import Stop
+
+
+def run(*, resume: bool = False, **settings: Any) -> RunRecord:
+    """Train a learner, score it on unseen classes, and write the record: `metabench run` as a call.
+
+    Args:
+        resume: go on from the checkpoint that an interrupted run of the same settings left.
+        settings: the fields of `metabench.config.RunConfig`.
+
+    Raises:
+        UsageError, episodes.DataError: a request that cannot be met.
+        RunError: training failed or was interrupted.
+    """
+    return run_config(make_config(**settings), resume=resume)
+
+
+def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
+    """As `run`, for a RunConfig."""
+    with process_as_found(), Stop() as stop:
+        return _run_config(config, resume, stop)
+
+
+def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
+    check_packages(config)
+    if config.machine.threads:
+        torch.set_num_threads(config.machine.threads)
+    run = prepare(config)
+    if run.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(run.device)
+    config, learner, learner_class = run.config.changed(threads=torch.get_num_threads()), run.learner, run.learner_class
+    changed = changed_options(learner_class, config.learner, config.data.dataset, config.options)
+    with faults_of(learner_class, config.learner, UsageError):
+        _refuse_idle(changed, learner)
+        check_stages(learner, run.dataset, config.task.train_task)
+        _check_contract(config, learner, run.validation)
+
+    about = _dataset_info(run.dataset, run.manifest)
+    identity = {"config": config.recorded.model_dump(mode="json"), "data": about.model_dump()}
+    name = run_name(config, learner.problem.regression)
+    folder, state = find_checkpoint(config, name, identity) if resume else (claim_folder(config, name), None)
+    kept_of = partial(kept, folder / CHECKPOINT_FILE)
+    faults = faults_of(learner_class, config.learner, RunError, kept_of)
+    with in_folder(folder), logged(folder, config, learner.problem.measure.field) as loggers, faults:
+        plan = TrainingPlan(
+            seed=config.training.seed,
+            precision=config.training.precision,
+            validation=run.validation,
+            named_tasks=config.task.train_task,
+            validation_episodes=config.training.validation_episodes,
+            checkpoint=folder / CHECKPOINT_FILE,
+            identity=identity,
+            stop=stop,
+            watch=loggers.rows,
+        )
+        log = train(learner, run.dataset, plan, state)
+        scored = score_learner(learner, run.floors, run.test, config, run.validation)
+        config = config.changed(episodes=scored.episodes)
+        record = RunRecord(
+            id=folder.name,
+            created=now(),
+            config=config.recorded,
+            changed_options=changed,
+            dataset=about,
+            transductive=learner.transductive,
+            outside_data=learner.outside_data,
+            score=scored.score,
+            companions=scored.companions,
+            floors=scored.floors,
+            predictions=digest(scored.predictions) if scored.predictions else None,
+            contract=broken_points(learner, run.validation),
+            training=Training(**asdict(log)),
+            evaluation_seconds=scored.seconds,
+            peak_memory_megabytes=scored.peak_megabytes,
+            environment=describe_environment(run.device),
+        )
+        save_run(folder, record, scored.accuracies, scored.predictions, learner)
+        _draw(folder, run.test, scored.accuracies["learner"], learner, config.learner)
+        loggers.finish(record)
+    return record
+
+
+def _draw(folder: Path, test: EpisodeSource, of_tasks: NDArray[np.float64], learner: Learner, name: str) -> None:
+    """The picture of the hardest tasks. No trouble with it may cost a run that is done: it is warned of."""
+    try:
+        draw_hardest(folder, test, of_tasks, learner, name)
+    except Exception as error:
+        warnings.warn(f"there is no picture of the hardest tasks: {error}", RuntimeWarning, stacklevel=2)
+
+
+def _refuse_idle(changed: dict[str, Any], learner: Learner) -> None:
+    idle = learner.idle_options()
+    for name, value in changed.items():
+        if name in idle:
+            raise UsageError(f"--set {name}={value} changes nothing, since {idle[name]}; leave it out")
+
+
+def _check_contract(config: RunConfig, learner: Learner, validation: EpisodeSource) -> None:
+    """Raise UsageError if the untrained learner breaks its contract on tasks as it will meet."""
+    broken = broken_points(learner, validation)
+    if broken:
+        raise UsageError(
+            f"learner '{config.learner}' breaks the contract of learners: {'; '.join(broken)}; fix it, or declare it, "
+            "since its scores would not compare with others'"
+        )
+
+
+def _dataset_info(dataset: Dataset[Any], manifest: Manifest | None) -> DatasetInfo:
+    train, validation, test = dataset.train, dataset.validation, dataset.test
+    return DatasetInfo(
+        name=dataset.name,
+        kind=dataset.kind,
+        split=dataset.split,
+        image_shape=dataset.test.item_shape,
+        fingerprints=Banks(train=train.fingerprint, validation=validation.fingerprint, test=test.fingerprint),
+        classes=Banks(train=train.classes, validation=validation.classes, test=test.classes),
+        tasks=manifest.digest if manifest else None,
+    )

@@ -1,0 +1,1 @@
+"""Figures: tasks, answers and charts."""

@@ -1,0 +1,217 @@
+"""The folder of a run: claimed, resumed, filled."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from episodes.errors import DataError
+from episodes.files.atomic import write_bytes
+from episodes.names import short_name
+from metabench.config import RunConfig
+from metabench.errors import InterruptionError, RunError, UsageError
+from metabench.escape import plain
+from metabench.learner import Learner
+from metabench.records.migrations import with_new_options
+from metabench.records.predictions import PREDICTIONS_FILE
+from metabench.records.record import RECORD_FILE, RunRecord, write_scores
+
+WEIGHTS_FILE = "learner.pt"
+CHECKPOINT_FILE = "checkpoint.pt"
+LOCK_FILE = ".lock"
+LONGEST_WORD = 60  # of a run's folder, whose name a file system bounds to 255 bytes
+
+
+def claim_folder(config: RunConfig, name: str) -> Path:
+    """A new folder for the run under `config.output.output`: no other run, nor another process at this moment, has it.
+
+    Raises:
+        UsageError: the folder cannot be made.
+    """
+    try:
+        config.output.output.mkdir(parents=True, exist_ok=True)
+        for folder in numbered(config.output.output / name):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to --output '{config.output.output}': {error.strerror}; choose a folder that can be written"
+        ) from None
+    raise AssertionError("there is always a next name")
+
+
+def kept(checkpoint: Path) -> str:
+    """What a run that stops leaves behind, and how to go on: the end of its error."""
+    if not checkpoint.exists():
+        return "nothing is kept, as there is no checkpoint yet"
+    return f"'{checkpoint}' keeps it: the same command with --resume goes on"
+
+
+@contextmanager
+def in_folder(folder: Path) -> Iterator[None]:
+    """Within it the run has its folder to itself, and what goes wrong is a RunError that says what is kept.
+
+    A folder that is still empty at the end is removed.
+
+    Raises:
+        UsageError: another process is at work in the folder.
+        RunError: a file that cannot be written, or a GPU whose memory is too small.
+        InterruptionError: an interruption (SIGINT).
+    """
+    checkpoint, lock = folder / CHECKPOINT_FILE, FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UsageError(f"another process is at work in '{folder}'; wait for it, or run without --resume") from None
+
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise InterruptionError(f"{str(error) or 'interrupted'}; {kept(checkpoint)}") from None
+    except DataError as error:
+        raise RunError(f"{error}; {kept(checkpoint)}") from None
+    except torch.OutOfMemoryError:
+        raise RunError("the GPU's memory is too small; choose a smaller backbone or batch, or --device cpu") from None
+    finally:
+        (folder / LOCK_FILE).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def find_checkpoint(config: RunConfig, name: str, identity: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """The newest unfinished run of exactly this identity (configuration and data): its folder, and its checkpoint.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
+    others = 0
+    same_name = re.compile(re.escape(name) + r"(-\d+)?")
+    folders = [path for path in config.output.output.glob("*") if same_name.fullmatch(path.name)]
+    for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
+        path = folder / CHECKPOINT_FILE
+        if not path.is_file() or (folder / RECORD_FILE).exists():
+            continue
+        state = _load(path, identity=dict)
+        if state["identity"] == identity:
+            return folder, state
+        others += 1
+    found = f"{others} of other settings or data" if others else "none"
+    raise UsageError(
+        f"--resume finds no unfinished run of these settings in '{config.output.output}' (unfinished there: {found}); "
+        "give the settings of the interrupted run, or run without --resume"
+    )
+
+
+def save_run(
+    folder: Path,
+    record: RunRecord,
+    accuracies: dict[str, NDArray[np.float64]],
+    predictions: bytes | None,
+    learner: Learner,
+) -> None:
+    """Write the run's files, the record last, so that a folder with a record is a whole one; drop the checkpoint."""
+    weights = {"config": record.config.model_dump(mode="json"), "learner": learner.state_dict()}
+    save_tensors(folder / WEIGHTS_FILE, weights)
+    write_scores(folder, accuracies)
+    if predictions is not None:
+        write_bytes(folder / PREDICTIONS_FILE, predictions)
+    text = record.model_dump_json(indent=2) + "\n"
+    write_bytes(folder / RECORD_FILE, text.encode())
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+
+
+def load_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration and the trained weights of a finished run.
+
+    Raises:
+        UsageError: the folder has none that can be read.
+    """
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise UsageError(
+            f"there is no trained learner in '{folder}' ({WEIGHTS_FILE}); "
+            + (
+                "ask for it where the record is from, or train it again by `metabench reproduce`"
+                if (folder / RECORD_FILE).is_file()
+                else "name the folder of a finished run"
+            )
+        )
+    saved = _load(path, config=dict, learner=dict)
+    config: dict[str, Any] = saved["config"]
+    if isinstance(options := config.get("options"), dict):
+        config["options"] = with_new_options(options)
+    return config, saved["learner"]
+
+
+def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> None:
+    """Give the learner the weights of a run.
+
+    Raises:
+        UsageError: they are those of another shape: image size, ways or backbone differ from the run's.
+    """
+    try:
+        learner.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError, KeyError):  # the file may be anybody's
+        raise UsageError(
+            f"the learner of '{folder}' does not fit these images or ways; leave --dataset, --image-size and --ways out"
+        ) from None
+
+
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint atomically; DataError if it cannot be written.
+
+    It is made in memory first: where the disk is full torch's own writer raises something else than an OSError.
+    """
+    made = io.BytesIO()
+    torch.save(content, made)
+    write_bytes(path, made.getvalue())
+
+
+def _load(path: Path, **kinds: type) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise TypeError(f"it holds a {type(state).__name__}")
+        for key, kind in kinds.items():
+            if not isinstance(state.get(key), kind):
+                raise TypeError(f"it has no {key} in it")
+    except Exception as error:  # torch.load raises whatever the broken bytes lead to
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise unusable(path, reason) from None
+    return state
+
+
+def unusable(path: Path, reason: object) -> UsageError:
+    """What is raised where a file of weights is damaged, or not of metabench."""
+    whole = "trained learner" if path.name == WEIGHTS_FILE else "checkpoint"
+    advice = "restore it, or run again" if path.name == WEIGHTS_FILE else "delete it, and run again without --resume"
+    return UsageError(f"'{path}' is not a whole {whole} of metabench ({plain(str(reason), 100)}); {advice}")
+
+
+def numbered(folder: Path) -> Iterator[Path]:
+    """The folder, and the names to take in its place where it is there already: with -2, -3 and so on behind."""
+    yield folder
+    for number in itertools.count(2):
+        yield folder.with_name(f"{folder.name}-{number}")
+
+
+def run_name(config: RunConfig, regression: bool) -> str:
+    """What the folder of a run is called, but for a number behind it where there are several."""
+    ways = [] if regression else [f"{config.task.ways}way"]
+    task = [*ways, f"{config.task.shots}shot"] if config.numbers else [config.task.task]
+    words = [short_name(config.data.dataset), *task, config.learner, f"seed{config.training.seed}"]
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word).strip("_")[:LONGEST_WORD] for word in words)

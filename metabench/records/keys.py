@@ -1,0 +1,96 @@
+"""Runs, and what makes them one row of the leaderboard, and rows one board."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from episodes.names import join_names
+from metabench.config import NUMBERS, SETTINGS
+from metabench.escape import plain
+from metabench.records.record import Banks, RunRecord
+
+
+class Board(NamedTuple):
+    """What a record can be compared on: with the same one it was scored on tasks of one kind, of the same images."""
+
+    dataset: str
+    split: str
+    ways: int | None
+    shots: int | None
+    queries: int | None
+    task: str
+    test_fingerprint: str
+    measure: str
+
+
+class Row(NamedTuple):
+    """What makes runs one row: they differ in seeds, places and times alone."""
+
+    board: Board
+    fingerprints: Banks[str]
+    image_shape: tuple[int, ...]
+    learner: str
+    settings: str
+
+
+def task(record: RunRecord) -> str:
+    """What makes the test tasks other than plain N-way K-shot."""
+    frozen = f"tasks={record.dataset.tasks[:8]}" if record.dataset.tasks else ""
+    return "; ".join(part for part in (record.config.variant, frozen) if part)
+
+
+def settings(record: RunRecord) -> str:
+    """What was changed from the defaults, as `name=value` in the order of the names."""
+    changed = dict(record.changed_options)
+    if record.config.training.precision != "float32":
+        changed["precision"] = record.config.training.precision
+    if record.config.training.validation_episodes != SETTINGS["validation_episodes"].default:
+        changed["validation_episodes"] = record.config.training.validation_episodes
+    if not record.config.numbers:  # of training alone
+        ours = {name: (record.config[name], SETTINGS[name].default) for name in NUMBERS}
+        changed |= {name: value for name, (value, default) in ours.items() if value != default}
+    return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
+
+
+def board_of(record: RunRecord) -> Board:
+    """The board that it belongs to."""
+    dataset, numbers = record.dataset, record.config.numbers
+    return Board(
+        dataset=dataset.name,
+        split=dataset.split,
+        ways=numbers.get("ways"),
+        shots=numbers.get("shots"),
+        queries=numbers.get("queries"),
+        task=task(record),
+        test_fingerprint=dataset.fingerprints.test,
+        measure=record.score.measure.field,
+    )
+
+
+def row_of(record: RunRecord) -> Row:
+    """The row that it belongs to, by itself or with others."""
+    dataset = record.dataset
+    return Row(board_of(record), dataset.fingerprints, dataset.image_shape, record.config.learner, settings(record))
+
+
+def same_tasks(record: RunRecord) -> dict[str, object]:
+    """What decides which tasks a record is of, all but their number: task i of the same is the same."""
+    config = record.config.changed(train_task=())
+    return {
+        "test images": record.dataset.fingerprints.test[:8],
+        "frozen tasks": record.dataset.tasks[:8] if record.dataset.tasks else "none",
+        **{name: config[name] for name in ("ways", "shots", "queries")},
+        "task": config.variant or "plain",
+        "test seed": config.test.test_seed,
+        "measure": record.score.measure.name,
+    }
+
+
+def learner_name(record: RunRecord) -> str:
+    """The learner, and whatever was changed in how it was trained."""
+    config = record.config
+    changes = [settings(record)] if settings(record) else []
+    changes += [f"trained on {config.data.dataset}"] if config.data.test_dataset else []
+    changes += ["trained on " + " and ".join(map(join_names, config.task.train_task))] if config.task.train_task else []
+    return plain(config.learner + (f" ({'; '.join(changes)})" if changes else ""))

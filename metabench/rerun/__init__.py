@@ -1,0 +1,1 @@
+"""A finished run taken up again."""

@@ -1,0 +1,38 @@
+"""`metabench show`: a test task as a picture, and what a trained learner predicts for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from metabench.errors import RunError
+from metabench.experiment.data import config_here
+from metabench.experiment.prepare import prepare, prepare_tasks
+from metabench.pictures.hardest import draw_answered
+from metabench.records.folder import load_run, restore
+from metabench.registry import faults_of
+
+
+def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **settings: Any) -> None:
+    """Draw a test task to a picture file: `metabench show` as a call.
+
+    Args:
+        path: the picture; its ending chooses the format.
+        episode: the task's number, at least 0.
+        run_folder: a finished run whose learner answers the queries.
+        settings: of RunConfig; by default those of the run, if given.
+
+    Raises:
+        UsageError, episodes.DataError: a request that cannot be met.
+        RunError: the learner fails.
+    """
+    if run_folder is None:
+        tasks = prepare_tasks(config_here({}, **{**settings, "device": "cpu"}))
+        draw_answered(tasks.test, episode, path, title=tasks.dataset.test.name)
+        return
+    config, weights = load_run(run_folder)
+    run = prepare(config_here(config, **{**settings, "device": "cpu"}))
+    name = run.config.learner
+    with faults_of(run.learner_class, name, RunError):
+        restore(run.learner, weights, run_folder)
+        draw_answered(run.test, episode, path, run.learner, name, run.dataset.test.name)

@@ -1,0 +1,259 @@
+"""The one training loop: stages, schedule, best on validation, checkpoint, resume, progress."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from torch import Tensor
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
+from torch.utils.flop_counter import FlopCounterMode
+
+from episodes.dataset import Dataset
+from episodes.uniforms import derived_seed
+from metabench.errors import InterruptionError, RunError
+from metabench.evaluation.loop import evaluate
+from metabench.learner import Learner, Stage, TrainingOptions
+from metabench.records.folder import kept, save_tensors, unusable
+from metabench.training.plan import TrainingLog, TrainingPlan, _data
+from metabench.training.progress import Progress
+
+VALIDATIONS = 10  # a stage
+
+
+def train(
+    learner: Learner, dataset: Dataset[Any], plan: TrainingPlan, state: dict[str, Any] | None = None
+) -> TrainingLog:
+    """Run the learner's stages in order; it ends with the weights that did best on validation in each.
+
+    Args:
+        learner: trained in place.
+        dataset: trained on its `train` bank.
+        plan: how.
+        state: a checkpoint to go on from, as saved to `plan.checkpoint`; the result is the same to the bit as
+            without the interruption (on CPU, with the same number of threads).
+
+    Raises:
+        RunError: a loss that is not finite; the checkpoint is kept.
+        InterruptionError: an interruption (SIGINT); likewise.
+        UsageError: the checkpoint is damaged.
+        DataError: the checkpoint cannot be written.
+    """
+    stages, first, log = learner.stages(), 0, TrainingLog()
+    if state:
+        with _damaged(plan.checkpoint):
+            first = _number(state["stage"], len(stages) - 1)
+            _check_keys("log", state["log"], asdict(log))
+            log = TypeAdapter(TrainingLog).validate_python(state["log"])
+    for number, stage in enumerate(stages[first:], first):
+        run = _StageRun(learner, dataset, plan, log, number, stage)
+        if state and number == first:
+            with _damaged(plan.checkpoint):
+                run.restore(state)
+        run.run()
+    learner.eval()
+    return log
+
+
+@contextmanager
+def _damaged(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:  # the file may be anybody's
+        raise unusable(checkpoint, (str(error) or type(error).__name__).splitlines()[0]) from None
+
+
+def _number(value: Any, most: float = math.inf) -> int:
+    if not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"it has {value!r} where a number up to {most} is")
+    return value
+
+
+def _check_keys(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    if found.keys() != wanted.keys():
+        raise ValueError(f"its {name} has other parts")
+
+
+class _StageRun:
+    """One stage in progress."""
+
+    def __init__(
+        self, learner: Learner, dataset: Dataset[Any], plan: TrainingPlan, log: TrainingLog, number: int, stage: Stage
+    ) -> None:
+        self.learner, self.plan, self.log, self.number, self.stage = learner, plan, log, number, stage
+        self.device = plan.validation.device
+        self.scored = stage.scored or learner
+        self.measure = self.scored.problem.measure
+        self.score = f"validation_{self.measure.field}"
+        self.draw = _data(stage, dataset, plan, derived_seed(plan.seed, f"stage {stage.name}"))
+        self.optimizer = _optimizer(stage)
+        self.scheduler = _schedule(self.optimizer, stage.options)
+        self.step = 0
+        self.step_multiply_adds = 0
+        self.losses: list[float] = []
+        self.best_weights: dict[str, Tensor] | None = None
+
+    def run(self) -> None:
+        steps = self.stage.options.steps
+        started = _clocks() - [self.log.seconds, self.log.processor_seconds]
+        self._train_mode()
+        with (
+            Progress(self.stage.name, self.step, steps) as progress,
+            self.plan.stop.graceful() as stop,
+        ):
+            while self.step < steps:
+                self._counted_step()
+                self._count(started)
+                progress.step()
+                if self.step * VALIDATIONS // steps > (self.step - 1) * VALIDATIONS // steps:
+                    self._validate()
+                    self._count(started)
+                    row = self.log.curve[-1]
+                    progress.validated(row["loss"], self.measure.text(row[self.score]))
+                    self._save()
+                    started += self._watched()
+                if stop.asked:
+                    self._save()
+                    raise InterruptionError(
+                        f"{stop.asked} at step {self.step} of {steps} of stage '{self.stage.name}'; "
+                        f"{kept(self.plan.checkpoint)}"
+                    )
+        if self.best_weights is not None:
+            self.learner.load_state_dict(self.best_weights)
+
+    def _watched(self) -> NDArray[np.float64]:
+        """The time that it took to let the curve be watched: it is none of training's."""
+        began = _clocks()
+        if self.plan.watch:
+            self.plan.watch(self.log.curve)
+        return _clocks() - began
+
+    def _count(self, started: NDArray[np.float64]) -> None:
+        if not self.stage.beside:
+            self.log.seconds, self.log.processor_seconds = (_clocks() - started).tolist()
+
+    def _counted_step(self) -> None:
+        if self.step:
+            self._one_step()
+        else:
+            with FlopCounterMode(display=False) as counter:
+                self._one_step()
+            self.step_multiply_adds = counter.get_total_flops() // 2
+        self.log.multiply_adds += 0 if self.stage.beside else self.step_multiply_adds
+
+    def _one_step(self) -> None:
+        total = 0.0
+        self.optimizer.zero_grad(set_to_none=True)
+        mixed = self.plan.precision == "bfloat16"
+        images, batch = self.draw(self.step)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
+            loss = self.stage.loss(batch)
+            for part in [loss] if isinstance(loss, Tensor) else loss:
+                self._check_loss(part)
+                part.backward()
+                total += part.item()
+        if total - total != 0:  # true of nan and of both infinities
+            raise RunError(
+                f"the loss is {total} at step {self.step + 1} of stage '{self.stage.name}'; "
+                f"lower the learning rate, e.g. --set learning_rate={self.stage.options.learning_rate / 10:g}"
+            )
+        self.optimizer.step()
+        self.scheduler.step()
+        self.losses.append(total)
+        self.log.images += 0 if self.stage.beside else images
+        self.step += 1
+
+    def _check_loss(self, part: Any) -> None:
+        if not isinstance(part, Tensor) or part.numel() != 1 or not part.requires_grad:
+            found = f"{tuple(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
+            found += " without a gradient" if isinstance(part, Tensor) and not part.requires_grad else ""
+            raise RunError(
+                f"the loss of stage '{self.stage.name}' gives {found}; the contract is a scalar tensor that its "
+                "parameters have a part in"
+            )
+
+    def _validate(self) -> None:
+        score = float(evaluate(self.scored, self.plan.validation, self.plan.validation_episodes).mean())
+        self.log.curve.append(
+            {
+                "stage": self.stage.name,
+                "step": self.step,
+                "loss": sum(self.losses) / len(self.losses),
+                self.score: score,
+            }
+        )
+        self.losses.clear()
+        best = self.log.best.get(self.stage.name)
+        if best is None or self.measure.at_least_as_good(score, best[self.score]):
+            self.log.best[self.stage.name] = {"step": self.step, self.score: score}
+            self.best_weights = copy.deepcopy(self.learner.state_dict())
+        self._train_mode()
+
+    def _train_mode(self) -> None:
+        self.learner.eval()
+        self.stage.module.train()
+
+    def _save(self) -> None:
+        state = {
+            "identity": self.plan.identity,
+            "stage": self.number,
+            "step": self.step,
+            "log": asdict(self.log),
+            "step_multiply_adds": self.step_multiply_adds,
+            "losses": self.losses,
+            "learner": self.learner.state_dict(),
+            "best_weights": self.best_weights,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "random_state": torch.get_rng_state(),
+            "cuda_random_state": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+        save_tensors(self.plan.checkpoint, state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint; raises whatever a damaged one leads to."""
+        if state["best_weights"] is not None:  # so that it is known to fit before any training
+            self.learner.load_state_dict(state["best_weights"])
+        self.best_weights = state["best_weights"]
+        self.learner.load_state_dict(state["learner"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        _check_keys("scheduler", state["scheduler"], self.scheduler.state_dict())
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.step = _number(state["step"], self.stage.options.steps)
+        self.step_multiply_adds = _number(state["step_multiply_adds"])
+        self.losses = [float(loss) for loss in state["losses"]]
+        torch.set_rng_state(state["random_state"])
+        if state["cuda_random_state"] is not None:
+            torch.cuda.set_rng_state(state["cuda_random_state"], self.device)
+
+
+def _clocks() -> NDArray[np.float64]:
+    """`[2]` seconds: of the wall, and of the processor in all threads of this process."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def _optimizer(stage: Stage) -> torch.optim.Optimizer:
+    options, parameters = stage.options, list(stage.module.parameters())
+    if options.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
+    return torch.optim.SGD(
+        parameters, lr=options.learning_rate, weight_decay=options.weight_decay, momentum=0.9, nesterov=True
+    )
+
+
+def _schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions) -> LRScheduler:
+    if options.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, max(1, options.steps))
+    if options.schedule == "halving":
+        return StepLR(optimizer, 2000, 0.5)
+    return ConstantLR(optimizer, 1.0)

@@ -1,0 +1,225 @@
+"""Which tasks a run is scored on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import metabench
+from episodes import DataError, Dataset, EpisodeList, EpisodeSampler, FixedTask, NamedTask
+from episodes.datasets.combine import named_tasks
+from episodes.sampling.manifest import write_manifest
+from metabench.board.rows import entries, frame
+from metabench.board.text import printable
+from metabench.config import make_config
+from metabench.errors import UsageError
+from metabench.experiment.data import freeze, load_data, scored_tasks
+from metabench.learner import Episodes
+from metabench.records.reader import read_record
+from metabench.records.record import RunRecord
+from metabench.records.runs import read_runs
+from metabench.rerun.show import draw_task
+from metabench.training.plan import training_task
+
+QUICK: dict[str, Any] = {
+    **{"learner": "protonet", "ways": 3, "shots": 2, "queries": 5, "validation_episodes": 4, "threads": 1},
+    "options": {"backbone": "conv4:8", "steps": 3, "train_ways": 4},
+}
+VARIANTS: list[dict[str, Any]] = [
+    {"task": "variable"},
+    {"groups": "within"},
+    {"imbalance": "dirichlet"},
+    {"label_noise": 0.34},
+    {"unlabelled": 2, "distractors": 1, "options": {**QUICK["options"], "refine_steps": 1}},
+]
+
+
+def quick(output: Path, **settings: Any) -> tuple[RunRecord, np.ndarray[Any, Any]]:
+    record = metabench.run(**{**QUICK, "episodes": 20, "output": output, **settings})
+    return read_record(output / record.id / "record.json")
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=lambda settings: next(iter(settings)))
+def test_a_run_on_frozen_tasks_is_the_run_that_draws_them(settings: dict[str, Any], tmp_path: Path) -> None:
+    recipe = {name: value for name, value in settings.items() if name != "options"}
+    numbers = {name: QUICK[name] for name in ("ways", "shots", "queries")}
+    episodes = 6 if "task" in recipe else 20  # of up to 50 ways
+    manifest = freeze(tmp_path / "t.parquet", **numbers, **recipe, episodes=episodes)
+    drawn, accuracies = quick(tmp_path / "drawn", **{"episodes": episodes, **settings})
+    options = settings.get("options", QUICK["options"])
+    given = {name: value for name, value in QUICK.items() if name not in numbers}
+    record = metabench.run(**{**given, "options": options}, tasks=tmp_path / "t.parquet", output=tmp_path / "frozen")
+    frozen, same = read_record(tmp_path / "frozen" / record.id / "record.json")
+    assert np.array_equal(accuracies, same)
+    assert frozen.dataset.tasks == manifest.digest
+    assert frozen.config == drawn.config
+    runs, problems = read_runs(tmp_path)
+    assert not problems
+    variant = make_config(**numbers, **recipe).variant
+    assert set(frame(entries(runs))["task"]) == {variant, f"{variant}; tasks={manifest.digest[:8]}"}
+
+
+def test_what_does_not_fit_frozen_tasks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    freeze(path, ways=3, queries=5, episodes=4)
+    with pytest.raises(UsageError, match=r"--ways 5 does not fit the tasks in '.*', which have 3; leave it out"):
+        metabench.run(tasks=path, ways=5)
+    with pytest.raises(UsageError, match="--groups within does not fit"):
+        metabench.run(tasks=path, groups="within")
+    with pytest.raises(UsageError, match="--episodes 5 is too many: there are 4 such tasks; leave it out"):
+        metabench.run(tasks=path, episodes=5, output=tmp_path)
+    with pytest.raises(DataError, match="are of the images 'glyphs/test' with fingerprint"):
+        metabench.run(tasks=path, image_size=32, output=tmp_path)
+
+
+def test_frozen_tasks_set_nothing_else_of_a_run(tmp_path: Path, glyphs: Dataset) -> None:
+    """Not the learner above all, whose name may be that of a module to import."""
+    frozen = freeze(tmp_path / "t.parquet", ways=3, queries=5, episodes=4)
+    settings = {**frozen.settings, "learner": "antigravity:Fly"}
+    write_manifest(tmp_path / "t.parquet", glyphs.test, frozen.episodes, settings)
+    with pytest.raises(UsageError, match=r"'.*t.parquet' sets more than data and tasks; fetch it from a source"):
+        metabench.run(tasks=tmp_path / "t.parquet", output=tmp_path)
+
+
+def test_frozen_tasks_are_of_classes(tmp_path: Path) -> None:
+    freeze(tmp_path / "t.parquet", ways=3, queries=5, episodes=4)
+    with pytest.raises(UsageError, match="--tasks does not go with --dataset sinusoid, whose tasks are functions"):
+        metabench.run(tasks=tmp_path / "t.parquet", dataset="sinusoid", learner="maml", output=tmp_path)
+
+
+def test_named_tasks_are_trained_and_tested_on(tmp_path: Path, glyphs: Dataset) -> None:
+    names = glyphs.test.class_names
+    tasks = {"train_task": [names[0:3], names[3:6]], "test_task": [",".join(names[6:9])]}
+    given = {name: value for name, value in QUICK.items() if name not in ("ways", "options")}
+    options = {"backbone": "conv4:8", "steps": 3}
+    for learner in ("protonet", "maml", "finetune"):
+        settings = {**given, "learner": learner, "options": options, "episodes": 10, "output": tmp_path}
+        record = metabench.run(**settings, **tasks)
+        assert record.config.task.ways == 3
+        assert record.config.task.test_task == (names[6:9],)
+        assert (record.dataset.classes.train, record.dataset.classes.test) == (6, 3)
+
+
+def test_training_episodes_are_the_named_tasks_and_no_others(toy: Dataset) -> None:
+    names = (("train1", "train4", "train6"), ("train0", "train2", "train7"))
+    asked = Episodes(FixedTask(5, 2, 4, groups="within", unlabelled=3, distractors=2), 8)
+    task = training_task(asked, names)
+    assert isinstance(task, NamedTask)
+    assert (task.ways, task.shots, task.queries, task.unlabelled, task.images) == (3, 2, 4, 3, 27)
+    drawn = EpisodeSampler(named_tasks(toy, train=names).train, task, seed=0).indices(range(200))
+    met = {frozenset(row) for row in np.array([name for each in names for name in each])[drawn.classes].tolist()}
+    assert met == {frozenset(each) for each in names}
+
+
+def test_images_of_the_pool_count_as_seen(tmp_path: Path) -> None:
+    plain, _ = quick(tmp_path, unlabelled=2)
+    pooled, _ = quick(tmp_path, unlabelled=2, distractors=1, options={**QUICK["options"], "refine_steps": 1})
+    assert plain.training.images == 3 * 4 * (2 + 5)
+    assert pooled.training.images == 3 * (4 * (2 + 5) + (4 + 1) * 2)
+
+
+def test_named_tasks_may_be_trained_on_for_frozen_ones_of_other_ways(tmp_path: Path, glyphs: Dataset) -> None:
+    freeze(tmp_path / "t.parquet", ways=5, shots=2, queries=5, episodes=4)
+    given = {name: value for name, value in QUICK.items() if name not in ("ways", "shots", "queries")}
+    names = glyphs.train.class_names
+    record = metabench.run(
+        **given, tasks=tmp_path / "t.parquet", train_task=[names[:4], names[4:8]], output=tmp_path / "runs"
+    )
+    assert record.config.task.ways == 5
+    assert record.dataset.classes.train == 8
+
+
+def test_variable_tasks_are_one_row_whatever_the_training_episodes(tmp_path: Path) -> None:
+    for settings in ({}, {"ways": 4, "shots": 1}):
+        record, _ = quick(tmp_path, task="variable", episodes=3, **settings)
+        assert record.id.startswith("glyphs-variable-protonet-seed0")
+    table = frame(entries(read_runs(tmp_path)[0]))
+    assert table["ways"].isna().all()
+    assert list(table["task"]) == ["variable", "variable"]
+    assert "NA" not in printable(entries(read_runs(tmp_path)[0]), 80)
+    assert sorted(table["settings"].str.extract("(queries.*)")[0]) == [
+        "queries=5 shots=2 steps=3 train_ways=4 validation_episodes=4 ways=3",
+        "queries=5 steps=3 train_ways=4 validation_episodes=4 ways=4",
+    ]
+
+
+def test_a_picture_of_another_task_than_the_learner_can_is_refused(tmp_path: Path) -> None:
+    options = {"backbone": "mlp:4", "steps": 1, "meta_batch": 1}
+    record, _ = quick(tmp_path, learner="maml", options=options, episodes=2)
+    with pytest.raises(UsageError, match="learner 'maml' classifies tasks of 3 ways and no others; --task variable"):
+        draw_task(tmp_path / "a.png", run_folder=tmp_path / record.id, task="variable")
+
+
+def test_what_named_tasks_do_not_allow_is_refused(tmp_path: Path, glyphs: Dataset) -> None:
+    names = glyphs.test.class_names
+    with pytest.raises(DataError, match="has 2 classes, where --ways is 5"):
+        metabench.run(test_task=[names[:2]], ways=5, output=tmp_path)
+    with pytest.raises(UsageError, match="--task variable does not go with --test-task"):
+        metabench.run(test_task=[names[:2]], task="variable", output=tmp_path)
+    with pytest.raises(UsageError, match=r"learner 'maml' classifies tasks of 2 ways .* has 3 classes: name as many"):
+        metabench.run(learner="maml", train_task=[names[:3]], test_task=[names[3:5]], output=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_head_of_fixed_ways_is_kept_from_variable_tasks(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="learner 'maml' classifies tasks of 5 ways and no others; --task variable"):
+        metabench.run(learner="maml", task="variable", output=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"task": "variable", "imbalance": "step", "shots": 2},
+            "--task variable does not go with --imbalance; leave one",
+        ),
+        ({"task": "variable", "groups": "across"}, "--task variable does not go with --groups across; leave one"),
+        ({"task": "variable", "disjoint": True}, "--task variable does not go with --disjoint; leave one"),
+        ({"groups": "some"}, "--groups: give 'any', 'within' or 'across'; found 'some'"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        metabench.run(**settings, output=tmp_path)
+
+
+def test_disjoint_tasks_are_as_many_as_the_images_suffice_for() -> None:
+    config = make_config(disjoint=True)
+    config, dataset = load_data(config)
+    settled, source = scored_tasks(config, dataset, None, "cpu")
+    assert isinstance(source, EpisodeList)
+    assert settled.test.episodes == len(source) == dataset.test.classes * 2 // 5
+    drawn = source.indices(range(len(source)))
+    images = np.concatenate([drawn.support, drawn.query], axis=1)
+    assert len(set(images.ravel())) == images.size
+
+
+def test_published_tasks_bring_their_numbers(data_root: Path, tmp_path: Path) -> None:
+    settings = {"dataset": "omniglot", "split": "one-shot", "data_root": data_root}
+    given = {name: value for name, value in QUICK.items() if name not in ("ways", "shots", "queries")}
+    record = metabench.run(**given, **settings, output=tmp_path)
+    config = record.config
+    assert (config.task.ways, config.task.shots, config.task.queries, config.test.episodes) == (20, 1, 1, 20)
+    with pytest.raises(
+        UsageError, match="--ways 5 does not fit the tasks of 'omniglot', split one-shot, which have 20"
+    ):
+        metabench.run(**settings, ways=5, output=tmp_path)
+    others: dict[str, dict[str, Any]] = {
+        "groups=within": {"groups": "within"},
+        "disjoint": {"disjoint": True},
+        "test-seed=1": {"test_seed": 1},
+        "test a,b": {"test_task": "a,b"},
+    }
+    for message, given in others.items():
+        with pytest.raises(UsageError, match=f"has tasks of its own; leave out: {message}"):
+            metabench.run(**settings, **given, output=tmp_path)
+    _, crossed = load_data(make_config(test_dataset="omniglot", test_split="one-shot", data_root=data_root))
+    assert len(crossed.test_episodes) == 20
+
+
+def test_another_dataset_is_tested_on(data_root: Path, tmp_path: Path) -> None:
+    record, _ = quick(tmp_path, test_dataset="omniglot", data_root=data_root)
+    assert record.dataset.name == "glyphs to omniglot"
+    assert record.dataset.classes.test == 423
+    assert record.dataset.image_shape == (1, 28, 28)
