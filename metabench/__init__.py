@@ -1,6 +1,16 @@
 """metabench: the few-shot and transfer-learning benchmark."""
 
+from typing import Any
+
 import lazy_loader
 
 # As `__init__.pyi` says, but only when it is asked for: torch takes seconds, and who reads records needs none of it.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_attribute, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("metabench")
+    return _attribute(name)

@@ -1,4 +1,26 @@
+from .board.rows import leaderboard
+from .experiment.data import freeze
 from .experiment.runner import run
 from .learner import EmbeddingLearner, Learner, TrainingOptions, option
+from .reports.contest import compare
+from .rerun.curve import curve
+from .rerun.reproduce import reproduce
+from .rerun.show import show
+from .rerun.verify import verify
 
-__all__ = ["EmbeddingLearner", "Learner", "TrainingOptions", "option", "run"]
+__version__: str
+
+__all__ = [
+    "EmbeddingLearner",
+    "Learner",
+    "TrainingOptions",
+    "compare",
+    "curve",
+    "freeze",
+    "leaderboard",
+    "option",
+    "reproduce",
+    "run",
+    "show",
+    "verify",
+]

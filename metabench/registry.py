@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -41,6 +42,21 @@ def get_learner(name: str) -> type[Learner]:
         UsageError: unknown or twice registered name, or a plug-in that cannot be imported or is no Learner.
     """
     return _learner(LEARNERS, name)
+
+
+def learner_name(learner: type[Learner]) -> str:
+    """The name that `get_learner` finds a class by: the registered one, or `package.module:Class`.
+
+    Raises:
+        UsageError: it is not a class at the top of a module.
+    """
+    if not isinstance(learner, type):
+        raise UsageError(f"learner: give a name or a class that derives from Learner; found {learner!r:.100}")
+    value = f"{learner.__module__}:{learner.__qualname__}"
+    registered = [entry.name for entry in entry_points(group=LEARNERS) if entry.value == value]
+    if not registered and "<locals>" in value:
+        raise UsageError(f"learner: {value} is defined inside a function; define it at the top of a module or notebook")
+    return registered[0] if registered else value
 
 
 def floor_classes() -> dict[str, type[Learner]]:

@@ -37,7 +37,7 @@ def make_row(
     (entry,) = entries([Run(make_record(of_tasks, learner=learner, **changes), of_tasks)])
     figures = {"half_width": max(mean - low, high - mean), "low": low, "high": high, "floor": floor}
     place = None if rank is None else Place(rank, rank)
-    return replace(entry, rank=place, values={**entry.values, **figures, **(values or {})})
+    return replace(entry, rank=place, values=replace(entry.values, **figures, **(values or {})))
 
 
 COSTS = ("processor_seconds", "images", "task_multiply_adds", "parameters")

@@ -12,7 +12,8 @@ import pytest
 
 from episodes.datasets import dataset_names, usage
 from metabench.backbone import backbone_names
-from metabench.board.rows import COLUMNS, entries
+from metabench.board.columns import COLUMNS
+from metabench.board.rows import entries
 from metabench.board.text import csv
 from metabench.cli.main import cli, main
 from metabench.records.runs import read_runs

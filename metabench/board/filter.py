@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from episodes.errors import nearest
 from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.records.record import RunRecord
@@ -43,6 +44,25 @@ class Filter:
             found = "; ".join(f"{name.replace('_', ' ')} {_listed(values)}" for name, values in there.items())
             raise UsageError(f"no record has {words}; the {len(runs)} records have {plain(found)}")
         return kept
+
+
+def make_filter(**wanted: Any) -> Filter:
+    """A filter from one value or several for each of its fields.
+
+    Raises:
+        UsageError: there is no such field (names the nearest).
+    """
+    known = [item.name for item in fields(Filter)]
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"the leaderboard has no filter '{name}'{nearest(name, known)}; it has {', '.join(known)}")
+    return Filter(**{name: _several(value) for name, value in wanted.items()})
+
+
+def _several(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    return (value,) if isinstance(value, str | int) else tuple(value)
 
 
 def _facts(record: RunRecord) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def page(rows: Sequence[Entry]) -> str:
         details=Markup(opened),
         runs=len(records),
         entries=len(rows),
-        datasets=len({entry.values["dataset"] for entry in rows}),
+        datasets=len({entry.values.dataset for entry in rows}),
         newest=plain(max(record.created for record in records)[:10]),
         version=version("metabench"),
     )
@@ -110,7 +110,7 @@ def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
     for entry, apart in zip(rows, _apart(rows), strict=True):
         if entry.rank is None:
             continue
-        name = " ".join(filter(None, (entry.values["learner"], entry.values["settings"], apart)))
+        name = " ".join(filter(None, (entry.values.learner, entry.values.settings, apart)))
         scores[name][entry.board] = entry.mean if entry.measure.more_is_better else -entry.mean
     names = sorted(scores, key=lambda name: (-len(scores[name]), name))[:MOST_RANKED]
     best: tuple[int, list[str], list[Any]] = (0, [], [])
@@ -139,8 +139,8 @@ def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
 def _board(entry: Entry) -> dict[str, Any]:
     values, record, measure = entry.values, entry.record, entry.measure
     return {
-        **{name: plain(str(values[name])) for name in ("dataset", "split", "task", "test_fingerprint")},
-        **{name: values[name] for name in ("ways", "shots", "queries")},
+        **{name: plain(str(getattr(values, name))) for name in ("dataset", "split", "task", "test_fingerprint")},
+        **{name: getattr(values, name) for name in ("ways", "shots", "queries")},
         "regression": record.regression,
         "measure": measure.name,
         "percent": measure.percent,
@@ -152,7 +152,7 @@ def _board(entry: Entry) -> dict[str, Any]:
 
 def _line(entry: Entry, apart: str) -> tuple[object, ...]:
     """What makes rows of several boards one line of a plot, of one look."""
-    return (entry.values["learner"], entry.values["settings"], entry.unverified, apart)
+    return (entry.values.learner, entry.values.settings, entry.unverified, apart)
 
 
 def _images(entry: Entry) -> dict[str, str]:
@@ -167,7 +167,9 @@ def _apart(rows: Sequence[Entry]) -> list[str]:
     """Of each row what tells it from others of the same learner and settings on the same test images, in words."""
 
     def name(entry: Entry) -> tuple[object, ...]:
-        return tuple(entry.values[part] for part in ("learner", "settings", "dataset", "split", "test_fingerprint"))
+        return tuple(
+            getattr(entry.values, part) for part in ("learner", "settings", "dataset", "split", "test_fingerprint")
+        )
 
     values: dict[tuple[object, ...], set[str]] = defaultdict(set)
     for entry in rows:
@@ -186,18 +188,18 @@ def _row(entry: Entry) -> dict[str, Any]:
     return {
         "rank": None if entry.rank is None else str(entry.rank),
         "best": entry.rank.low if entry.rank else None,
-        "learner": plain(values["learner"], 80),
-        "settings": plain(values["settings"], 200),
+        "learner": plain(values.learner, 80),
+        "settings": plain(values.settings, 200),
         "mean": entry.measure.scale * entry.mean,
-        "half": values["half_width"],
-        "over": values["interval_over"],
-        "tasks": [values["tasks_low"], values["tasks_high"]],
-        "low": values["low"],
-        "high": values["high"],
-        "floor": _number(values["floor"]),
-        **{name: values[name] for name in (*numbers, "training_seconds", "images")},
-        **{name: _number(values[name]) for name in ("processor_seconds", "task_multiply_adds")},
-        "over_classes": _number(values["classes_half_width"]),
+        "half": values.half_width,
+        "over": values.interval_over,
+        "tasks": [values.tasks_low, values.tasks_high],
+        "low": values.low,
+        "high": values.high,
+        "floor": _number(values.floor),
+        **{name: getattr(values, name) for name in (*numbers, "training_seconds", "images")},
+        **{name: _number(getattr(values, name)) for name in ("processor_seconds", "task_multiply_adds")},
+        "over_classes": _number(values.classes_half_width),
     }
 
 

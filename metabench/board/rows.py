@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -15,64 +17,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metabench.board.classes import OfClasses, of_classes
+from metabench.board.columns import COLUMNS, SCHEMA_VERSION, Columns
+from metabench.board.filter import make_filter
 from metabench.config import NUMBERS
 from metabench.metric import Measure
 from metabench.records.keys import Board, Row, row_of
 from metabench.records.record import RunRecord
-from metabench.records.runs import Run
+from metabench.records.reference import reference_runs
+from metabench.records.runs import Run, read_runs
 from metabench.stats.diagnostics import worst_tasks
 from metabench.stats.intervals import Estimate, mean_interval, seed_interval
 from metabench.stats.ranking import Entrant, Place, places
 
 FEWEST_SHARED = 10  # tasks, for a comparison that says anything
-SCHEMA_VERSION = 2  # of the columns below; it rises with any change of their names or meaning
-COLUMNS = {
-    "schema_version": "of these columns: 2",
-    "dataset": "dataset as given to --dataset",
-    "split": "its class split",
-    "ways": "classes a task; 1 in regression; empty where tasks vary",
-    "shots": "support images a class; in regression known points; empty where tasks vary",
-    "queries": "query images a class; in regression points to predict; empty where tasks vary",
-    "task": "what makes the tasks other than plain N-way K-shot; empty for plain",
-    "rank_low": "1 and one more for each learner that is significantly better (over seeds and tasks, Holm, 5%)",
-    "rank_high": "the number of ranked learners, less those significantly worse; both empty if it has no rank",
-    "seed_variance": "of that test: own; borrowed from learners with several seeds; none without training; or unknown",
-    "learner": "learner as given to --learner",
-    "settings": "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults",
-    "metric": "what it is scored by: accuracy, or in regression squared_error, of which less is better",
-    "mean": "of the metric over test tasks; accuracies are in percent",
-    "half_width": "of its 95% interval, in percentage points or as the error; the longer arm",
-    "low": "where that interval begins",
-    "high": "where it ends",
-    "interval_over": "what that interval covers: seeds and tasks, or with one training seed tasks",
-    "tasks_half_width": "of the 95% interval over tasks alone, of these trained networks, as papers report it",
-    "tasks_low": "where that interval begins",
-    "tasks_high": "where it ends",
-    "classes_half_width": "of the 95% interval over test classes, or whole groups of them; empty if unknown",
-    "classes_low": "where that interval begins",
-    "classes_high": "where it ends",
-    "floor": "the best of what the same tasks give without training, in the same unit; mean over seeds",
-    "worst_tasks": "mean of the worst 5% of tasks, in the same unit; mean over seeds",
-    "worst_class": "accuracy of the class of the lowest, in percent, mean over seeds; empty in regression",
-    "class_quantile": "5% quantile of the classes' accuracies, in percent, mean over seeds; empty in regression",
-    "calibration_error": "expected calibration error in percent, mean over seeds; empty in regression",
-    "origin": "own, or added from elsewhere: verified (scored again, the same figures) or unverified (and not ranked)",
-    "seeds": "training seeds pooled",
-    "seed_deviation": "standard deviation of the mean between training seeds, on the tasks of all; empty for one seed",
-    "episodes": "distinct test tasks",
-    "transductive": "whether an answer may depend on the task's other queries",
-    "outside_data": "whether weights were trained on other data",
-    "parameters": "parameters that scoring a task needs",
-    "task_milliseconds": "median time for one task, mean over seeds",
-    "task_megabytes": "memory that one task takes (tensors, in MiB), mean over seeds",
-    "task_multiply_adds": "that scoring one task takes, mean over seeds; empty where they were not counted",
-    "training_seconds": "of a clock, of whatever else the machine did too; mean over seeds",
-    "processor_seconds": "of training, mean over seeds; empty where they were not measured",
-    "multiply_adds": "of training, mean over seeds; empty where they were not counted",
-    "images": "images (in regression points) seen in training, mean over seeds",
-    "device": "where it ran, as given by the machine",
-    "test_fingerprint": "first 8 digits of the test images' fingerprint: rows compare only where it is the same",
-}
 
 OfTasks = Mapping[int, NDArray[np.float64]]
 
@@ -94,7 +51,7 @@ class Entry:
 
     runs: tuple[Run, ...]
     of_tasks: OfTasks
-    values: dict[str, Any]
+    values: Columns
     mean: float
     row: Row
     rank: Place | None = None
@@ -122,9 +79,35 @@ class Entry:
         return not self.unverified and not any(run.record.contract for run in self.runs)
 
 
+def leaderboard(results: str | Path = "results", *, reference: bool = False, **filters: Any) -> pd.DataFrame:
+    """All records in one table: `metabench leaderboard` as a call.
+
+    A record that cannot be used is warned of and skipped.
+
+    Args:
+        results: the folder of the records.
+        reference: whether the reference records are in it too.
+        filters: which records are wanted, as `metabench.board.filter.Filter` has them: `dataset`, `ways` and `shots`
+            (one or several), `transductive` and `outside_data`.
+
+    Returns:
+        A row for each learner with its settings on a dataset and task, with the columns of `COLUMNS`.
+
+    Raises:
+        UsageError: the folder or records that are wanted are not there.
+    """
+    folder = Path(results)
+    runs, problems = read_runs(folder) if folder.is_dir() or not reference else ([], [])
+    for problem in problems:
+        warnings.warn(f"{problem}; it is skipped", UserWarning, stacklevel=2)
+    if reference:
+        runs += reference_runs()
+    return frame(entries(make_filter(**filters).keep(runs)))
+
+
 def frame(rows: Iterable[Entry]) -> pd.DataFrame:
     """Entries as a table of `COLUMNS`."""
-    table = pd.DataFrame([entry.values for entry in rows], columns=list(COLUMNS))
+    table = pd.DataFrame([vars(entry.values) for entry in rows], columns=list(COLUMNS))
     return table.astype(dict.fromkeys((*NUMBERS, "rank_low", "rank_high"), "Int64"))
 
 
@@ -147,14 +130,14 @@ def entries(runs: Iterable[Run]) -> list[Entry]:
         ranks = iter(_ranks([entry for entry in on_board if entry.ranked]))
         for entry in on_board:
             rank = next(ranks) if entry.ranked else None
-            ranked.append(replace(entry, rank=rank, values={**entry.values, **_rank_values(entry, rank)}))
+            ranked.append(replace(entry, rank=rank, values=replace(entry.values, **_rank_values(entry, rank))))
     return ranked
 
 
 def _rank_values(entry: Entry, rank: Place | None) -> dict[str, Any]:
     if not entry.record.seeded:
         variance = "none"
-    elif entry.values["seeds"] > 1:
+    elif entry.values.seeds > 1:
         variance = "own"
     else:
         variance = "borrowed" if rank else "unknown"
@@ -209,7 +192,7 @@ def _by_seed(runs: Sequence[Run], tasks: Mapping[int, int]) -> NDArray[np.float6
 def _order(entry: Entry) -> tuple[Any, ...]:
     best_first = -entry.mean if entry.measure.more_is_better else entry.mean
     board = (math.inf if part is None else part for part in entry.board)  # tasks that vary come last
-    return (*board, best_first, entry.values["learner"], entry.values["settings"])
+    return (*board, best_first, entry.values.learner, entry.values.settings)
 
 
 def _entry(row: Row, runs: list[Run]) -> Entry:
@@ -223,7 +206,7 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
     over_tasks, classes = _over_tasks(runs, of_tasks), [of_classes(run) for run in runs]
     estimate, over = _headline(runs, of_tasks, over_tasks)
     scale, digits = measure.scale, measure.digits
-    values = {
+    values: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         **{name: getattr(board, name) for name in ("dataset", "split", *NUMBERS, "task")},
         "learner": row.learner,
@@ -256,7 +239,8 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         "device": " + ".join(sorted({str(each.environment.get("device", "?")) for each in records})),
         "test_fingerprint": board.test_fingerprint[:8],
     }
-    return Entry(tuple(runs), of_tasks, values, over_tasks.mean, row)
+    values |= {"rank_low": None, "rank_high": None, "seed_variance": "unknown"}  # until it is on a board
+    return Entry(tuple(runs), of_tasks, Columns(**values), over_tasks.mean, row)
 
 
 def _over_tasks(runs: Sequence[Run], of_tasks: OfTasks) -> Estimate:

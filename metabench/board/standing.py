@@ -34,7 +34,7 @@ def standing(record: RunRecord, results: Path) -> str | None:
     own = next((entry for entry in ranked if entry.row == row), None)
     if own is None or len(ranked) < 2:
         return None
-    seeds = f", over {own.values['seeds']} seeds" if own.values["seeds"] > 1 else ""
+    seeds = f", over {own.values.seeds} seeds" if own.values.seeds > 1 else ""
     assert own.rank is not None
     line = f"rank {own.rank} of {len(ranked)} on these tasks, of the records below {results}{seeds}"
     better = [_name(entry) for entry in ranked if entry.rank and entry.rank.high < own.rank.low]
@@ -49,8 +49,8 @@ def standing(record: RunRecord, results: Path) -> str | None:
 
 
 def _name(entry: Entry) -> str:
-    changed = entry.values["settings"]
-    return plain(f"{entry.values['learner']} ({changed})" if changed else entry.values["learner"], 60)
+    changed = entry.values.settings
+    return plain(f"{entry.values.learner} ({changed})" if changed else entry.values.learner, 60)
 
 
 def _listed(names: list[str]) -> str:

@@ -79,20 +79,20 @@ def _beside(numbers: Sequence[str], names: Sequence[str], width: int) -> list[st
 def _shown(entry: Entry) -> dict[str, str]:
     """Columns in the order in which they are shown, and the name last."""
     values, digits = entry.values, entry.measure.digits
-    alone = "t" if values["interval_over"] == "tasks" and entry.record.seeded else ""
+    alone = "t" if values.interval_over == "tasks" and entry.record.seeded else ""
     notes = [name for name, holds in _notes(entry).items() if holds]
-    name = " ".join(filter(None, (values["learner"], values["settings"], f"[{', '.join(notes)}]" if notes else "")))
+    name = " ".join(filter(None, (values.learner, values.settings, f"[{', '.join(notes)}]" if notes else "")))
     return {
         "rank": "-" if entry.rank is None else str(entry.rank),
         entry.measure.name + (", %" if entry.measure.percent else ""): _mean(entry) + alone,
-        "± classes": "" if math.isnan(values["classes_half_width"]) else f"{values['classes_half_width']:.{digits}f}",
-        "± tasks": f"{values['tasks_half_width']:.{digits}f}",
-        "floor": "" if math.isnan(values["floor"]) else f"{values['floor']:.{digits}f}",
-        "seeds": str(values["seeds"]) if entry.record.seeded else "-",
-        "tasks": str(values["episodes"]),
-        "train s": f"{values['training_seconds']:.0f}",
-        "ms/task": f"{values['task_milliseconds']:.1f}",
-        "parameters": f"{values['parameters']:,}",
+        "± classes": "" if math.isnan(values.classes_half_width) else f"{values.classes_half_width:.{digits}f}",
+        "± tasks": f"{values.tasks_half_width:.{digits}f}",
+        "floor": "" if math.isnan(values.floor) else f"{values.floor:.{digits}f}",
+        "seeds": str(values.seeds) if entry.record.seeded else "-",
+        "tasks": str(values.episodes),
+        "train s": f"{values.training_seconds:.0f}",
+        "ms/task": f"{values.task_milliseconds:.1f}",
+        "parameters": f"{values.parameters:,}",
         "learner": plain(name),
     }
 
@@ -100,10 +100,12 @@ def _shown(entry: Entry) -> dict[str, str]:
 def _mean(entry: Entry) -> str:
     """The mean ± its interval's longer arm; both ends where ± would leave what an accuracy can be."""
     measure = entry.measure
-    mean, half_width, low, high = (entry.values[name] / measure.scale for name in ("mean", "half_width", "low", "high"))
+    mean, half_width, low, high = (
+        getattr(entry.values, name) / measure.scale for name in ("mean", "half_width", "low", "high")
+    )
     if measure.percent and not half_width <= mean <= 1 - half_width:
         return with_interval(measure, mean, mean - low, high - mean)
-    return f"{entry.values['mean']:.{measure.digits}f} ± {entry.values['half_width']:.{measure.digits}f}"
+    return f"{entry.values.mean:.{measure.digits}f} ± {entry.values.half_width:.{measure.digits}f}"
 
 
 def markdown(rows: Sequence[Entry]) -> str:
@@ -120,17 +122,17 @@ def markdown(rows: Sequence[Entry]) -> str:
 
 def _title(entry: Entry, escape: Callable[[str], str] = markdown_cell) -> str:
     values = entry.values
-    split, fingerprint = escape(values["split"]), escape(values["test_fingerprint"])
-    parts = [escape(values["dataset"])]
+    split, fingerprint = escape(values.split), escape(values.test_fingerprint)
+    parts = [escape(values.dataset)]
     if entry.record.config.numbers:
-        ways = "" if entry.record.regression else f"{values['ways']}-way "
-        parts.append(f"{ways}{values['shots']}-shot")
-    parts += [escape(values["task"])] if values["task"] else []
+        ways = "" if entry.record.regression else f"{values.ways}-way "
+        parts.append(f"{ways}{values.shots}-shot")
+    parts += [escape(values.task)] if values.task else []
     return f"{', '.join(parts)} (split {split}, test images {fingerprint})"
 
 
 def _notes(entry: Entry) -> dict[str, bool]:
-    origin = entry.values["origin"]
+    origin = entry.values.origin
     facts = {"transductive": entry.record.transductive, "outside data": entry.record.outside_data}
     return {**facts, origin: origin != "own"}
 
@@ -140,10 +142,10 @@ def _cells(entry: Entry) -> list[str]:
     notes = [name for name, holds in _notes(entry).items() if holds]
     return [
         "" if entry.rank is None else str(entry.rank).replace("*", "\\*"),
-        *(markdown_cell(values["learner"]), markdown_cell(values["settings"])),
+        *(markdown_cell(values.learner), markdown_cell(values.settings)),
         _mean(entry),
         *(shown[name] for name in ("± classes", "± tasks", "floor")),
-        *(str(values["seeds"]), str(values["episodes"]), f"{values['parameters']:,}"),
-        *(f"{values['training_seconds']:.0f}", f"{values['task_milliseconds']:.1f}"),
+        *(str(values.seeds), str(values.episodes), f"{values.parameters:,}"),
+        *(f"{values.training_seconds:.0f}", f"{values.task_milliseconds:.1f}"),
         ", ".join(notes),
     ]

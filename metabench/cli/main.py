@@ -226,9 +226,9 @@ def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -
 
     With --run, dataset and task are those of the run unless given.
     """
-    from metabench.rerun.show import draw_task
+    from metabench.rerun.show import show as draw
 
-    draw_task(output, episode, run_folder, **given(settings))
+    draw(output, episode, run_folder, **given(settings))
     click.echo(f"wrote {output}")
 
 

@@ -195,12 +195,12 @@ def curve(
     Beside the floors. Writes curve.csv and curve.png to the run's folder.
     """
     from metabench.records.reader import record_file
-    from metabench.rerun.curve import CURVE_FILE, CURVE_PICTURE, printable, run_curves
+    from metabench.rerun.curve import CURVE_FILE, CURVE_PICTURE, curves, printable
 
     folders = [record_file(path).parent for path in run_folders]
     texts = {"shots": shots, "ways": ways, "gradient_steps": gradient_steps}
     lists = given({name: _numbers(name.replace("_", "-"), text) for name, text in texts.items()})
-    for folder, table in zip(folders, run_curves(folders, output, **lists, **given(settings)), strict=True):
+    for folder, table in zip(folders, curves(folders, output, **lists, **given(settings)), strict=True):
         click.echo(printable(table))
         click.echo(f"wrote {folder / CURVE_FILE} and {folder / CURVE_PICTURE}")
     if output:

@@ -124,7 +124,7 @@ def validation_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.dev
     return sampler(dataset.validation, config.validation_recipe(dataset.kind), VALIDATION_SEED, device)
 
 
-def freeze(path: Path, **settings: object) -> Manifest:
+def freeze(path: str | Path, **settings: object) -> Manifest:
     """Write test tasks to a file: `metabench episodes freeze` as a call.
 
     Args:
@@ -145,7 +145,7 @@ def freeze(path: Path, **settings: object) -> Manifest:
     frozen = (source.drawn([number]) for number in range(config.test.episodes))
     every = flat(config.model_dump(mode="json", exclude_none=True))
     recipe = {name: value for name, value in every.items() if name in (*DATA, *NUMBERS, *RECIPE)}
-    return write_manifest(path, dataset.test, frozen, recipe)
+    return write_manifest(Path(path), dataset.test, frozen, recipe)
 
 
 def _published(config: RunConfig, dataset: Dataset[Any]) -> RunConfig:

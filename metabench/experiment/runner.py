@@ -27,24 +27,26 @@ from metabench.pictures.hardest import draw_hardest
 from metabench.records.folder import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, kept, run_name, save_run
 from metabench.records.predictions import digest
 from metabench.records.record import Banks, DatasetInfo, RunRecord, Training, now
-from metabench.registry import changed_options, faults_of
+from metabench.registry import changed_options, faults_of, learner_name
 from metabench.training.loop import train
 from metabench.training.plan import TrainingPlan, check_stages
 from metabench.training.signals import Stop
 
 
-def run(*, resume: bool = False, **settings: Any) -> RunRecord:
+def run(*, learner: str | type[Learner] = "protonet", resume: bool = False, **settings: Any) -> RunRecord:
     """Train a learner, score it on unseen classes, and write the record: `metabench run` as a call.
 
     Args:
+        learner: a registered name, `package.module:Class`, or the class itself.
         resume: go on from the checkpoint that an interrupted run of the same settings left.
-        settings: the fields of `metabench.config.RunConfig`.
+        settings:  the fields of `metabench.config.RunConfig`.
 
     Raises:
         UsageError, episodes.DataError: a request that cannot be met.
         RunError: training failed or was interrupted.
     """
-    return run_config(make_config(**settings), resume=resume)
+    name = learner if isinstance(learner, str) else learner_name(learner)
+    return run_config(make_config(learner=name, **settings), resume=resume)
 
 
 def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:

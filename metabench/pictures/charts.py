@@ -61,7 +61,7 @@ def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "
     """The measure against shots, ways or gradient steps, side by side, with 95% intervals; the floors in grey.
 
     Args:
-        table: as of `metabench.rerun.curve.run_curve`.
+        table: as of `metabench.rerun.curve.curve`.
         measure: what it is a table of.
         path: the picture's file; its ending chooses the format (png, pdf, svg).
         title: a line above.

@@ -32,8 +32,9 @@ CSV = {
 }
 
 
-def record_file(path: Path) -> Path:
+def record_file(path: str | Path) -> Path:
     """The record that is meant by a run's folder, or by the file itself."""
+    path = Path(path)
     return path / RECORD_FILE if path.is_dir() else path
 
 

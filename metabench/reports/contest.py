@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from metabench.metric import Measure
 from metabench.records.keys import learner_name, same_tasks
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RunRecord
+from metabench.records.reference import with_reference
+from metabench.stats.comparison import compare as pair
 from metabench.stats.ranking import FEWEST_BLOCKS, Entrant, Ranking, places, rank
 
 
@@ -50,6 +53,50 @@ class Contest:
 
     def entrants(self, names: Iterable[str]) -> list[Entrant]:
         return [Entrant(self.scores[name], name not in self.seedless) for name in names]
+
+
+def compare(*records: str | Path, reference: bool = False) -> pd.DataFrame:
+    """Which learner is better on the same tasks: `metabench compare` as a call.
+
+    Args:
+        records: run folders, or their record files.
+        reference: whether to compare with the reference records of the same tasks too.
+
+    Returns:
+        A row for each pair of learners on each dataset and task, with the columns `dataset`, `task`, `metric`,
+        `first`, `second`, `difference` of their means (first less second; accuracies in points), its 95% interval
+        `low` to `high`, `p_value`, `covers` (over which of tasks and training seeds), `seeds` of each, and `tasks`.
+        With one training seed of either learner, the interval and p-value are of these networks alone.
+
+    Raises:
+        UsageError: a record cannot be read, or there are no two learners of the same tasks.
+    """
+    paths = tuple(map(Path, records))
+    rows = []
+    for contest in contests(with_reference(paths) if reference else paths):
+        for (first, one), (second, two) in itertools.combinations(contest.scores.items(), 2):
+            found = pair(one, two, seeded=(first not in contest.seedless, second not in contest.seedless))
+            of, p_value = found.networks, found.networks_p
+            if found.learners is not None and found.learners_p is not None:
+                of, p_value = found.learners, found.learners_p
+            scale = contest.measure.scale
+            rows.append(
+                {
+                    "dataset": contest.dataset,
+                    "task": contest.task,
+                    "metric": contest.measure.field,
+                    "first": first,
+                    "second": second,
+                    "difference": scale * of.mean,
+                    "low": scale * of.low,
+                    "high": scale * of.high,
+                    "p_value": p_value,
+                    "covers": "seeds and tasks" if found.learners else "tasks",
+                    "seeds": (len(one), len(two)),
+                    "tasks": contest.tasks,
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def contests(paths: Sequence[Path]) -> list[Contest]:
@@ -95,10 +142,8 @@ def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.floa
     for (name, _), (_, _, scores) in sorted(group.items(), key=lambda item: item[0][1]):
         by_name.setdefault(name, []).append(scores[: min(counts)])
     config = record.config.changed(train_task=())
-    dataset, task = (
-        plain(config.data.test_dataset or record.dataset.name),
-        plain(describe_task(config, record.regression)),
-    )
+    dataset = plain(config.data.test_dataset or record.dataset.name)
+    task = plain(describe_task(config, record.regression))
     in_order = {name: np.stack(by_name[name]) for name in dict.fromkeys(name for name, _ in group)}
     seedless = frozenset(name for (name, _), (_, each, _) in group.items() if not each.seeded)
     return Contest(dataset, task, record.score.measure, in_order, max(counts), seedless)

@@ -31,16 +31,16 @@ CURVE_FILE, CURVE_PICTURE = "curve.csv", "curve.png"
 SHOTS = (1, 2, 5, 10, 20)
 
 
-def run_curves(folders: Sequence[Path], picture: Path | None = None, **asked: Any) -> list[pd.DataFrame]:
-    """As `run_curve`, of several runs, and all of them in one picture.
+def curves(folders: Sequence[Path], picture: Path | None = None, **asked: Any) -> list[pd.DataFrame]:
+    """As `curve`, of several runs, and all of them in one picture.
 
     Args:
         folders: of the runs.
         picture: a file to draw them to; its ending chooses the format.
-        asked: the other arguments of `run_curve`.
+        asked: the other arguments of `curve`.
 
     Raises:
-        UsageError, episodes.DataError: as `run_curve`; or the runs for a picture have different test data.
+        UsageError, episodes.DataError: as `curve`; or the runs for a picture have different test data.
     """
     records = [read_record(record_file(folder))[0] for folder in folders]
     data = {record.dataset.fingerprints.test: record.dataset.name for record in records}
@@ -49,7 +49,7 @@ def run_curves(folders: Sequence[Path], picture: Path | None = None, **asked: An
             "one picture is of the same test data, and these runs have others each, of "
             f"{', '.join(data.values())}; leave -o out"
         )
-    tables = [run_curve(folder, **asked) for folder in folders]
+    tables = [curve(folder, **asked) for folder in folders]
     if picture:
         labels = [f"{record.config.learner} {settings(record)}".strip() for record in records]
         if len(set(labels)) < len(labels):
@@ -60,11 +60,11 @@ def run_curves(folders: Sequence[Path], picture: Path | None = None, **asked: An
     return tables
 
 
-def run_curve(
-    folder: Path,
-    shots: tuple[int, ...] = (),
-    ways: tuple[int, ...] = (),
-    gradient_steps: tuple[int, ...] = (),
+def curve(
+    folder: str | Path,
+    shots: Sequence[int] = (),
+    ways: Sequence[int] = (),
+    gradient_steps: Sequence[int] = (),
     device: str = "auto",
     **others: Any,
 ) -> pd.DataFrame:
@@ -90,6 +90,7 @@ def run_curve(
         UsageError, episodes.DataError: a request that cannot be met, or other data than the run's.
         RunError: the learner fails.
     """
+    folder = Path(folder)
     run = load_trained(folder, device, same_tasks=False, **others)
     config, dataset, learner = run.config, run.dataset, run.learner
     if config.task.task == "variable":
@@ -107,7 +108,7 @@ def run_curve(
         )
     if config.test.disjoint and "episodes" not in others:
         config = config.changed(episodes=None)  # of other shots there are not as many
-    asked = [("shots", number) for number in (shots or (config.task.shots,) * bool(after))]
+    asked = [("shots", number) for number in (tuple(shots) or (config.task.shots,) * bool(after))]
     asked += [("ways", number) for number in ways]
     plan = [_changed(config, dataset, *point) for point in asked] or _possible(config, dataset)
     rows = []

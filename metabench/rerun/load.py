@@ -35,7 +35,7 @@ class TrainedRun(Prepared):
     of_tasks: NDArray[np.float64]
 
 
-def load_trained(path: Path, device: str = "auto", *, same_tasks: bool = True, **settings: Any) -> TrainedRun:
+def load_trained(path: str | Path, device: str = "auto", *, same_tasks: bool = True, **settings: Any) -> TrainedRun:
     """Read a finished run, with learner and floors on a device.
 
     Args:

@@ -93,7 +93,7 @@ class Reproduction:
         )
 
 
-def reproduce(path: Path, *, resume: bool = False, **settings: Any) -> Reproduction:
+def reproduce(path: str | Path, *, resume: bool = False, **settings: Any) -> Reproduction:
     """Run a record's configuration again, as a new run, and compare the two.
 
     On the same processor and versions and with as many threads, a run on CPU repeats to the bit.

@@ -13,7 +13,7 @@ from metabench.records.folder import load_run, restore
 from metabench.registry import faults_of
 
 
-def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **settings: Any) -> None:
+def show(path: str | Path, episode: int = 0, run_folder: str | Path | None = None, **settings: Any) -> None:
     """Draw a test task to a picture file: `metabench show` as a call.
 
     Args:
@@ -26,10 +26,12 @@ def draw_task(path: Path, episode: int = 0, run_folder: Path | None = None, **se
         UsageError, episodes.DataError: a request that cannot be met.
         RunError: the learner fails.
     """
+    path = Path(path)
     if run_folder is None:
         tasks = prepare_tasks(config_here({}, **{**settings, "device": "cpu"}))
         draw_answered(tasks.test, episode, path, title=tasks.dataset.test.name)
         return
+    run_folder = Path(run_folder)
     config, weights = load_run(run_folder)
     run = prepare(config_here(config, **{**settings, "device": "cpu"}))
     name = run.config.learner

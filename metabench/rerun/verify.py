@@ -56,7 +56,7 @@ class Verification:
         return f"{title}, verified: its learner gives these figures again ({same})"
 
 
-def verify(path: Path, device: str = "auto", **settings: Any) -> Verification:
+def verify(path: str | Path, device: str = "auto", **settings: Any) -> Verification:
     """Score a finished run's learner, its companions and floors again, and compare with the record.
 
     The means, ends of intervals and floors must agree within 0.1 points, and so must the tasks one by one on average

@@ -29,9 +29,9 @@ def test_of_several_seeds_the_interval_is_their_root_mean_square() -> None:
     halves = [of_classes(run).half_width for run in SEEDS]
     (entry,) = entries(SEEDS)
     values = entry.values
-    assert values["classes_half_width"] == pytest.approx(100 * np.sqrt(np.mean(np.square(halves))), abs=0.005)
-    assert values["classes_low"] == pytest.approx(values["mean"] - values["classes_half_width"], abs=0.011)
-    assert values["classes_high"] == 100  # cut: no accuracy is higher
+    assert values.classes_half_width == pytest.approx(100 * np.sqrt(np.mean(np.square(halves))), abs=0.005)
+    assert values.classes_low == pytest.approx(values.mean - values.classes_half_width, abs=0.011)
+    assert values.classes_high == 100  # cut: no accuracy is higher
 
 
 def test_without_predictions_there_is_none() -> None:
@@ -41,4 +41,4 @@ def test_without_predictions_there_is_none() -> None:
     unknown = SEEDS[1].record.score.model_copy(update={"over_classes": None, "class_quantile": None})
     bare = Run(SEEDS[1].record.model_copy(update={"score": unknown, "predictions": None}), SEEDS[1].of_tasks)
     (entry,) = entries([SEEDS[0], bare])
-    assert np.isnan(entry.values["classes_half_width"])  # not of one seed alone
+    assert np.isnan(entry.values.classes_half_width)  # not of one seed alone

@@ -21,9 +21,7 @@ def test_a_view_of_one_dataset(shown: Page) -> None:
     shown.locator("#datasets button", has_text="glyphs").click()
     assert set(shown.locator("#table td.task").evaluate_all("cells => cells.map(c => c.firstChild.data)")) == {"glyphs"}
     assert "classes 415 for training, 63 for validation, 147 for test" in shown.locator("#about").inner_text()
-    rows = [
-        row for row in entries(read_runs(PROJECT / "results" / "reference")[0]) if row.values["dataset"] == "glyphs"
-    ]
+    rows = [row for row in entries(read_runs(PROJECT / "results" / "reference")[0]) if row.values.dataset == "glyphs"]
     assert shown.locator("#intervals figure").count() == len({row.board for row in rows})
     assert shown.locator("#intervals svg .mark").count() == len(rows)
 

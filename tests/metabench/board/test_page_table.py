@@ -37,9 +37,9 @@ def sort_by(shown: Page, name: str) -> str | None:
 
 def test_the_table_has_the_rows_in_the_order_of_their_ranks(shown: Page) -> None:
     rows = entries(read_runs(PROJECT / "results" / "reference")[0])
-    assert learners(shown) == [entry.values["learner"] for entry in rows]
+    assert learners(shown) == [entry.values.learner for entry in rows]
     assert texts(shown, "Rank") == [str(entry.rank) if entry.rank else DASH for entry in rows]
-    assert column(shown, "Score") == [entry.values["mean"] for entry in rows]
+    assert column(shown, "Score") == [entry.values.mean for entry in rows]
 
 
 def test_sorting(shown: Page) -> None:

@@ -6,12 +6,13 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
+from metabench.board.columns import COLUMNS
 from metabench.board.filter import Filter
-from metabench.board.rows import COLUMNS, Run, entries, frame
+from metabench.board.rows import entries, frame
 from metabench.board.text import printable
 from metabench.errors import UsageError
 from metabench.records.record import Floor, RunRecord, Score
-from metabench.records.runs import read_runs
+from metabench.records.runs import Run, read_runs
 from metabench.stats.intervals import mean_interval, seed_interval
 from metabench.stats.ranking import Entrant, places
 from tests.made_records import UNTRAINED, make_record
@@ -336,7 +337,7 @@ def test_a_filter_that_leaves_nothing_says_what_there_is() -> None:
 def test_a_copied_record_counts_once() -> None:
     record, of_tasks = scored([0.5, 0.6])
     (entry,) = entries([Run(record, of_tasks), Run(record, of_tasks)])  # type: ignore[arg-type]
-    assert entry.values["seeds"] == 1
+    assert entry.values.seeds == 1
     assert len(entry.runs) == 1
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 from markdown_it import MarkdownIt
 
-from metabench.board.rows import COLUMNS, Run, entries
+from metabench.board.columns import COLUMNS
+from metabench.board.rows import entries
 from metabench.board.text import csv, markdown
 from metabench.records.record import Floor
-from metabench.records.runs import read_runs
+from metabench.records.runs import Run, read_runs
 from tests.conftest import PROJECT
 from tests.made_records import UNTRAINED, make_record
 
@@ -28,7 +29,7 @@ def test_the_csv_is_read_back_as_the_entries() -> None:
     assert set(table["schema_version"]) == {2}
     lows = [str(entry.rank.low) if entry.rank else "" for entry in rows]
     assert table["rank_low"].astype(str).tolist() == lows
-    assert table["task"].tolist() == [entry.values["task"] for entry in rows]
+    assert table["task"].tolist() == [entry.values.task for entry in rows]
 
 
 def test_text_of_records_computes_nothing_in_a_spreadsheet() -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from episodes.datasets import dataset_names, load, usage
-from metabench.board.rows import COLUMNS
+from metabench.board.columns import COLUMNS
 from metabench.cli.main import main
 from metabench.records.predictions import digest, encode
 from metabench.records.reader import read_record, scores_file

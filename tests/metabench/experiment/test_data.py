@@ -19,7 +19,7 @@ from metabench.learner import Episodes
 from metabench.records.reader import read_record
 from metabench.records.record import RunRecord
 from metabench.records.runs import read_runs
-from metabench.rerun.show import draw_task
+from metabench.rerun.show import show
 from metabench.training.plan import training_task
 
 QUICK: dict[str, Any] = {
@@ -148,7 +148,7 @@ def test_a_picture_of_another_task_than_the_learner_can_is_refused(tmp_path: Pat
     options = {"backbone": "mlp:4", "steps": 1, "meta_batch": 1}
     record, _ = quick(tmp_path, learner="maml", options=options, episodes=2)
     with pytest.raises(UsageError, match="learner 'maml' classifies tasks of 3 ways and no others; --task variable"):
-        draw_task(tmp_path / "a.png", run_folder=tmp_path / record.id, task="variable")
+        show(tmp_path / "a.png", run_folder=tmp_path / record.id, task="variable")
 
 
 def test_what_named_tasks_do_not_allow_is_refused(tmp_path: Path, glyphs: Dataset) -> None:

@@ -31,8 +31,8 @@ from metabench.learner import (
 )
 from metabench.records.runs import read_runs
 from metabench.reports.summary import summary
-from metabench.rerun.curve import run_curve
-from metabench.rerun.show import draw_task
+from metabench.rerun.curve import curve
+from metabench.rerun.show import show
 from metabench.rerun.verify import verify
 from tests.made_records import edit_record
 
@@ -308,11 +308,11 @@ def test_a_fault_after_training_is_one_line_too(
     folder = tmp_path / "results" / record.id
     monkeypatch.setattr(Healthy, "adapt", failing(Healthy, "adapt", KeyError("boom")).adapt)
     fault = r"learner 'made:Made' failed in fail \(test_plugin_faults.py, line .*boom"
-    for again in (verify, partial(run_curve, shots=(1,))):
+    for again in (verify, partial(curve, shots=(1,))):
         with pytest.raises(RunError, match=fault):
             again(folder, data_root=pictures)
     with pytest.raises(RunError, match=fault):
-        draw_task(tmp_path / "task.png", run_folder=folder, data_root=pictures)
+        show(tmp_path / "task.png", run_folder=folder, data_root=pictures)
     monkeypatch.setattr(Healthy, "__init__", failing(Healthy, "__init__", SystemExit(0)).__init__)
     with pytest.raises(UsageError, match=r"it ended the program"):
         verify(folder, data_root=pictures)
