@@ -69,10 +69,11 @@ def _registered(group: str, noun: str, name: str, refusal: type[Exception]) -> t
     entries = entry_points(group=group, name=name)
     found = list({(entry.value, _owner(entry)): (entry, _owner(entry)) for entry in entries}.values())
     if not found:
-        raise refusal(
-            f"there is no {noun} '{name}'{nearest(name, plugin_names(group))}; `metabench list {noun}s` shows all "
-            "(an editable install sees a new entry point once it is installed again; package.module:name needs none)"
+        advice = nearest(name, plugin_names(group)) or (
+            f"; `metabench list {noun}s` shows all (an editable install sees a new entry point once it is installed "
+            "again; package.module:name needs none)"
         )
+        raise refusal(f"there is no {noun} '{name}'{advice}")
     if len(found) > 1:
         owners = ", ".join(sorted(f"{entry.value} of {owner}" for entry, owner in found))
         raise refusal(f"{noun} '{name}' is registered more than once ({owners}); name one as package.module:name")

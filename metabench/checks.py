@@ -134,7 +134,7 @@ def build(learner_class: type[Learner], seed: int = 0, problem: Problem = PROBLE
 
 
 def random_episodes(count: int = 2, seed: int = 0, task: FixedTask | RegressionTask = TASK) -> LabelledEpisodeBatch:
-    """Episodes of `task` whose classes are random patterns under noise, so that answers are not all alike."""
+    """Episodes of `task` whose classes are random patterns under noise, so that predictions are not all alike."""
     if isinstance(task, RegressionTask):
         return SinusoidSampler(Sinusoids("check"), task, seed).batch(range(count))
     generator = torch.Generator().manual_seed(seed)
@@ -203,7 +203,7 @@ def check_no_state(learner: Learner, episodes: EpisodeBatch, others: EpisodeBatc
 def check_save_and_load(
     learner_class: type[Learner], problem: Problem, options: dict[str, Any], tolerance: float
 ) -> None:
-    """A learner loaded from another's state answers alike."""
+    """A learner loaded from another's state predicts alike."""
     saved, loaded = (build(learner_class, seed=seed, problem=problem, **options) for seed in (0, 1))
     file = io.BytesIO()
     torch.save(saved.state_dict(), file)
@@ -233,14 +233,17 @@ def check_shots_order(learner: Learner, tolerance: float) -> None:
 
 
 def check_labels(learner: Learner, tolerance: float) -> None:
-    """Renaming the labels renames the answers; a learner that says otherwise (`label_equivariant`) is believed."""
+    """Renaming the labels renames the predictions; a learner that says otherwise (`label_equivariant`) is believed."""
     if not learner.label_equivariant or learner.problem.regression:
         return
     episodes = random_episodes()
     renamed = torch.tensor([2, 0, 1])  # label k is now called renamed[k]
     logits = _classify(learner, replace(episodes, support_labels=renamed[episodes.support_labels]))
     _assert_equal(
-        _classify(learner, episodes), logits[..., renamed], tolerance, "labels permuted do not give permuted answers"
+        _classify(learner, episodes),
+        logits[..., renamed],
+        tolerance,
+        "labels permuted do not give permuted predictions",
     )
 
 

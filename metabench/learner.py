@@ -26,7 +26,7 @@ from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
 from episodes.sampling.batches import LabelledBatch
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
-from metabench.metric import ACCURACY, SQUARED_ERROR, Measure
+from metabench.metric import ACCURACY, SQUARED_ERROR, Metric
 
 __all__ = [
     "Batches",
@@ -97,8 +97,8 @@ class Problem:
         return "functions" in self.task.kinds
 
     @property
-    def measure(self) -> Measure:
-        """What answers are scored by."""
+    def metric(self) -> Metric:
+        """What predictions are scored by."""
         return SQUARED_ERROR if self.regression else ACCURACY
 
 
@@ -174,12 +174,12 @@ class Learner(nn.Module):
         Options: a frozen dataclass deriving from `TrainingOptions`, its fields made by `option`.
         presets: other defaults for a dataset, by the dataset's name: `{"omniglot": {"steps": 5000}}`.
         transductive: an answer may depend on the task's other queries.
-        label_equivariant: renaming a task's labels only renames the answers.
+        label_equivariant: renaming a task's labels only renames the predictions.
         outside_data: some weights were trained on data that is not the run's.
         fixed_ways: it classifies tasks of `problem.task.ways` classes and no others.
         semi_supervised: it looks at a task's unlabelled images, where there are any.
-        regression: it can also be built for a regression (`problem.regression`). Then its answers `[B, Q, 1]` are the
-            predicted outputs, scored by their squared error.
+        regression: it can also be built for a regression (`problem.regression`). Then its predictions
+            `[B, Q, 1]` are the outputs, scored by their squared error.
     """
 
     Options: ClassVar[type[TrainingOptions]] = TrainingOptions
@@ -217,7 +217,7 @@ class Learner(nn.Module):
         return self.predict(self.adapt(episodes.support, episodes.support_labels, episodes.ways), episodes.query)
 
     def after_steps(self, steps: int) -> Learner | None:
-        """This learner, with the same weights, as it answers after so many gradient steps on a task's support.
+        """This learner, with the same weights, as it predicts after so many gradient steps on a task's support.
 
         0 is before any. None, the default, where a task is not learnt by gradient steps.
         """

@@ -130,9 +130,8 @@ def learner_options(learner: type[Learner], name: str, dataset: str, given: dict
     known = [item.name for item in fields(learner.Options)]
     for key in given:
         if key not in known:
-            raise UsageError(
-                f"learner '{name}' has no option '{key}'{nearest(key, known)}; it has {', '.join(sorted(known))}"
-            )
+            advice = nearest(key, known) or f"; it has {', '.join(sorted(known))}"
+            raise UsageError(f"learner '{name}' has no option '{key}'{advice}")
     types = get_type_hints(learner.Options)
     check_given(given, types, f"learner '{name}': --set ")
     no_value = {name for name, value in given.items() if value == "none" and type(None) in get_args(types[name])}

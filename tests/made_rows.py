@@ -1,4 +1,4 @@
-"""Rows of a leaderboard with the figures that a test of the page wants."""
+"""Rows of a leaderboard with the values that a test of the page wants."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def make_row(
     values: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Entry:
-    """A row of one run with these figures, in the table's unit.
+    """A row of one run with these values, in the table's unit.
 
     Args:
         values: in place of its columns.
@@ -35,9 +35,9 @@ def make_row(
     scale = 1 if changes.get("dataset") == "sinusoid" else 100
     of_tasks = np.full(4, mean / scale)
     (entry,) = entries([Run(make_record(of_tasks, learner=learner, **changes), of_tasks)])
-    figures = {"half_width": max(mean - low, high - mean), "low": low, "high": high, "floor": floor}
+    interval = {"half_width": max(mean - low, high - mean), "low": low, "high": high, "floor": floor}
     place = None if rank is None else Place(rank, rank)
-    return replace(entry, rank=place, values=replace(entry.values, **figures, **(values or {})))
+    return replace(entry, rank=place, values=replace(entry.values, **{**interval, **(values or {})}))
 
 
 COSTS = ("processor_seconds", "images", "task_multiply_adds", "parameters")

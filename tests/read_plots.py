@@ -1,4 +1,4 @@
-"""Figures read back from the page's plots, as one reads them from the ticks of their axes."""
+"""Values read back from the page's plots, as one reads them from the ticks of their axes."""
 
 import re
 from collections.abc import Callable
@@ -18,19 +18,19 @@ def numbers(found: Locator, *names: str) -> list[list[float]]:
 
 
 def ticks(drawing: Locator, axis: str) -> tuple[list[float], list[float]]:
-    """The figures at the axis's ticks, and their pixels: of y those of its grid, as text stands a little lower."""
-    figures = [float(text.replace(",", "")) for text in drawing.locator(f"text.{axis}.tick").all_text_contents()]
+    """The values at the axis's ticks, and their pixels: of y those of its grid, as text stands a little lower."""
+    values = [float(text.replace(",", "")) for text in drawing.locator(f"text.{axis}.tick").all_text_contents()]
     if axis == "x":
-        return figures, [x for (x,) in numbers(drawing.locator("text.x.tick"), "x")]
-    return figures, [y for (y,) in numbers(drawing.locator("line.grid"), "y1")]
+        return values, [x for (x,) in numbers(drawing.locator("text.x.tick"), "x")]
+    return values, [y for (y,) in numbers(drawing.locator("line.grid"), "y1")]
 
 
 def reader(drawing: Locator, axis: str, logarithmic: bool = False) -> Scale:
-    """From pixels to figures, as one reads an axis; its ticks must agree with each other, and rise right or up."""
-    figures, pixels = ticks(drawing, axis)
-    if logarithmic and figures[0] == 0:
-        figures, pixels = figures[1:], pixels[1:]
-    known = np.log10(figures) if logarithmic else np.array(figures)
+    """From pixels to values, as one reads an axis; its ticks must agree with each other, and rise right or up."""
+    values, pixels = ticks(drawing, axis)
+    if logarithmic and values[0] == 0:
+        values, pixels = values[1:], pixels[1:]
+    known = np.log10(values) if logarithmic else np.array(values)
     assert len(known) >= 2
     slope, start = np.polyfit(pixels, known, 1)
     assert slope * np.array(pixels) + start == pytest.approx(known, abs=1e-3 * np.ptp(known))

@@ -132,13 +132,13 @@ def test_the_leaderboard_is_made_of_the_records() -> None:
 
 def test_the_values_are_the_leaderboards() -> None:
     table = pd.read_csv(RESULTS / "leaderboard.csv")
-    figures = {f"{row.mean:.2f} ± {row.half_width:.2f}" for row in table.itertuples()}
-    figures |= {f"{row.mean:.4f} ± {row.half_width:.4f}" for row in table.itertuples()}
+    values = {f"{row.mean:.2f} ± {row.half_width:.2f}" for row in table.itertuples()}
+    values |= {f"{row.mean:.4f} ± {row.half_width:.4f}" for row in table.itertuples()}
     shown = set(
         re.findall(r"\d+\.\d+ ± \d+\.\d+", README.split("## Results")[1].split("## Learners")[0] + PAGES["results.md"])
     )
     assert shown
-    assert shown <= figures
+    assert shown <= values
 
 
 def test_results_names_every_record() -> None:

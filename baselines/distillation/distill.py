@@ -35,7 +35,7 @@ def distillation_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperat
 
 
 class Distill(FineTune):
-    """A student that learns from the softened answers of a larger teacher, then is scored as `finetune` is.
+    """A student that learns from the softened predictions of a larger teacher, then is scored as `finetune` is.
 
     The teacher is a `finetune` learner of its own, trained first on the same data. The record shows both, size,
     accuracy and speed, and the student's network trained alone, from the same first weights: by default for as many
@@ -48,9 +48,9 @@ class Distill(FineTune):
         teacher_steps: Annotated[int, Field(ge=0)] | None = option(
             None, "the teacher's training steps; default as the student's"
         )
-        temperature: Positive = option(4.0, "softening of both answers, above 0")
+        temperature: Positive = option(4.0, "softening of both predictions, above 0")
         mixing: Annotated[float, Field(ge=0, le=1)] = option(
-            0.9, "weight of the teacher's answers against the labels, 0 to 1"
+            0.9, "weight of the teacher's predictions against the labels, 0 to 1"
         )
         alone_steps: Annotated[int, Field(ge=0)] | None = option(
             None,
@@ -88,9 +88,9 @@ class Distill(FineTune):
 
     def loss(self, batch: LabelledBatch) -> Tensor:
         with torch.no_grad():
-            answers = self.teacher.train_logits(batch.images)
+            predictions = self.teacher.train_logits(batch.images)
         student = self.train_logits(batch.images)
-        return distillation_loss(student, answers, batch.labels, self.options.temperature, self.options.mixing)
+        return distillation_loss(student, predictions, batch.labels, self.options.temperature, self.options.mixing)
 
     def companions(self) -> Mapping[str, Learner]:
         return {"teacher": self.teacher, **({"network alone": self.alone} if self.alone else {})}

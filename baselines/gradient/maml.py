@@ -51,7 +51,7 @@ class MAML(Learner):
     - by default the support's too, under the adapted weights, so that each query is answered on its own;
     - with `transductive=true` the queries' own, as in the paper's code: a query's answer then depends on the others.
 
-    The head has its own initial row for each label, as in the paper, so that renaming labels changes answers a
+    The head has its own initial row for each label, as in the paper, so that renaming labels changes predictions a
     little (Ye and Chao 2022, section 4). Differs from the paper: the non-transductive default, and Adam's learning
     rate follows a cosine (`schedule=constant` is the paper's). On characters the paper's meta-batch is 32 tasks.
 
@@ -71,9 +71,9 @@ class MAML(Learner):
         )
         test_inner_steps: Count = option(10, "gradient steps on the support in validation and test")
         inner_learning_rate: Positive = option(0.1, "learning rate of the inner steps")
-        meta_batch: Count = option(4, "tasks a training step")
-        train_shots: Count | None = option(None, "support images a class in training; default as in the test task")
-        train_queries: Count = option(5, "query images a class in training")
+        meta_batch: Count = option(4, "tasks per training step")
+        train_shots: Count | None = option(None, "support images per class in training; default as in the test task")
+        train_queries: Count = option(5, "query images per class in training")
         first_order: bool = option(False, "leave out second derivatives")
         transductive: bool = option(False, "normalise queries by their own batch statistics")
 
@@ -139,16 +139,18 @@ class MAML(Learner):
         weights = self._adapt_task(support, labels, self.options.inner_steps)
         return self._error(self._predict_task((weights, support), query), query_labels)
 
-    def _error(self, answers: Tensor, labels: Tensor) -> Tensor:
-        """Equation 2 or 3, as a mean: of answers `[n, N]` to labels `[n]`."""
-        return F.mse_loss(answers[:, 0], labels) if self.problem.regression else F.cross_entropy(answers, labels)
+    def _error(self, predictions: Tensor, labels: Tensor) -> Tensor:
+        """Equation 2 or 3, as a mean: of predictions `[n, N]` to labels `[n]`."""
+        return (
+            F.mse_loss(predictions[:, 0], labels) if self.problem.regression else F.cross_entropy(predictions, labels)
+        )
 
     def _adapt_task(self, support: Tensor, labels: Tensor, steps: int) -> Weights:
         """Equation 1, `steps` times; differentiable in the initial weights."""
 
         def error(weights: Weights) -> Tensor:
-            answers: Tensor = functional_call(self.network, weights, support)
-            return self._error(answers, labels)
+            predictions: Tensor = functional_call(self.network, weights, support)
+            return self._error(predictions, labels)
 
         weights: Weights = dict(self.network.named_parameters())
         for _ in range(steps):

@@ -43,8 +43,8 @@ class ProtoNet(EmbeddingLearner):
         train_ways: Annotated[int, Field(ge=2)] | None = option(
             None, "classes in a training episode; default 20, or all there are"
         )
-        train_shots: Count | None = option(None, "support images a class in training; default as in the test task")
-        train_queries: Count = option(5, "query images a class in training")
+        train_shots: Count | None = option(None, "support images per class in training; default as in the test task")
+        train_queries: Count = option(5, "query images per class in training")
         refine_steps: Annotated[int, Field(ge=0)] = option(0, "steps of soft k-means on a task's unlabelled images")
 
     presets: ClassVar = {

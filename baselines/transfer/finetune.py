@@ -40,7 +40,7 @@ class FineTune(EmbeddingLearner):
 
     @dataclass(frozen=True)
     class Options(TrainingOptions):
-        batch_size: Annotated[int, Field(ge=2)] = option(64, "images a training step")
+        batch_size: Annotated[int, Field(ge=2)] = option(64, "images per training step")
         scope: Literal["head", "all"] = option("head", "what a task's support changes: the head, or the whole network")
         ridge: Positive = option(0.1, "penalty of the head's ridge regression")
         tuning_steps: Annotated[int, Field(ge=0)] = option(20, "scope=all: gradient steps on the support")

@@ -103,8 +103,8 @@ def refuse_split(name: str, split: str | None, known: Sequence[str] = ()) -> Non
     advice = f"leave --split out, or give {', '.join(known)}" if known else "leave --split out"
     if is_file(split):
         raise DataError(f"{name} has its published split, which a list, --split '{split}', cannot replace; {advice}")
-    meant = nearest(split, known) if known else ", only the published one"
-    raise DataError(f"{name} has no split '{split}'{meant}; {advice}")
+    only = "" if known else ", only the published one"
+    raise DataError(f"{name} has no split '{split}'{only}{nearest(split, known) or f'; {advice}'}")
 
 
 def published(file: str) -> dict[str, Any]:

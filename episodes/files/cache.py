@@ -48,7 +48,7 @@ def clear_cache() -> dict[Path, int]:
 def content_key(files: Iterable[Path], *more: object) -> str:
     """16 hexadecimal digits, others for other files, without reading them; and for others of what else is given.
 
-    Files are told apart by place, size and times of change, of which the system's own (`ctime`) is not hidden by
+    Files are known by place, size and times of change, of which the system's own (`ctime`) is not hidden by
     setting back the time of modification. Links on the way are part of the place: their names may be those of classes.
 
     Raises:

@@ -69,7 +69,7 @@ class Manifest:
 def write_manifest(
     path: Path, bank: ItemBank, episodes: Iterable[EpisodeIndices], settings: dict[str, Any]
 ) -> Manifest:
-    """Freeze episodes (each of B = 1) of a bank to a Parquet file: a row a task.
+    """Freeze episodes (each of B = 1) of a bank to a Parquet file: a row per task.
 
     Its columns are the names of the classes and the image numbers and labels of `EpisodeIndices`, as lists.
 

@@ -25,7 +25,7 @@ class FixedTask:
 
     Attributes:
         ways: classes in an episode, at least 2.
-        shots: labelled (support) images a class, at least 1; with `imbalance` their mean.
+        shots: labelled (support) images per class, at least 1; with `imbalance` their mean.
         queries: images to be classified a class, at least 1.
         groups: `any` classes; all `within` one group (an alphabet, a superclass), drawn first, each group alike; or
             each of another group (`across`).
@@ -37,7 +37,7 @@ class FixedTask:
         label_noise: the fraction of support labels that are wrong, 0 to 0.5, spread evenly over the classes: so many
             images, rounded, exchange their labels at random among each other, so that each is wrong, and each label
             keeps its number of images.
-        unlabelled: images a class in a pool without labels (Ren et al. 2018, section 3).
+        unlabelled: images per class in a pool without labels (Ren et al. 2018, section 3).
         distractors: further classes that only the pool has.
 
     Raises:

@@ -28,7 +28,7 @@ class VariableTask:
 
     1. ways: uniform in 5..min(50, classes); with `groups=within` a group is drawn first, and its classes alone count
        (the paper's way with Omniglot's alphabets, which are those of `--split lake`).
-    2. queries a class: min(10, floor(|c| / 2)), c the smallest class of the episode.
+    2. queries per class: min(10, floor(|c| / 2)), c the smallest class of the episode.
     3. size of the support: min(500, sum over c of ceil(beta * min(100, |c| - queries))), beta uniform in (0, 1].
     4. shots of c: min(floor(R_c * (size - ways)) + 1, |c| - queries), with R_c the share of exp(a_c) * |c| in its sum
        over the classes, and a_c uniform in [log 0.5, log 2).

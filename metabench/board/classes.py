@@ -1,7 +1,7 @@
 """A run's accuracy by test class: its interval over classes, and how low the low ones are.
 
 Records since version 3 have both. Of older ones they are computed from the predictions beside the record, which takes
-some 20 ms a record.
+some 20 ms per record.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def of_classes(run: Run) -> OfClasses:
     if run.folder is None or run.record.predictions is None:
         return OfClasses()
     try:
-        answers = read_predictions(predictions_file(run.folder), run.of_tasks)
+        predictions = read_predictions(predictions_file(run.folder), run.of_tasks)
     except UsageError:
         return OfClasses()
-    quantile = float(by_class(answers)["accuracy"].quantile(LOW_CLASSES))
-    redrawn = over_classes(answers, run.record.dataset.split in WHOLE_GROUPS)
+    quantile = float(by_class(predictions)["accuracy"].quantile(LOW_CLASSES))
+    redrawn = over_classes(predictions, run.record.dataset.split in WHOLE_GROUPS)
     return OfClasses(math.nan if redrawn is None else redrawn.half_width, quantile)

@@ -20,9 +20,9 @@ class Columns:
     schema_version: int = column("of these columns: 2")
     dataset: str = column("dataset as given to --dataset")
     split: str = column("its class split")
-    ways: int | None = column("classes a task; 1 in regression; empty where tasks vary")
-    shots: int | None = column("support images a class; in regression known points; empty where tasks vary")
-    queries: int | None = column("query images a class; in regression points to predict; empty where tasks vary")
+    ways: int | None = column("classes per task; 1 in regression; empty where tasks vary")
+    shots: int | None = column("support images per class; in regression known points; empty where tasks vary")
+    queries: int | None = column("query images per class; in regression points to predict; empty where tasks vary")
     task: str = column("what makes the tasks other than plain N-way K-shot; empty for plain")
     rank_low: int | None = column(
         "1 and one more for each learner that is significantly better (over seeds and tasks, Holm, 5%)"
@@ -61,7 +61,7 @@ class Columns:
     )
     calibration_error: float = column("expected calibration error in percent, mean over seeds; empty in regression")
     origin: str = column(
-        "own, or added from elsewhere: verified (scored again, the same figures) or unverified (and not ranked)"
+        "own, or added from elsewhere: verified (scored again, the same values) or unverified (and not ranked)"
     )
     seeds: int = column("training seeds pooled")
     seed_deviation: float = column(

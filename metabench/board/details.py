@@ -12,6 +12,7 @@ import numpy as np
 from metabench.board.rows import Entry
 from metabench.config import NOT_RECORDED, SETTINGS
 from metabench.escape import plain
+from metabench.metric import METRICS
 from metabench.records.command import command
 from metabench.records.record import RunRecord
 
@@ -53,10 +54,10 @@ def _run(record: RunRecord) -> dict[str, Any]:
     curves: dict[str, list[list[float | None]]] = {}
     for row in record.training.curve:
         stage = plain(str(row.get("stage", "")), 40)
-        figures = [_number(row.get(name)) for name in ("step", "loss", f"validation_{record.score.measure.field}")]
-        if figures[0] is not None and (stage in curves or len(curves) < MOST_STAGES):
-            curves.setdefault(stage, []).append(figures)
-    score, scale = record.score, record.score.measure.scale
+        values = [_number(row.get(name)) for name in ("step", "loss", f"validation_{record.scored_by.name}")]
+        if values[0] is not None and (stage in curves or len(curves) < MOST_STAGES):
+            curves.setdefault(stage, []).append(values)
+    score, scale = record.score, record.scored_by.scale
     mean, half = scale * score.mean, scale * score.half_width
     return {
         "id": plain(record.id, 100),
@@ -68,7 +69,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
         "high": mean + half if score.high is None else scale * score.high,
         "curves": [[stage, _thinned(points)] for stage, points in curves.items()],
         "companions": [
-            [plain(name, 40), each.measure.interval(each.mean, each.half_width), each.parameters]
+            [plain(name, 40), METRICS[each.metric].interval(each.mean, each.half_width), each.parameters]
             for name, each in itertools.islice(record.companions.items(), 8)
         ],
     }
@@ -97,17 +98,17 @@ def _facts(record: RunRecord) -> list[list[str]]:
 
 def _beyond_the_mean(record: RunRecord) -> dict[str, str]:
     """Floors, the worst, and calibration, as far as the record has them."""
-    score, measure = record.score, record.score.measure
+    score, metric = record.score, record.scored_by
     floors = itertools.islice(record.floors.items(), MOST_FLOORS)
-    figures: dict[str, float | None] = {f"Floor: {plain(name, 40)}": floor.mean for name, floor in floors}
-    figures |= {"Worst 5% of tasks": score.worst_tasks, "Worst class": score.worst_class}
-    figures["Calibration error"] = score.calibration_error
-    texts = {name: measure.text(value) for name, value in figures.items() if value is not None}
+    values: dict[str, float | None] = {f"Floor: {plain(name, 40)}": floor.mean for name, floor in floors}
+    values |= {"Worst 5% of tasks": score.worst_tasks, "Worst class": score.worst_class}
+    values["Calibration error"] = score.calibration_error
+    texts = {name: metric.text(value) for name, value in values.items() if value is not None}
     temperature = getattr(score, "temperature", None)
     if temperature is not None:
         texts["Temperature of the logits, fitted on validation tasks"] = f"{temperature:.4g}"
     if score.task_megabytes is not None:
-        texts["Memory a task"] = f"{score.task_megabytes:,.1f} MiB"
+        texts["Memory per task"] = f"{score.task_megabytes:,.1f} MiB"
     return texts
 
 

@@ -55,7 +55,8 @@ def make_filter(**wanted: Any) -> Filter:
     known = [item.name for item in fields(Filter)]
     for name in wanted:
         if name not in known:
-            raise UsageError(f"the leaderboard has no filter '{name}'{nearest(name, known)}; it has {', '.join(known)}")
+            advice = nearest(name, known) or f"; it has {', '.join(known)}"
+            raise UsageError(f"the leaderboard has no filter '{name}'{advice}")
     return Filter(**{name: _several(value) for name, value in wanted.items()})
 
 

@@ -101,7 +101,7 @@ def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
     """Average ranks over datasets, of the learners that meet on most boards, at most `MOST_RANKED`.
 
     Not every learner is on every board. Of the learners by the number of their boards, the most frequent first, as
-    many are taken as make the most figures (learners times boards that they share).
+    many are taken as make the most values (learners times boards that they share).
 
     Returns:
         None where no two learners share boards of five datasets.
@@ -111,7 +111,7 @@ def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
         if entry.rank is None:
             continue
         name = " ".join(filter(None, (entry.values.learner, entry.values.settings, apart)))
-        scores[name][entry.board] = entry.mean if entry.measure.more_is_better else -entry.mean
+        scores[name][entry.board] = entry.mean if entry.metric.more_is_better else -entry.mean
     names = sorted(scores, key=lambda name: (-len(scores[name]), name))[:MOST_RANKED]
     best: tuple[int, list[str], list[Any]] = (0, [], [])
     shared = set(scores[names[0]]) if names else set()
@@ -137,15 +137,15 @@ def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
 
 
 def _board(entry: Entry) -> dict[str, Any]:
-    values, record, measure = entry.values, entry.record, entry.measure
+    values, record, metric = entry.values, entry.record, entry.metric
     return {
         **{name: plain(str(getattr(values, name))) for name in ("dataset", "split", "task", "test_fingerprint")},
         **{name: getattr(values, name) for name in ("ways", "shots", "queries")},
         "regression": record.regression,
-        "measure": measure.name,
-        "percent": measure.percent,
-        "digits": measure.digits,
-        "moreIsBetter": measure.more_is_better,
+        "metric": metric.label,
+        "percent": metric.percent,
+        "digits": metric.digits,
+        "moreIsBetter": metric.more_is_better,
         "classes": record.dataset.classes.model_dump(),
     }
 
@@ -190,7 +190,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "best": entry.rank.low if entry.rank else None,
         "learner": plain(values.learner, 80),
         "settings": plain(values.settings, 200),
-        "mean": entry.measure.scale * entry.mean,
+        "mean": entry.metric.scale * entry.mean,
         "half": values.half_width,
         "over": values.interval_over,
         "tasks": [values.tasks_low, values.tasks_high],

@@ -20,7 +20,7 @@ from metabench.board.classes import OfClasses, of_classes
 from metabench.board.columns import COLUMNS, SCHEMA_VERSION, Columns
 from metabench.board.filter import make_filter
 from metabench.config import NUMBERS
-from metabench.metric import Measure
+from metabench.metric import METRICS, Metric
 from metabench.records.keys import Board, Row, row_of
 from metabench.records.record import RunRecord
 from metabench.records.reference import reference_runs
@@ -40,9 +40,9 @@ class Entry:
 
     Attributes:
         runs: what is pooled in it, the newest last.
-        of_tasks: by test seed, the measure on each task, mean over training seeds.
+        of_tasks: by test seed, the metric on each task, mean over training seeds.
         values: its columns (see `COLUMNS`).
-        mean: of the measure, as in records.
+        mean: of the metric, as in records.
         row: what its runs have in common.
         rank: among the entries of the same board, see `metabench.stats.ranking.places`; None for those that are not
             `ranked`, for those that share fewer than `FEWEST_SHARED` tasks with most others, and for those with one
@@ -65,8 +65,8 @@ class Entry:
         return self.runs[-1].record
 
     @property
-    def measure(self) -> Measure:
-        return self.record.score.measure
+    def metric(self) -> Metric:
+        return self.record.scored_by
 
     @property
     def unverified(self) -> bool:
@@ -172,7 +172,7 @@ def _ranks(entries: Sequence[Entry]) -> list[Place | None]:
     for seed in sorted({seed for entry in board for seed in entry.of_tasks}):
         shared[seed] = sorted(len(entry.of_tasks.get(seed, ())) for entry in board)[-2:][0]
     entrants = [Entrant(_by_seed(entry.runs, shared), entry.record.seeded) for entry in board]
-    ranks = iter(places(entrants, board[0].measure.more_is_better))
+    ranks = iter(places(entrants, board[0].metric.more_is_better))
     return [next(ranks) if is_ranked else None for is_ranked in comparable]
 
 
@@ -184,13 +184,13 @@ def _by_seed(runs: Sequence[Run], tasks: Mapping[int, int]) -> NDArray[np.float6
     for run in runs:
         config = run.record.config
         if config.test.test_seed in tasks:
-            measures = run.of_tasks[: tasks[config.test.test_seed]]
-            table[rows[config.training.seed], starts[config.test.test_seed] :][: len(measures)] = measures
+            scores = run.of_tasks[: tasks[config.test.test_seed]]
+            table[rows[config.training.seed], starts[config.test.test_seed] :][: len(scores)] = scores
     return table
 
 
 def _order(entry: Entry) -> tuple[Any, ...]:
-    best_first = -entry.mean if entry.measure.more_is_better else entry.mean
+    best_first = -entry.mean if entry.metric.more_is_better else entry.mean
     board = (math.inf if part is None else part for part in entry.board)  # tasks that vary come last
     return (*board, best_first, entry.values.learner, entry.values.settings)
 
@@ -201,24 +201,24 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
     by_tasks: dict[int, list[NDArray[np.float64]]] = {}
     for run in runs:
         by_tasks.setdefault(run.record.config.test.test_seed, []).append(run.of_tasks)
-    of_tasks = {test_seed: _mean_by_task(measures) for test_seed, measures in by_tasks.items()}
-    measure = record.score.measure
+    of_tasks = {test_seed: _mean_by_task(scores) for test_seed, scores in by_tasks.items()}
+    metric = record.scored_by
     over_tasks, classes = _over_tasks(runs, of_tasks), [of_classes(run) for run in runs]
     estimate, over = _headline(runs, of_tasks, over_tasks)
-    scale, digits = measure.scale, measure.digits
+    scale, digits = metric.scale, metric.digits
     values: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         **{name: getattr(board, name) for name in ("dataset", "split", *NUMBERS, "task")},
         "learner": row.learner,
         "settings": row.settings,
-        "metric": measure.field,
+        "metric": metric.name,
         "mean": round(scale * over_tasks.mean, digits),
         **{name: round(scale * getattr(estimate, name), digits) for name in ("half_width", "low", "high")},
         "interval_over": over,
         **{f"tasks_{name}": round(scale * getattr(over_tasks, name), digits) for name in ("half_width", "low", "high")},
         **_over_classes(classes, over_tasks.mean),
         "floor": round(scale * _mean(_floor(each) for each in records), digits),
-        "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, measure) for run in runs), digits),
+        "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, metric) for run in runs), digits),
         "worst_class": round(scale * _mean(each.score.worst_class for each in records), digits),
         "class_quantile": round(scale * _mean(each.quantile for each in classes), digits),
         "calibration_error": round(scale * _mean(each.score.calibration_error for each in records), digits),
@@ -246,7 +246,7 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
 def _over_tasks(runs: Sequence[Run], of_tasks: OfTasks) -> Estimate:
     """Of these networks; of a single run with an interval of a given width, that one."""
     score = runs[-1].record.score
-    estimate = mean_interval(np.concatenate(list(of_tasks.values())), bounded=score.measure.percent)
+    estimate = mean_interval(np.concatenate(list(of_tasks.values())), bounded=METRICS[score.metric].percent)
     if (
         len(runs) == 1
         and runs[0].record.config.test.until_interval
@@ -263,7 +263,7 @@ def _headline(runs: Sequence[Run], of_tasks: OfTasks, over_tasks: Estimate) -> t
     table = _by_seed(runs, {seed: len(scores) for seed, scores in of_tasks.items()})
     if not record.seeded or len(table) < 2 or not np.isfinite(table).all():
         return over_tasks, "tasks"
-    return seed_interval(table, bounded=record.score.measure.percent).estimate, "seeds and tasks"
+    return seed_interval(table, bounded=record.scored_by.percent).estimate, "seeds and tasks"
 
 
 def _over_classes(classes: Sequence[OfClasses], mean: float) -> dict[str, float]:
@@ -292,13 +292,13 @@ def _seed_deviation(runs: Iterable[Run]) -> float:
 
 
 def _floor(record: RunRecord) -> float | None:
-    best = max if record.score.measure.more_is_better else min
+    best = max if record.scored_by.more_is_better else min
     return best((floor.mean for floor in record.floors.values()), default=None)
 
 
-def _mean(figures: Iterable[float | None]) -> float:
+def _mean(values: Iterable[float | None]) -> float:
     """Of those that there are, which records of version 1 lack; nan for none."""
-    known = [figure for figure in figures if figure is not None]
+    known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else float("nan")
 
 

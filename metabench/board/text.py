@@ -78,13 +78,13 @@ def _beside(numbers: Sequence[str], names: Sequence[str], width: int) -> list[st
 
 def _shown(entry: Entry) -> dict[str, str]:
     """Columns in the order in which they are shown, and the name last."""
-    values, digits = entry.values, entry.measure.digits
+    values, digits = entry.values, entry.metric.digits
     alone = "t" if values.interval_over == "tasks" and entry.record.seeded else ""
     notes = [name for name, holds in _notes(entry).items() if holds]
     name = " ".join(filter(None, (values.learner, values.settings, f"[{', '.join(notes)}]" if notes else "")))
     return {
         "rank": "-" if entry.rank is None else str(entry.rank),
-        entry.measure.name + (", %" if entry.measure.percent else ""): _mean(entry) + alone,
+        entry.metric.label + (", %" if entry.metric.percent else ""): _mean(entry) + alone,
         "± classes": "" if math.isnan(values.classes_half_width) else f"{values.classes_half_width:.{digits}f}",
         "± tasks": f"{values.tasks_half_width:.{digits}f}",
         "floor": "" if math.isnan(values.floor) else f"{values.floor:.{digits}f}",
@@ -99,13 +99,13 @@ def _shown(entry: Entry) -> dict[str, str]:
 
 def _mean(entry: Entry) -> str:
     """The mean ± its interval's longer arm; both ends where ± would leave what an accuracy can be."""
-    measure = entry.measure
+    metric = entry.metric
     mean, half_width, low, high = (
-        getattr(entry.values, name) / measure.scale for name in ("mean", "half_width", "low", "high")
+        getattr(entry.values, name) / metric.scale for name in ("mean", "half_width", "low", "high")
     )
-    if measure.percent and not half_width <= mean <= 1 - half_width:
-        return with_interval(measure, mean, mean - low, high - mean)
-    return f"{entry.values.mean:.{measure.digits}f} ± {entry.values.half_width:.{measure.digits}f}"
+    if metric.percent and not half_width <= mean <= 1 - half_width:
+        return with_interval(metric, mean, mean - low, high - mean)
+    return f"{entry.values.mean:.{metric.digits}f} ± {entry.values.half_width:.{metric.digits}f}"
 
 
 def markdown(rows: Sequence[Entry]) -> str:
@@ -113,8 +113,8 @@ def markdown(rows: Sequence[Entry]) -> str:
     parts = []
     for _, board in itertools.groupby(rows, key=lambda entry: entry.board):
         on_board = list(board)
-        measure = on_board[0].measure
-        headings = [name or measure.name.capitalize() + (", %" if measure.percent else "") for name in HEADINGS]
+        metric = on_board[0].metric
+        headings = [name or metric.label.capitalize() + (", %" if metric.percent else "") for name in HEADINGS]
         lines = [headings, ["---", "---", "---", *["--:"] * 9, "---"], *map(_cells, on_board)]
         parts.append(f"## {_title(on_board[0])}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
     return "\n".join(parts)

@@ -219,10 +219,10 @@ def freeze(output: Path, **settings: Any) -> None:
 @data_settings
 @click.option("--tasks", type=click.Path(path_type=Path), help="Draw a task of this file of `episodes freeze`.")
 @click.option("--episode", type=click.IntRange(0, 2**53), default=0, show_default=True, help="The task's number.")
-@click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its answers too.")
+@click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its predictions too.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
 def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -> None:
-    """Draw one test task, and a trained learner's answers to it.
+    """Draw one test task, and a trained learner's predictions for it.
 
     With --run, dataset and task are those of the run unless given.
     """
@@ -247,7 +247,8 @@ def list_(what: str) -> None:
 
     kinds = {"learners": listings.learners, "datasets": listings.datasets, "backbones": listings.backbones}
     if what not in kinds:
-        raise click.UsageError(f"there is no list of '{what}'{nearest(what, kinds)}; there are {', '.join(kinds)}")
+        advice = nearest(what, kinds) or f"; there are {', '.join(kinds)}"
+        raise click.UsageError(f"there is no list of '{what}'{advice}")
     click.echo(kinds[what]())
 
 

@@ -31,7 +31,8 @@ class Group(click.Group):
             commands, top = self.list_commands(context), context.find_root().command
             elsewhere = [path for path in _paths(top) if path.split()[-1] == args[0]]
             meant = f"; did you mean '{elsewhere[0]}'?" if elsewhere else nearest(args[0], commands)
-            raise click.UsageError(f"there is no command '{args[0]}'{meant}; there are {', '.join(commands)}")
+            advice = meant or f"; there are {', '.join(commands)}"
+            raise click.UsageError(f"there is no command '{args[0]}'{advice}")
         return super().resolve_command(context, args)
 
 
@@ -52,14 +53,14 @@ def data_settings(command: Any) -> Any:
         click.option("--test-split", help="Class split of --test-dataset."),
         click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024."),
         click.option("--channels", type=int, help="1 for grey, 3 for colour."),
-        click.option("--ways", type=int, help="Classes a task.  [default: 5]"),
-        click.option("--shots", type=int, help="Labelled (support) images a class.  [default: 1]"),
+        click.option("--ways", type=int, help="Classes per task.  [default: 5]"),
+        click.option("--shots", type=int, help="Labelled (support) images per class.  [default: 1]"),
         click.option("--queries", type=int, help="Images to classify a class.  [default: 15]"),
         click.option("--task", help="fixed, or variable: Meta-Dataset's ways, shots and imbalance.  [default: fixed]"),
         click.option("--groups", help="Classes of any group, all within one, or each across.  [default: any]"),
         click.option("--imbalance", help="Of the support: none, step or dirichlet; --shots is then the mean."),
         click.option("--label-noise", type=float, help="Fraction of the support's labels that are wrong, up to 0.5."),
-        click.option("--unlabelled", type=int, help="Images a class in a pool without labels."),
+        click.option("--unlabelled", type=int, help="Images per class in a pool without labels."),
         click.option("--distractors", type=int, help="Further classes that only that pool has."),
         click.option(
             "--disjoint", is_flag=True, default=None, help="Test tasks that share no image, as many as can be."

@@ -23,7 +23,7 @@ from metabench.cli.options import RUN_ERROR, given
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
 @click.option("--dataset", multiple=True, help="Only this one; repeatable.")
 @click.option("--ways", type=int, multiple=True, help="Only tasks of so many classes; repeatable.")
-@click.option("--shots", type=int, multiple=True, help="Only tasks of so many labelled images a class; repeatable.")
+@click.option("--shots", type=int, multiple=True, help="Only tasks of so many labelled images per class; repeatable.")
 @click.option("--transductive/--no-transductive", default=None, help="Only learners that look at several queries.")
 @click.option("--outside-data/--no-outside-data", default=None, help="Only learners trained on other data.")
 def leaderboard(
@@ -67,7 +67,7 @@ def leaderboard(
                 write_bytes(target, make(rows).encode())
                 click.echo(f"wrote {target}")
     for problem in (*refused, *problems):
-        click.echo(f"metabench: {plain(problem)}; it is left out", err=True)
+        click.echo(f"metabench: {plain(problem)}; it is skipped", err=True)
     if refused or problems:
         sys.exit(RUN_ERROR)
 
@@ -89,7 +89,7 @@ def _add(theirs: Path, results: Path) -> list[str]:
 @click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that it was tested on.")
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
 def verify(record: Path, **settings: Any) -> None:
-    """Score a record's learner again on the same tasks: does it give the record's figures?
+    """Score a record's learner again on the same tasks: does it give the record's values?
 
     RECORD is a run's folder, or the record in it, with the trained learner beside it. The exit code is 1 if it does
     not. It runs the learner that the record names, of the packages installed here.
@@ -111,7 +111,7 @@ def verify(record: Path, **settings: Any) -> None:
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.  [default: results]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted reproduction.")
 def reproduce(record: Path, resume: bool, **settings: Any) -> None:
-    """Train and score a record's configuration again: do the figures agree?
+    """Train and score a record's configuration again: do the values agree?
 
     RECORD is a run's folder, or the record in it. The exit code is 1 if they differ by more than they should.
     """
@@ -163,7 +163,7 @@ def compare(records: tuple[Path, ...], reference: bool, diagram: Path | None) ->
     "-o", "--output", type=click.Path(path_type=Path), help="Draw it to this picture too: .png, .pdf or .svg."
 )
 def inspect(run_folder: Path, output: Path | None) -> None:
-    """Show what a run's answers say: calibration, worst classes, groups, what is taken for what."""
+    """Show what a run's predictions say: calibration, worst classes, groups, what is taken for what."""
     from metabench.reports.inspect import inspect as describe
 
     click.echo(describe(run_folder, output))
@@ -173,8 +173,8 @@ def inspect(run_folder: Path, output: Path | None) -> None:
 
 @click.command()
 @click.argument("run_folders", metavar="RUN_FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--shots", help="Support images a class, e.g. 1,2,5.  [default: those of 1,2,5,10,20 that there are]")
-@click.option("--ways", help="Classes a task, e.g. 2,5,10, with the run's shots.  [default: none]")
+@click.option("--shots", help="Support images per class, e.g. 1,2,5.  [default: those of 1,2,5,10,20 that there are]")
+@click.option("--ways", help="Classes per task, e.g. 2,5,10, with the run's shots.  [default: none]")
 @click.option("--gradient-steps", help="Steps on a task's support, e.g. 0,1,5, at each of --shots.  [default: none]")
 @click.option("--episodes", type=click.IntRange(2), help="Test tasks of each.  [default: those of the run]")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")

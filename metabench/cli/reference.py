@@ -29,7 +29,7 @@ def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command
 
 def section(path: str, command: click.Command) -> str:
     """One command: its usage, its help, a row per option."""
-    context = click.Context(command, info_name=path)
+    context = click.Context(command, info_name=path, help_option_names=cli.context_settings["help_option_names"])
     usage = " ".join(command.collect_usage_pieces(context))
     rows = [row for parameter in command.get_params(context) if (row := option_row(parameter, context))]
     table = "\n".join(["| Option | |", "|---|---|", *rows])

@@ -8,7 +8,7 @@ from scipy import optimize
 from torch import Tensor
 
 from episodes.sampling.source import EpisodeSource
-from metabench.evaluation.loop import answered_logits
+from metabench.evaluation.loop import predicted_logits
 from metabench.learner import Learner
 
 ENOUGH = 30  # tasks, of some 75 queries each
@@ -24,9 +24,9 @@ def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: i
         episodes: how many there are.
 
     Raises:
-        RunError: as `metabench.evaluation.loop.answer_episodes`.
+        RunError: as `metabench.evaluation.loop.predict_episodes`.
     """
-    parts = list(answered_logits(learner, validation, range(min(episodes, ENOUGH))))
+    parts = list(predicted_logits(learner, validation, range(min(episodes, ENOUGH))))
     most = max(logits.shape[2] for logits, _ in parts)
     # A class that a task of fewer ways lacks has no probability.
     padded = [torch.nn.functional.pad(logits, (0, most - logits.shape[2]), value=-torch.inf) for logits, _ in parts]

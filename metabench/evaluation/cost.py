@@ -22,7 +22,7 @@ from metabench.learner import Learner
 
 
 def task_megabytes(learner: Learner, source: EpisodeSource) -> float:
-    """The most memory that tensors take at one time while the learner adapts to task 0 and answers its queries, in MiB.
+    """The most memory that tensors take at one time while the learner solves task 0, in MiB.
 
     The learner's weights and the task's images, which are there before, do not count. On a GPU it is what torch's
     allocator tells (whose own peak starts anew), on CPU the peak of the allocations that torch's profiler records: of

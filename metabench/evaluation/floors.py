@@ -1,4 +1,4 @@
-"""Floors: what the same test tasks give without training, so that a learner's figure means something."""
+"""Floors: what the same test tasks give without training, so that a learner's score means something."""
 
 from __future__ import annotations
 

@@ -28,12 +28,12 @@ class Evaluation:
     """What a learner made of E episodes, of R queries in all.
 
     Attributes:
-        scores: the learner's measure on each episode, `[E]` float64.
+        scores: the learner's metric on each episode, `[E]` float64.
         ways: how many classes each episode has, `[E]` int64; 1 in regression.
         queries: how many queries each has, `[E]` int64; they add up to R.
         labels: the queries' true labels within their episodes, episode by episode, `[R]` int64; in regression empty,
             like the next two.
-        answers: the labels answered, `[R]` int64.
+        predictions: the labels answered, `[R]` int64.
         confidences: the softmax probability of each answer, of the logits over a temperature, `[R]` float32.
     """
 
@@ -41,22 +41,22 @@ class Evaluation:
     ways: NDArray[np.int64]
     queries: NDArray[np.int64]
     labels: NDArray[np.int64]
-    answers: NDArray[np.int64]
+    predictions: NDArray[np.int64]
     confidences: NDArray[np.float32]
 
 
 def evaluate(
     learner: Learner, sampler: EpisodeSource, episodes: int, progress: str | None = None, start: int = 0
 ) -> NDArray[np.float64]:
-    """The learner's measure on each of the episodes `start` to `episodes` - 1, `[episodes - start]` float64.
+    """The learner's metric on each of the episodes `start` to `episodes` - 1, `[episodes - start]` float64.
 
-    It is the fraction of queries answered rightly, or in regression the mean squared error over them. Arguments and
-    errors are those of `answer_episodes`.
+    It is the fraction of queries predicted correctly, or in regression the mean squared error over them. Arguments and
+    errors are those of `predict_episodes`.
     """
-    return answer_episodes(learner, sampler, episodes, progress, start).scores
+    return predict_episodes(learner, sampler, episodes, progress, start).scores
 
 
-def answer_episodes(
+def predict_episodes(
     learner: Learner,
     sampler: EpisodeSource,
     episodes: int,
@@ -64,7 +64,7 @@ def answer_episodes(
     start: int = 0,
     temperature: float = 1.0,
 ) -> Evaluation:
-    """The learner's measure on each of the episodes `start` to `episodes` - 1, and its answer to each of their queries.
+    """The learner's metric on each of the episodes `start` to `episodes` - 1, and its answer to each of their queries.
 
     Args:
         learner: on the sampler's device.
@@ -77,11 +77,11 @@ def answer_episodes(
     Raises:
         RunError: the learner's logits are not finite, or not `[B, Q, N]`.
     """
-    parts, ways, queries, measure = [], [], [], learner.problem.measure
+    parts, ways, queries, metric = [], [], [], learner.problem.metric
     hidden = None if progress else True
     with tqdm(total=episodes - start, desc=progress, unit="task", disable=hidden) as bar:
-        for logits, labels in answered_logits(learner, sampler, range(start, episodes)):
-            parts.append((measure.of_tasks(logits, labels), *_answers(learner, logits, labels, temperature)))
+        for logits, labels in predicted_logits(learner, sampler, range(start, episodes)):
+            parts.append((metric.per_task(logits, labels), *_predictions(learner, logits, labels, temperature)))
             ways += [logits.shape[2]] * len(logits)
             queries += [labels.shape[1]] * len(logits)
             bar.update(len(logits))
@@ -89,10 +89,10 @@ def answer_episodes(
     return Evaluation(scores, np.asarray(ways), np.asarray(queries), *of_queries)
 
 
-def answered_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
+def predicted_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits `[B, Q, N]` and labels `[B, Q]` of blocks of the episodes of these numbers, in their order.
 
-    Arguments and errors are those of `answer_episodes`.
+    Arguments and errors are those of `predict_episodes`.
     """
     logits_of = _predictor(learner, sampler, numbers)
     was_training = learner.training
@@ -112,8 +112,8 @@ def answered_logits(learner: Learner, sampler: EpisodeSource, numbers: range) ->
     learner.train(was_training)
 
 
-def _answers(learner: Learner, logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Labels, answers and confidences, `[R]` each, of logits `[B, Q, N]`; nothing in regression."""
+def _predictions(learner: Learner, logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Labels, predictions and confidences, `[R]` each, of logits `[B, Q, N]`; nothing in regression."""
     if learner.problem.regression:
         return labels.new_empty(0), labels.new_empty(0), logits.new_empty(0)
     below_best = logits.float() - logits.float().amax(2, keepdim=True)  # which cannot overflow when divided
@@ -128,10 +128,10 @@ def evaluate_until(
     progress: str | None = None,
     temperature: float = 1.0,
 ) -> Evaluation:
-    """As `answer_episodes`, on the first episodes, as many as the rule asks for."""
+    """As `predict_episodes`, on the first episodes, as many as the rule asks for."""
     made, scores = [], np.zeros(0)
     while (needed := rule.needed(scores)) > len(scores):
-        made.append(answer_episodes(learner, sampler, needed, progress, len(scores), temperature))
+        made.append(predict_episodes(learner, sampler, needed, progress, len(scores), temperature))
         scores = np.concatenate([scores, made[-1].scores])
     return Evaluation(*(np.concatenate([getattr(stage, each.name) for stage in made]) for each in fields(Evaluation)))
 

@@ -1,4 +1,4 @@
-"""From a trained learner to the figures of its record."""
+"""From a trained learner to the values of its record."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from metabench.config import RunConfig
 from metabench.evaluation.calibration import learner_temperature
 from metabench.evaluation.cost import classify_latency, peak_memory_megabytes, task_megabytes, task_multiply_adds
 from metabench.evaluation.floors import CHANCE, floor_scores
-from metabench.evaluation.loop import Evaluation, answer_episodes, evaluate_until
+from metabench.evaluation.loop import Evaluation, evaluate_until, predict_episodes
 from metabench.learner import Learner
-from metabench.metric import Measure
+from metabench.metric import Metric
 from metabench.records.predictions import CONFIDENCE_DIGITS, encode
 from metabench.records.record import Floor, Interval, Score
 from metabench.stats.diagnostics import LOW_CLASSES, by_class, calibration_error, over_classes, worst_tasks
@@ -33,7 +33,7 @@ class Scored:
         score: the learner's.
         companions: theirs, by name.
         floors: by name.
-        accuracies: the measure of the learner and of each companion on each task, by name, `[E]`.
+        accuracies: the metric of the learner and of each companion on each task, by name, `[E]`.
         predictions: their file, the learner's; None in regression.
         seconds: that the learner and its companions took for the tasks.
         peak_megabytes: memory used until then (see `metabench.evaluation.cost.peak_memory_megabytes`).
@@ -72,8 +72,8 @@ def score_learner(
     """
     assert config.test.episodes is not None
     started = time.perf_counter()
-    measure = learner.problem.measure
-    companions, rule = learner.companions(), _stopping_rule(config, measure)
+    metric = learner.problem.metric
+    companions, rule = learner.companions(), _stopping_rule(config, metric)
     entrants = {"learner": learner, **companions}
     temperatures: dict[str, float] = {}
     if validation and not learner.problem.regression:
@@ -83,16 +83,16 @@ def score_learner(
     if rule:
         made = {"learner": evaluate_until(learner, test, rule, "test learner", first)}
     else:
-        made = {"learner": answer_episodes(learner, test, config.test.episodes, "test learner", temperature=first)}
+        made = {"learner": predict_episodes(learner, test, config.test.episodes, "test learner", temperature=first)}
     episodes = len(made["learner"].scores)
     for name, entrant in companions.items():
         temperature = temperatures.get(name, 1.0)
-        made[name] = answer_episodes(entrant, test, episodes, f"test {name}", temperature=temperature)
+        made[name] = predict_episodes(entrant, test, episodes, f"test {name}", temperature=temperature)
     seconds, peak = time.perf_counter() - started, peak_memory_megabytes(test.device)
     predictions = {name: tabulate(test, one) for name, one in made.items() if isinstance(test, BankSource)}
-    estimates = {name: estimate(one.scores, config, measure) for name, one in made.items()}
+    estimates = {name: estimate(one.scores, config, metric) for name, one in made.items()}
     if rule:
-        estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config, measure))
+        estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config, metric))
     groups = _whole_groups(test, validation)
     scores = {
         name: _score(entrant, made[name], estimates[name], predictions.get(name), test, temperatures.get(name), groups)
@@ -103,7 +103,7 @@ def score_learner(
         companions=scores,
         floors={
             name: Floor(mean=found.mean, half_width=found.half_width, episodes=found.count)
-            for name, found in estimate_floors(floors, test, made["learner"].ways, config, measure).items()
+            for name, found in estimate_floors(floors, test, made["learner"].ways, config, metric).items()
         },
         accuracies={name: one.scores for name, one in made.items()},
         predictions=encode(predictions["learner"]) if predictions else None,
@@ -113,36 +113,36 @@ def score_learner(
 
 
 def estimate_floors(
-    floors: Mapping[str, Learner], test: EpisodeSource, ways: NDArray[np.int64], config: RunConfig, measure: Measure
+    floors: Mapping[str, Learner], test: EpisodeSource, ways: NDArray[np.int64], config: RunConfig, metric: Metric
 ) -> dict[str, Estimate]:
     """The floors' means with their intervals; arguments as of `floor_scores` and `estimate`.
 
     Chance is known, not estimated: its interval is its mean.
     """
-    found = {name: estimate(scores, config, measure) for name, scores in floor_scores(floors, test, ways).items()}
+    found = {name: estimate(scores, config, metric) for name, scores in floor_scores(floors, test, ways).items()}
     if CHANCE in found:
         known = found[CHANCE]
         found[CHANCE] = replace(known, low=known.mean, high=known.mean)
     return found
 
 
-def estimate(scores: NDArray[np.float64], config: RunConfig, measure: Measure) -> Estimate:
+def estimate(scores: NDArray[np.float64], config: RunConfig, metric: Metric) -> Estimate:
     """The mean over the tasks of a configuration, with its interval and what that covers."""
-    return mean_interval(scores, bounded=measure.percent, covers=covers(config, measure))
+    return mean_interval(scores, bounded=metric.percent, covers=covers(config, metric))
 
 
-def covers(config: RunConfig, measure: Measure) -> str:
+def covers(config: RunConfig, metric: Metric) -> str:
     """What an interval over the tasks of a configuration is about."""
-    if not measure.percent:
+    if not metric.percent:
         return FUNCTIONS
     return DISJOINT_TASKS if config.test.disjoint else REDRAWN_TASKS
 
 
-def _stopping_rule(config: RunConfig, measure: Measure) -> FixedWidth | None:
+def _stopping_rule(config: RunConfig, metric: Metric) -> FixedWidth | None:
     if config.test.until_interval is None:
         return None
     assert config.test.episodes is not None
-    return FixedWidth(config.test.until_interval / measure.scale, bounded=measure.percent, most=config.test.episodes)
+    return FixedWidth(config.test.until_interval / metric.scale, bounded=metric.percent, most=config.test.episodes)
 
 
 def _whole_groups(test: EpisodeSource, validation: EpisodeSource | None) -> bool:
@@ -166,17 +166,17 @@ def _score(
     temperature: float | None,
     whole_groups: bool,
 ) -> Score:
-    measure = learner.problem.measure
+    metric = learner.problem.metric
     of_classes = None if predictions is None else by_class(predictions)["accuracy"]
     redrawn = None if predictions is None else over_classes(predictions, whole_groups)
     return Score(
-        metric=measure.field,
+        metric=metric.name,
         mean=found.mean,
         half_width=found.half_width,
         low=found.low,
         high=found.high,
         covers=found.covers,
-        worst_tasks=worst_tasks(made.scores, measure),
+        worst_tasks=worst_tasks(made.scores, metric),
         worst_class=None if of_classes is None else of_classes.min(),
         class_quantile=None if of_classes is None else float(of_classes.quantile(LOW_CLASSES)),
         over_classes=None if redrawn is None else _interval(redrawn),
@@ -190,7 +190,7 @@ def _score(
 
 
 def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
-    """One row a query, task by task and class by class, of the episodes 0 to E - 1 of `source`.
+    """One row per query, task by task and class by class, of the episodes 0 to E - 1 of `source`.
 
     Returns:
         A table with the columns `task` (the episode's number), `class` (the query's true class), `group` (what that
@@ -204,7 +204,7 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
     first = np.repeat(np.cumsum(ways) - ways, evaluation.queries)
     flat = np.concatenate(classes)
     by_class = np.argsort(first + evaluation.labels, kind="stable")  # which takes half of the bytes in a file
-    true, answered = flat[first + evaluation.labels][by_class], flat[first + evaluation.answers][by_class]
+    true, answered = flat[first + evaluation.labels][by_class], flat[first + evaluation.predictions][by_class]
     class_names, group_names = pd.Index(bank.class_names), pd.Index(list(bank.group_members))
     group_numbers = group_names.get_indexer(pd.Index(bank.groups))
     return pd.DataFrame(

@@ -75,7 +75,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
     folder, state = find_checkpoint(config, name, identity) if resume else (claim_folder(config, name), None)
     kept_of = partial(kept, folder / CHECKPOINT_FILE)
     faults = faults_of(learner_class, config.learner, RunError, kept_of)
-    with in_folder(folder), logged(folder, config, learner.problem.measure.field) as loggers, faults:
+    with in_folder(folder), logged(folder, config, learner.problem.metric.name) as loggers, faults:
         plan = TrainingPlan(
             seed=config.training.seed,
             precision=config.training.precision,

@@ -14,7 +14,7 @@ from metabench.escape import plain
 from metabench.records.record import RunRecord
 
 Curve = Sequence[dict[str, Any]]
-Points = set[tuple[str, int]]  # the name of a figure, and its step
+Points = set[tuple[str, int]]  # the name of a value, and its step
 
 
 class Logger(ABC):
@@ -48,8 +48,8 @@ class Logger(ABC):
         self._logged = None  # unless all goes well: a request that fails may have been heard all the same
         for row in curve:
             stage, step = row["stage"], row["step"]
-            figures = {figure_name(stage, key): value for key, value in row.items() if key not in ("stage", "step")}
-            missing = {name: value for name, value in figures.items() if (name, step) not in logged}
+            values = {value_name(stage, key): value for key, value in row.items() if key not in ("stage", "step")}
+            missing = {name: value for name, value in values.items() if (name, step) not in logged}
             if missing:
                 self._add(missing, step)
                 logged |= {(name, step) for name in missing}
@@ -57,7 +57,7 @@ class Logger(ABC):
 
     @abstractmethod
     def finish(self, record: RunRecord) -> None:
-        """Log the figures of the record, and the run's files where the package keeps files."""
+        """Log the values of the record, and the run's files where the package keeps files."""
 
     @abstractmethod
     def stop(self, status: str) -> None:
@@ -68,7 +68,7 @@ class Logger(ABC):
         """What is logged of this run."""
 
     @abstractmethod
-    def _add(self, figures: dict[str, float], step: int) -> None: ...
+    def _add(self, values: dict[str, float], step: int) -> None: ...
 
 
 def parameters_of(config: RunConfig) -> dict[str, str | int | float]:
@@ -84,7 +84,7 @@ def _parameter(value: Any) -> str | int | float:
     return plain(value if isinstance(value, str) else json.dumps(value))
 
 
-def figures_of(record: RunRecord) -> dict[str, float]:
+def values_of(record: RunRecord) -> dict[str, float]:
     """Every number in the record's scores, and the time of training."""
     parts: dict[tuple[str, ...], Any] = {("score",): record.score}
     parts |= {("companion", name): score for name, score in record.companions.items()}
@@ -93,9 +93,9 @@ def figures_of(record: RunRecord) -> dict[str, float]:
     for part in [("score",), *(("companion", name) for name in record.companions)]:
         fields[*part, record.score.metric] = fields.pop((*part, "mean"))
     fields["training", "seconds"] = record.training.seconds
-    return {figure_name(*path): value for path, value in fields.items() if isinstance(value, int | float)}
+    return {value_name(*path): value for path, value in fields.items() if isinstance(value, int | float)}
 
 
-def figure_name(*parts: str) -> str:
-    """The name of a figure, of what both packages take in names; a plug-in's stages may have any."""
+def value_name(*parts: str) -> str:
+    """The name of a value, of what both packages take in names; a plug-in's stages may have any."""
     return "/".join(re.sub(r"[^A-Za-z0-9_-]+", "_", part)[:100] or "_" for part in parts)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from metabench.loggers.base import Logger, Points, figures_of, parameters_of
+from metabench.loggers.base import Logger, Points, parameters_of, values_of
 from metabench.records.folder import CHECKPOINT_FILE
 from metabench.records.record import HARDEST_FILE, RECORD_FILE, SCORES_FILE, RunRecord
 
@@ -44,7 +44,7 @@ class MLflowLogger(Logger):
             self._client.log_batch(self._id, params=parameters[first : first + MLFLOW_MOST_PARAMETERS])
 
     def finish(self, record: RunRecord) -> None:
-        self._add(figures_of(record), 0)
+        self._add(values_of(record), 0)
         for name in (RECORD_FILE, SCORES_FILE, HARDEST_FILE):
             self._client.log_artifact(self._id, str(self.folder / name))
         self._end("FINISHED")
@@ -65,11 +65,11 @@ class MLflowLogger(Logger):
         names = self._client.get_run(self._id).data.metrics
         return {(name, each.step) for name in names for each in self._client.get_metric_history(self._id, name)}
 
-    def _add(self, figures: dict[str, float], step: int) -> None:
+    def _add(self, values: dict[str, float], step: int) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._client.log_batch(self._id, [Metric(name, value, now, step) for name, value in figures.items()])
+        self._client.log_batch(self._id, [Metric(name, value, now, step) for name, value in values.items()])
 
 
 def _check_database(uri: str) -> None:

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from metabench.loggers.base import Logger, Points, figures_of, parameters_of
+from metabench.loggers.base import Logger, Points, parameters_of, values_of
 from metabench.records.record import RunRecord
 
 TENSORBOARD_FOLDER = "tensorboard"
@@ -33,7 +33,7 @@ class TensorBoardLogger(Logger):
         return f"'{self.folder / TENSORBOARD_FOLDER}'"
 
     def finish(self, record: RunRecord) -> None:
-        self._add(figures_of(record), 0)
+        self._add(values_of(record), 0)
         self._write(self._hparams()[2])
 
     def stop(self, status: str) -> None:
@@ -47,10 +47,10 @@ class TensorBoardLogger(Logger):
         events = EventAccumulator(str(self._folder), size_guidance={"scalars": 0}).Reload()  # 0: all of them
         return {(name, event.step) for name in events.Tags()["scalars"] for event in events.Scalars(name)}
 
-    def _add(self, figures: dict[str, float], step: int) -> None:
+    def _add(self, values: dict[str, float], step: int) -> None:
         from torch.utils.tensorboard.summary import scalar
 
-        self._write(*(scalar(name, value) for name, value in figures.items()), step=step)  # type: ignore[no-untyped-call]
+        self._write(*(scalar(name, value) for name, value in values.items()), step=step)  # type: ignore[no-untyped-call]
 
     def _hparams(self) -> tuple[Any, Any, Any]:
         """TensorBoard's summaries of what parameters and results there are, of the parameters, and of the end."""

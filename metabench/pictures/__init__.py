@@ -1,1 +1,1 @@
-"""Figures: tasks, answers and charts."""
+"""Figures: tasks, predictions and charts."""

@@ -1,4 +1,4 @@
-"""Pictures of figures: what a run's answers say, and its measure against shots, ways and gradient steps."""
+"""Pictures of figures: what a run's predictions say, and its metric against shots, ways and gradient steps."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from metabench.metric import Measure
+from metabench.metric import Metric
 from metabench.pictures.figure import LETTER, new_figure, save_figure, short
 from metabench.stats.diagnostics import by_class, calibration_error, confusions, reliability
 from metabench.stats.ranking import Ranking
 
 BLUE, GREY, RED = "#1f5fa8", "#9a9a9a", "#c4290a"
-LINES: tuple[dict[str, str], ...] = (  # of learners, told apart without colour too
+LINES: tuple[dict[str, str], ...] = (  # of learners, distinguishable without colour
     {"fmt": "o-", "color": BLUE},
     {"fmt": "v--", "color": RED},
     {"fmt": "P-.", "color": "#7b3fa0"},
@@ -32,11 +32,11 @@ NAME = 44  # characters of a name
 LINE = 0.3  # inches of a legend of one line
 
 
-def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
+def draw_predictions(predictions: pd.DataFrame, path: Path, title: str = "") -> None:
     """The reliability diagram, beside the worst classes and the most confused pairs.
 
     Args:
-        answers: as of `metabench.evaluation.score.tabulate`.
+        predictions: as of `metabench.evaluation.score.tabulate`.
         path: the picture's file; its ending chooses the format (png, pdf, svg).
         title: a line above.
 
@@ -45,10 +45,10 @@ def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
     """
     figure = new_figure((14, 4.4), title)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 0.75, 0.75])
-    _reliability(left, answers)
-    classes = by_class(answers).head(BARS)
+    _reliability(left, predictions)
+    classes = by_class(predictions).head(BARS)
     _bars(middle, [short(name, NAME) for name in classes["class"]], classes["accuracy"], "worst classes, accuracy in %")
-    pairs = confusions(answers).head(BARS)
+    pairs = confusions(predictions).head(BARS)
     names = [
         f"{short(name, NAME)}\nfor {short(other, NAME)}"
         for name, other in zip(pairs["class"], pairs["prediction"], strict=True)
@@ -57,12 +57,12 @@ def draw_answers(answers: pd.DataFrame, path: Path, title: str = "") -> None:
     save_figure(figure, path)
 
 
-def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "") -> None:
-    """The measure against shots, ways or gradient steps, side by side, with 95% intervals; the floors in grey.
+def draw_curve(table: pd.DataFrame, metric: Metric, path: Path, title: str = "") -> None:
+    """The metric against shots, ways or gradient steps, side by side, with 95% intervals; the floors in grey.
 
     Args:
         table: as of `metabench.rerun.curve.curve`.
-        measure: what it is a table of.
+        metric: what it is a table of.
         path: the picture's file; its ending chooses the format (png, pdf, svg).
         title: a line above.
 
@@ -76,19 +76,19 @@ def draw_curve(table: pd.DataFrame, measure: Measure, path: Path, title: str = "
         for (floor, name), rows in part.groupby(["floor", "learner"], sort=False):
             style = {"fmt": next(styles), "color": GREY, "ms": 4} if floor else {**next(learners), "ms": 5}
             places = rows[kind].to_numpy(dtype=float)
-            means = rows[measure.field]
+            means = rows[metric.name]
             arms = np.maximum(0, [means - rows["low"], rows["high"] - means])
             axes.errorbar(places, means, arms, label=name, capsize=2, **style)
         axes.set_xscale("linear" if kind == STEPS else "log")
         axes.set_xticks(sorted(part[kind].unique()), labels=map(str, sorted(part[kind].unique())))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(_axis(kind, part, measure))
+        axes.set_xlabel(_axis(kind, part, metric))
         axes.grid(axis="y", color="#e6e6e6")
         axes.set_axisbelow(True)
     first = figure.axes[0]
-    first.set_ylabel(f"{measure.name}{', %' if measure.percent else ''}")
-    first.set_ylim(0, 101 if measure.percent else None)
+    first.set_ylabel(f"{metric.label}{', %' if metric.percent else ''}")
+    first.set_ylim(0, 101 if metric.percent else None)
     _legend_below(figure, first)
     save_figure(figure, path)
 
@@ -118,16 +118,16 @@ def _legend_below(figure: Figure, axes: Axes) -> None:
     figure.set_figheight(figure.get_figheight() + max(0, size.height / figure.dpi - LINE))
 
 
-def _axis(kind: str, part: pd.DataFrame, measure: Measure) -> str:
+def _axis(kind: str, part: pd.DataFrame, metric: Metric) -> str:
     if kind == STEPS:
         return f"gradient steps on the support, {part['shots'].iloc[0]} shots"
     other = "ways" if kind == "shots" else "shots"
-    return f"{kind} (log scale)" + (f", {part[other].iloc[0]} {other}" if measure.percent else "")
+    return f"{kind} (log scale)" + (f", {part[other].iloc[0]} {other}" if metric.percent else "")
 
 
-def _reliability(axes: Axes, answers: pd.DataFrame) -> None:
+def _reliability(axes: Axes, predictions: pd.DataFrame) -> None:
     """Accuracy against confidence (Guo et al. 2017, figure 1), each bin's bar as dark as it has many queries."""
-    bins = reliability(answers)
+    bins = reliability(predictions)
     bins = bins[bins["queries"] > 0]
     widths = bins["high"] - bins["low"]
     shares = bins["queries"] / bins["queries"].max()
@@ -136,7 +136,7 @@ def _reliability(axes: Axes, answers: pd.DataFrame) -> None:
     axes.plot([0, 1], [0, 1], "--", color="black", lw=1, label="perfectly calibrated")
     axes.plot(bins["confidence"], bins["accuracy"], "o", color=RED, ms=3, label="mean confidence of the bin")
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (darker: more queries)", ylabel="accuracy")
-    axes.set_title(f"calibration error {100 * calibration_error(answers):.2f}%", fontsize=9, loc="left")
+    axes.set_title(f"calibration error {100 * calibration_error(predictions):.2f}%", fontsize=9, loc="left")
     axes.legend(fontsize=7, loc="upper left")
 
 

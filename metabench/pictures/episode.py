@@ -26,7 +26,7 @@ MOST = 20  # images of a class that are drawn in support and in queries; a row o
 def draw_episode(
     bank: ItemBank, episode: EpisodeIndices, path: Path, predictions: NDArray[np.int64] | None = None, title: str = ""
 ) -> None:
-    """Draw one task: a row a class, its support on the left and its queries on the right, unlabelled images below.
+    """Draw one task: a row per class, its support on the left and its queries on the right, unlabelled images below.
 
     Args:
         bank: where the episode's images are.
@@ -66,7 +66,7 @@ def draw_episode(
 def draw_function(
     episode: LabelledEpisodeBatch,
     path: Path,
-    answers: Tensor | None = None,
+    predictions: Tensor | None = None,
     title: str = "",
     before: Tensor | None = None,
 ) -> None:
@@ -75,7 +75,7 @@ def draw_function(
     Args:
         episode: of B = 1, its queries in the order of their inputs.
         path: the picture's file; its ending chooses the format (png, pdf, svg).
-        answers: what a learner predicts for each query, `[1, Q, 1]`.
+        predictions: what a learner predicts for each query, `[1, Q, 1]`.
         title: a line above.
         before: what it would predict without the support's gradient steps, likewise (Finn et al. 2017, figure 2).
 
@@ -90,8 +90,8 @@ def draw_function(
     axes.plot(support, episode.support_labels[0].cpu(), "^", color="black", label="support")
     if before is not None:
         axes.plot(query, before[0, :, 0], "--", color=WRONG, alpha=0.5, label="before any gradient step")
-    if answers is not None:
-        axes.plot(query, answers[0, :, 0], color=WRONG, label="prediction")
+    if predictions is not None:
+        axes.plot(query, predictions[0, :, 0], color=WRONG, label="prediction")
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=9, loc="left")
     save_figure(figure, path)

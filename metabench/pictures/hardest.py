@@ -1,4 +1,4 @@
-"""Pictures of a learner's answers: to one task, and to those of a run on which it did worst."""
+"""Pictures of a learner's predictions: for one task, and for those of a run on which it did worst."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ MOST_PIXELS = (900, 900)  # of one task: half of a screen, for tasks of many cla
 GREYS, COLOURS = 32, 128  # of the picture, for grey images and others: a third of the bytes that all colours take
 
 
-def draw_answered(
+def draw_predicted(
     source: EpisodeSource, number: int, path: Path, learner: Learner | None = None, name: str = "", title: str = ""
 ) -> None:
-    """Draw one task to a picture file, and what a learner answers.
+    """Draw one task to a picture file, and what a learner predicts.
 
     Args:
         source: of the task, on the learner's device.
         number: the task's.
         path: the picture; its ending chooses the format.
-        learner: whose answers are marked; None for the task alone.
+        learner: whose predictions are marked; None for the task alone.
         name: of the learner.
         title: of the tasks, e.g. `glyphs/test`.
     """
     batch = source.shown(number).to_float()
-    answers, before, title = None, None, f"{title or source.name}, task {number}"
+    logits, before, title = None, None, f"{title or source.name}, task {number}"
     if learner:
         unadapted = learner.after_steps(0) if learner.problem.regression else None  # which alone is drawn with it
         with torch.no_grad():
             asked = batch.without_query_labels()
-            answers = learner.eval().classify(asked).cpu()
+            logits = learner.eval().classify(asked).cpu()
             before = unadapted.eval().classify(asked).cpu() if unadapted else None
-        measure = learner.problem.measure
-        score = float(measure.of_tasks(answers, batch.query_labels.cpu()))
-        title += f", {name}: {measure.name} {measure.text(score)}"
+        metric = learner.problem.metric
+        score = float(metric.per_task(logits, batch.query_labels.cpu()))
+        title += f", {name}: {metric.label} {metric.text(score)}"
     if isinstance(source, BankSource):
-        predictions = None if answers is None else answers.argmax(2)[0].numpy()
+        predictions = None if logits is None else logits.argmax(2)[0].numpy()
         draw_episode(source.bank, source.indices([number]), path, predictions, title)
     else:
-        draw_function(batch, path, answers, title, before)
+        draw_function(batch, path, logits, title, before)
 
 
 def hardest(of_tasks: NDArray[np.float64], more_is_better: bool) -> list[int]:
-    """The numbers of the tasks with the worst measure, the worst first; of equals the lower number."""
+    """The numbers of the tasks with the worst metric, the worst first; of equals the lower number."""
     worst_first = of_tasks if more_is_better else -of_tasks
     return [int(number) for number in np.argsort(worst_first, kind="stable")[:TASKS]]
 
@@ -62,20 +62,20 @@ def hardest(of_tasks: NDArray[np.float64], more_is_better: bool) -> list[int]:
 def draw_hardest(
     folder: Path, source: EpisodeSource, of_tasks: NDArray[np.float64], learner: Learner, name: str
 ) -> None:
-    """Draw the tasks with the worst measure, one below the other, small in bytes, to `hardest.png` in the folder.
+    """Draw the tasks with the worst metric, one below the other, small in bytes, to `hardest.png` in the folder.
 
     Args:
         folder: of the run.
         source: of the test tasks, on the learner's device.
-        of_tasks: the learner's measure on each.
+        of_tasks: the learner's metric on each.
         learner: trained.
         name: of the learner.
     """
     pictures = []
     with tempfile.TemporaryDirectory() as place:
-        for number in hardest(of_tasks, learner.problem.measure.more_is_better):
+        for number in hardest(of_tasks, learner.problem.metric.more_is_better):
             path = Path(place, f"{number}.png")
-            draw_answered(source, number, path, learner, name)
+            draw_predicted(source, number, path, learner, name)
             with Image.open(path) as drawn:
                 picture = drawn.convert("RGB")
             picture.thumbnail(MOST_PIXELS, Image.Resampling.LANCZOS)

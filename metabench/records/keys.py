@@ -21,7 +21,7 @@ class Board(NamedTuple):
     queries: int | None
     task: str
     test_fingerprint: str
-    measure: str
+    metric: str
 
 
 class Row(NamedTuple):
@@ -64,7 +64,7 @@ def board_of(record: RunRecord) -> Board:
         queries=numbers.get("queries"),
         task=task(record),
         test_fingerprint=dataset.fingerprints.test,
-        measure=record.score.measure.field,
+        metric=record.scored_by.name,
     )
 
 
@@ -83,7 +83,7 @@ def same_tasks(record: RunRecord) -> dict[str, object]:
         **{name: config[name] for name in ("ways", "shots", "queries")},
         "task": config.variant or "plain",
         "test seed": config.test.test_seed,
-        "measure": record.score.measure.name,
+        "metric": record.scored_by.label,
     }
 
 

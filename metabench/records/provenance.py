@@ -22,26 +22,26 @@ def origin_of(folder: Path) -> Origin:
         return "own"
     try:
         said = json.loads((folder / VERIFIED_FILE).read_bytes())
-        return "verified" if said["digest"] == figures_digest(folder) else "unverified"
+        return "verified" if said["digest"] == values_digest(folder) else "unverified"
     except (OSError, ValueError, TypeError, KeyError):
         return "unverified"
 
 
-def figures(folder: Path) -> tuple[Path, ...]:
-    """The files that a run's figures are read from, each where it is or would be."""
+def value_files(folder: Path) -> tuple[Path, ...]:
+    """The files that a run's values are read from, each where it is or would be."""
     return folder / RECORD_FILE, scores_file(folder), predictions_file(folder)
 
 
-def figures_digest(folder: Path) -> str:
-    """32 hexadecimal digits over the files that a run's figures are read from."""
+def values_digest(folder: Path) -> str:
+    """32 hexadecimal digits over the files that a run's values are read from."""
     made = hashlib.blake2b(digest_size=16)
-    for file in figures(folder):
+    for file in value_files(folder):
         content = file.read_bytes() if file.exists() else b""
         made.update(len(content).to_bytes(8, "big") + content)
     return made.hexdigest()
 
 
 def mark(folder: Path, name: str, **facts: Any) -> None:
-    """Write `added.json` or `verified.json`: the digest of the figures that it is about, and further facts."""
-    text = json.dumps({"digest": figures_digest(folder), **facts}, indent=2) + "\n"
+    """Write `added.json` or `verified.json`: the digest of the values that it is about, and further facts."""
+    text = json.dumps({"digest": values_digest(folder), **facts}, indent=2) + "\n"
     write_bytes(folder / name, text.encode())

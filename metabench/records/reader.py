@@ -45,7 +45,7 @@ def scores_file(folder: Path) -> Path:
 
 
 def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
-    """A record and its measure on each task, `[episodes]`, checked against each other.
+    """A record and its metric on each task, `[episodes]`, checked against each other.
 
     A file of predictions must be the one that the record knows; `metabench.records.predictions.read_predictions` checks
     what is in it.
@@ -79,9 +79,9 @@ def read_records(paths: Iterable[Path]) -> Iterator[tuple[RunRecord, NDArray[np.
         except UsageError as error:
             waiting.append(error)
         if size > BYTES_AT_ONCE:
-            yield from _with_measures(waiting)
+            yield from _with_scores(waiting)
             waiting, size = [], 0
-    yield from _with_measures(waiting)
+    yield from _with_scores(waiting)
 
 
 def _record(path: Path) -> RunRecord:
@@ -115,7 +115,7 @@ def _unreadable(path: Path, reason: object) -> UsageError:
     return UsageError(f"cannot read '{scores_file(path.parent)}', the scores of record '{path}': {reason}")
 
 
-def _with_measures(
+def _with_scores(
     read: Sequence[tuple[Path, RunRecord, bytes] | UsageError],
 ) -> Iterator[tuple[RunRecord, NDArray[np.float64]] | UsageError]:
     columns = iter(_columns([each[2] for each in read if not isinstance(each, UsageError)]))
@@ -125,33 +125,33 @@ def _with_measures(
             continue
         path, record, _ = each
         try:
-            yield record, _measures(next(columns), path, record)
+            yield record, _scores_of(next(columns), path, record)
         except UsageError as error:
             yield error
 
 
-def _measures(columns: NDArray[np.float64] | ValueError, path: Path, record: RunRecord) -> NDArray[np.float64]:
+def _scores_of(columns: NDArray[np.float64] | ValueError, path: Path, record: RunRecord) -> NDArray[np.float64]:
     if isinstance(columns, ValueError):
         raise _unreadable(path, columns)
     if not columns.size:
         raise _unreadable(path, "it has no rows")
     table, numbers = scores_file(path.parent), columns[0]
-    measures: NDArray[np.float64] = columns[1].copy()  # of its own, since it was read with others
-    if len(measures) != record.config.test.episodes or not np.array_equal(numbers, np.arange(len(measures))):
+    scores: NDArray[np.float64] = columns[1].copy()  # of its own, since it was read with others
+    if len(scores) != record.config.test.episodes or not np.array_equal(numbers, np.arange(len(scores))):
         raise UsageError(
             f"'{table}' does not fit record '{path}': its episodes are not 0 to {record.config.test.episodes} - 1; "
             "restore one of the two"
         )
-    most = 1 if record.score.measure is ACCURACY else MOST_ERROR
-    wrong = np.flatnonzero(~((measures >= 0) & (measures <= most)))  # NaN is neither
+    most = 1 if record.scored_by is ACCURACY else MOST_ERROR
+    wrong = np.flatnonzero(~((scores >= 0) & (scores <= most)))  # NaN is neither
     if wrong.size:
         raise UsageError(
-            f"'{table}', the scores of record '{path}', has {measures[wrong[0]]:g} for task {wrong[0]}, which is "
-            f"no {record.score.measure.name}; restore the file"
+            f"'{table}', the scores of record '{path}', has {scores[wrong[0]]:g} for task {wrong[0]}, which is "
+            f"no {record.scored_by.label}; restore the file"
         )
-    if not abs(measures.mean() - record.score.mean) < 1e-4 * max(1, record.score.mean):
+    if not abs(scores.mean() - record.score.mean) < 1e-4 * max(1, record.score.mean):
         raise UsageError(f"'{table}' does not fit record '{path}': it has another mean; restore one of the two")
-    return measures
+    return scores
 
 
 def _check_predictions(file: Path, path: Path, record: RunRecord) -> None:

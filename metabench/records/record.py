@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from episodes.banks.bank import Kind
 from episodes.files.atomic import write_bytes
 from metabench.config import RunConfig
-from metabench.metric import ACCURACY, SQUARED_ERROR, Measure
+from metabench.metric import ACCURACY, METRICS, Metric
 from metabench.records.migrations import migrate
 
 RECORD_FILE = "record.json"
@@ -29,7 +29,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-# Figures that any table can hold and average: what a file says is not to be trusted with more.
+# Values that any table can hold and average: what a file says is not to be trusted with more.
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Amount = Annotated[float, Field(ge=0, le=1e15)]
 MOST_ERROR = 1e100  # its square is still a number
@@ -92,20 +92,15 @@ class Score(_Part):
 
     @model_validator(mode="after")
     def _is_an_accuracy(self) -> Score:
-        if self.metric == ACCURACY.field:
+        if self.metric == ACCURACY.name:
             for name, most in (("mean", 1), ("worst_tasks", 1), ("half_width", MOST_HALF_WIDTH)):
                 if (getattr(self, name) or 0) > most:
                     raise ValueError(f"{name} is no accuracy")
         return self
 
-    @property
-    def measure(self) -> Measure:
-        """What it is a score of."""
-        return ACCURACY if self.metric == ACCURACY.field else SQUARED_ERROR
-
 
 class Floor(_Part):
-    """What the test tasks give without training (see `metabench.evaluation.floors`): a mean in the learner's measure.
+    """What the test tasks give without training (see `metabench.evaluation.floors`): a mean in the learner's metric.
 
     Attributes:
         mean: over the tasks.
@@ -195,6 +190,11 @@ class RunRecord(_Part):
         return self.training.images > 0 or (self.score.parameters > 0 and not self.outside_data)
 
     @property
+    def scored_by(self) -> Metric:
+        """The metric of its scores."""
+        return METRICS[self.score.metric]
+
+    @property
     def regression(self) -> bool:
         """Whether its tasks are functions, scored by an error."""
         return self.dataset.kind == "functions"
@@ -205,9 +205,9 @@ class RunRecord(_Part):
         return migrate(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
-    def _figures_of_one_kind(self) -> RunRecord:
+    def _values_of_one_kind(self) -> RunRecord:
         scores = (self.score, *self.companions.values())
-        if any(each.measure.percent == self.regression for each in scores):
+        if any(METRICS[each.metric].percent == self.regression for each in scores):
             raise ValueError("a score is not of what its configuration asks for: accuracy, or in regression an error")
         if not self.regression and any(floor.mean > 1 for floor in self.floors.values()):
             raise ValueError("a floor is no accuracy")

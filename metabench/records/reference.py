@@ -12,7 +12,7 @@ from pathlib import Path
 
 from metabench.errors import UsageError
 from metabench.records.keys import learner_name, same_tasks
-from metabench.records.provenance import figures_digest
+from metabench.records.provenance import values_digest
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RECORD_FILE
 from metabench.records.runs import Run, read_runs
@@ -34,12 +34,12 @@ def reference_folder() -> Path:
 
 
 def reference_digests() -> set[str]:
-    """`metabench.records.provenance.figures_digest` of each; none in an installation without them."""
+    """`metabench.records.provenance.values_digest` of each; none in an installation without them."""
     try:
         folder = reference_folder()
     except UsageError:
         return set()
-    return {figures_digest(path.parent) for path in folder.glob(f"*/{RECORD_FILE}")}
+    return {values_digest(path.parent) for path in folder.glob(f"*/{RECORD_FILE}")}
 
 
 def reference_runs() -> list[Run]:

@@ -16,7 +16,7 @@ from metabench.records.record import RECORD_FILE, RunRecord
 
 @dataclass(frozen=True)
 class Run:
-    """A record, its measure on each test task, its folder where it was read from one, and where it comes from."""
+    """A record, its metric on each test task, its folder where it was read from one, and where it comes from."""
 
     record: RunRecord
     of_tasks: NDArray[np.float64]

@@ -10,7 +10,7 @@ from pathlib import Path
 from metabench.errors import RunError, UsageError
 from metabench.records.folder import WEIGHTS_FILE, numbered
 from metabench.records.predictions import predictions_file, read_predictions
-from metabench.records.provenance import ADDED_FILE, VERIFIED_FILE, figures, figures_digest, mark
+from metabench.records.provenance import ADDED_FILE, VERIFIED_FILE, mark, value_files, values_digest
 from metabench.records.reader import read_record
 from metabench.records.record import HARDEST_FILE, RECORD_FILE, now
 from metabench.records.reference import reference_digests
@@ -39,7 +39,7 @@ def add_records(theirs: Path, results: Path) -> Added:
     """Copy every valid run below a folder to `added/` in the results, marked as added.
 
     What is one of the reference records that ship with metabench, to the byte, is marked as verified too. Of a run's
-    folder only the files that runs have are taken: figures, weights, the picture of the hardest tasks. A record that is
+    folder only the files that runs have are taken: values, weights, the picture of the hardest tasks. A record that is
     in the results already, to the byte, is not added again.
 
     Args:
@@ -59,7 +59,7 @@ def add_records(theirs: Path, results: Path) -> Added:
     if not paths:
         raise UsageError(f"--add: there is no record ({RECORD_FILE}) below '{theirs}'; ask for whole run folders")
     released = reference_digests()
-    known = {figures_digest(path.parent) for path in target.rglob(RECORD_FILE) if path.is_file()}
+    known = {values_digest(path.parent) for path in target.rglob(RECORD_FILE) if path.is_file()}
     done = Added()
     for path in paths:
         try:
@@ -69,7 +69,7 @@ def add_records(theirs: Path, results: Path) -> Added:
         except UsageError as error:
             done.problems.append(str(error))
             continue
-        digest = figures_digest(path.parent)
+        digest = values_digest(path.parent)
         if digest in known:
             done.known += 1
             continue
@@ -89,7 +89,7 @@ def _copy(folder: Path, to: Path, theirs: str) -> Path:
         with tempfile.TemporaryDirectory(dir=to, prefix=".") as place:
             made = Path(place, "run")
             made.mkdir()
-            for file in (*figures(folder), folder / WEIGHTS_FILE, folder / HARDEST_FILE):
+            for file in (*value_files(folder), folder / WEIGHTS_FILE, folder / HARDEST_FILE):
                 if file.is_file() and not file.is_symlink():
                     shutil.copyfile(file, made / file.name)
             mark(made, ADDED_FILE, added=now(), source=theirs)

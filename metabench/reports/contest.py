@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from metabench.config import describe_task
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.metric import Measure
+from metabench.metric import Metric
 from metabench.records.keys import learner_name, same_tasks
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RunRecord
@@ -30,7 +30,7 @@ class Contest:
     Attributes:
         dataset: its name.
         task: what the tasks are.
-        measure: what they are scored by.
+        metric: what they are scored by.
         scores: by learner, `[seeds, tasks]`, the same tasks for all.
         most: tasks of the record that has most; more than are compared where another has fewer.
         seedless: learners without training, whose scores depend on no seed.
@@ -38,7 +38,7 @@ class Contest:
 
     dataset: str
     task: str
-    measure: Measure
+    metric: Metric
     scores: dict[str, NDArray[np.float64]]
     most: int
     seedless: frozenset[str] = field(default_factory=frozenset)
@@ -79,12 +79,12 @@ def compare(*records: str | Path, reference: bool = False) -> pd.DataFrame:
             of, p_value = found.networks, found.networks_p
             if found.learners is not None and found.learners_p is not None:
                 of, p_value = found.learners, found.learners_p
-            scale = contest.measure.scale
+            scale = contest.metric.scale
             rows.append(
                 {
                     "dataset": contest.dataset,
                     "task": contest.task,
-                    "metric": contest.measure.field,
+                    "metric": contest.metric.name,
                     "first": first,
                     "second": second,
                     "difference": scale * of.mean,
@@ -146,7 +146,7 @@ def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.floa
     task = plain(describe_task(config, record.regression))
     in_order = {name: np.stack(by_name[name]) for name in dict.fromkeys(name for name, _ in group)}
     seedless = frozenset(name for (name, _), (_, each, _) in group.items() if not each.seeded)
-    return Contest(dataset, task, record.score.measure, in_order, max(counts), seedless)
+    return Contest(dataset, task, record.scored_by, in_order, max(counts), seedless)
 
 
 def _refuse(records: Sequence[tuple[Path, RunRecord, NDArray[np.float64]]]) -> None:
@@ -174,7 +174,7 @@ def ranking(found: Sequence[Contest]) -> Ranking:
         )
     means = [
         [
-            np.mean([(1 if each.measure.more_is_better else -1) * each.scores[name].mean() for each in of])
+            np.mean([(1 if each.metric.more_is_better else -1) * each.scores[name].mean() for each in of])
             for name in names
         ]
         for of in blocks.values()

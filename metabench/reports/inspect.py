@@ -1,4 +1,4 @@
-"""`metabench inspect`: what a run's answers say, as short tables and as a picture."""
+"""`metabench inspect`: what a run's predictions say, as short tables and as a picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.pictures.charts import draw_answers
+from metabench.pictures.charts import draw_predictions
 from metabench.records.predictions import predictions_file, read_predictions
 from metabench.records.reader import read_record
 from metabench.records.record import RECORD_FILE
@@ -26,25 +26,25 @@ def inspect(folder: Path, picture: Path | None = None) -> str:
         picture: a file to draw the same to; its ending chooses the format.
 
     Raises:
-        UsageError: the folder has no record or no answers that can be used, or the picture cannot be written.
+        UsageError: the folder has no record or no predictions that can be used, or the picture cannot be written.
     """
     record, accuracies = read_record(folder / RECORD_FILE)
     if record.regression:
-        raise UsageError(f"'{folder}' is a regression, whose answers are numbers; inspect a run of classification")
-    answers = read_predictions(predictions_file(folder), accuracies)
+        raise UsageError(f"'{folder}' is a regression, whose predictions are numbers; inspect a run of classification")
+    predictions = read_predictions(predictions_file(folder), accuracies)
     if picture:
-        draw_answers(answers, picture, headline(record))
-    classes, groups, pairs = by_class(answers), by_group(answers), confusions(answers)
+        draw_predictions(predictions, picture, headline(record))
+    classes, groups, pairs = by_class(predictions), by_group(predictions), confusions(predictions)
     parts = [
         f"{headline(record)}\n{tails(record)}",
-        f"Calibration, in {BINS} bins of confidence:\n{_calibration(reliability(answers))}",
-        f"{_title('Classes', 'lowest accuracy', len(classes))}\n{_figures(classes)}",
+        f"Calibration, in {BINS} bins of confidence:\n{_calibration(reliability(predictions))}",
+        f"{_title('Classes', 'lowest accuracy', len(classes))}\n{_printed(classes)}",
     ]
     if len(groups) > 1:
-        parts.append(f"{_title('Groups', 'lowest accuracy', len(groups))}\n{_figures(groups)}")
+        parts.append(f"{_title('Groups', 'lowest accuracy', len(groups))}\n{_printed(groups)}")
     if len(pairs):
         pairs = pairs.rename(columns={"prediction": "taken for", "queries": "times"})
-        parts.append(f"{_title('Confused pairs', 'the most often', len(pairs))}\n{_figures(pairs)}")
+        parts.append(f"{_title('Confused pairs', 'the most often', len(pairs))}\n{_printed(pairs)}")
     return "\n\n".join(parts)
 
 
@@ -57,10 +57,10 @@ def _calibration(bins: pd.DataFrame) -> str:
     spans = [f"{low:.2f} to {high:.2f}" for low, high in zip(bins["low"], bins["high"], strict=True)]
     table = bins[["queries", "confidence", "accuracy"]].rename(columns={"confidence": "mean confidence"})
     table.insert(0, "confidence", spans)
-    return _figures(table, len(table))
+    return _printed(table, len(table))
 
 
-def _figures(table: pd.DataFrame, rows: int = MOST) -> str:
+def _printed(table: pd.DataFrame, rows: int = MOST) -> str:
     """The first rows: fractions in percent, names to the left."""
     shown = table.head(rows).map(lambda value: plain(value) if isinstance(value, str) else value)
     for name in table.columns.astype(str):

@@ -15,11 +15,11 @@ from episodes.files.atomic import write_bytes
 from episodes.sampling.source import EpisodeSource
 from metabench.config import NUMBERS, RunConfig, describe_task, make_config
 from metabench.errors import RunError, UsageError
-from metabench.evaluation.loop import answer_episodes
+from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import estimate, estimate_floors
 from metabench.experiment.data import scored_tasks
 from metabench.learner import Learner
-from metabench.metric import ACCURACY, SQUARED_ERROR, Measure, with_interval
+from metabench.metric import ACCURACY, SQUARED_ERROR, Metric, with_interval
 from metabench.pictures.charts import STEPS, draw_curve, panels
 from metabench.records.keys import settings
 from metabench.records.reader import read_record, record_file
@@ -56,7 +56,7 @@ def curves(folders: Sequence[Path], picture: Path | None = None, **asked: Any) -
             labels = [folder.name for folder in folders]
         named = [table[~table["floor"]].assign(learner=label) for table, label in zip(tables, labels, strict=True)]
         together = pd.concat([*named, tables[0][tables[0]["floor"]]], ignore_index=True)
-        draw_curve(together, records[0].score.measure, picture, records[0].dataset.name)
+        draw_curve(together, records[0].scored_by, picture, records[0].dataset.name)
     return tables
 
 
@@ -81,9 +81,9 @@ def curve(
         others: `episodes` (test tasks of each, by default as many as the run had) and `data_root`.
 
     Returns:
-        One row a learner or floor and kind of task: `against` (`shots`, `ways` or `gradient_steps`: which of them
+        One row per learner or floor and kind of task: `against` (`shots`, `ways` or `gradient_steps`: which of them
         changes), `ways`, `shots`, `queries`, where they were given `gradient_steps`, `learner` (its name, or the
-        floor's), `floor`, its measure (`accuracy` in percent, or `squared_error`), `half_width` of its 95% interval
+        floor's), `floor`, its metric (`accuracy` in percent, or `squared_error`), `half_width` of its 95% interval
         (over tasks, as of a record), `episodes`.
 
     Raises:
@@ -123,22 +123,22 @@ def curve(
     write_bytes(folder / CURVE_FILE, table.to_csv(index=False).encode())
     task = describe_task(config, learner.problem.regression)
     title = f"{config.learner} on {run.record.dataset.name}, trained for {task}"
-    draw_curve(table, learner.problem.measure, folder / CURVE_PICTURE, title)
+    draw_curve(table, learner.problem.metric, folder / CURVE_PICTURE, title)
     return table
 
 
 def printable(table: pd.DataFrame) -> str:
     """The curves for a terminal: a row a point, a column a learner or floor, each with its interval."""
-    measure = ACCURACY if ACCURACY.field in table else SQUARED_ERROR
-    ends = (table[name] / measure.scale for name in (measure.field, "low", "high"))
-    texts = [with_interval(measure, mean, mean - low, high - mean) for mean, low, high in zip(*ends, strict=True)]
-    shown = table.assign(figure=texts)
+    metric = ACCURACY if ACCURACY.name in table else SQUARED_ERROR
+    ends = (table[name] / metric.scale for name in (metric.name, "low", "high"))
+    texts = [with_interval(metric, mean, mean - low, high - mean) for mean, low, high in zip(*ends, strict=True)]
+    shown = table.assign(value=texts)
     parts = []
     for against, part in panels(shown):
-        wide = part.pivot(index=against, columns="learner", values="figure")[list(part["learner"].unique())]
+        wide = part.pivot(index=against, columns="learner", values="value")[list(part["learner"].unique())]
         text = wide.rename_axis(columns=None).reset_index().to_string(index=False)
         parts.append(f"{part['shots'].iloc[0]} shots\n{text}" if against == STEPS else text)
-    return f"{measure.name}{', %' if measure.percent else ''}\n" + "\n\n".join(parts)
+    return f"{metric.label}{', %' if metric.percent else ''}\n" + "\n\n".join(parts)
 
 
 def _changed(config: RunConfig, dataset: Dataset[Any], kind: str, number: int) -> tuple[str, RunConfig]:
@@ -173,17 +173,17 @@ def _rows(
     rows: list[dict[str, Any]] = []
     of_floors: dict[str, Estimate] = {}
     for steps, learner in learners.items():
-        made = answer_episodes(
+        made = predict_episodes(
             learner, source, config.test.episodes, f"{config.task.ways}-way {config.task.shots}-shot"
         )
-        of_floors = of_floors or estimate_floors(floors, source, made.ways, config, learner.problem.measure)
-        found = {config.learner: estimate(made.scores, config, learner.problem.measure), **of_floors}
-        rows += _rows_of(kind, config, steps, found, learner.problem.measure)
+        of_floors = of_floors or estimate_floors(floors, source, made.ways, config, learner.problem.metric)
+        found = {config.learner: estimate(made.scores, config, learner.problem.metric), **of_floors}
+        rows += _rows_of(kind, config, steps, found, learner.problem.metric)
     return rows
 
 
 def _rows_of(
-    kind: str, config: RunConfig, steps: int | None, found: Mapping[str, Estimate], measure: Measure
+    kind: str, config: RunConfig, steps: int | None, found: Mapping[str, Estimate], metric: Metric
 ) -> list[dict[str, Any]]:
     return [
         {
@@ -192,11 +192,11 @@ def _rows_of(
             STEPS: steps,
             "learner": name,
             "floor": place > 0,
-            measure.field: round(measure.scale * figure.mean, measure.digits),
-            "half_width": round(measure.scale * figure.half_width, measure.digits),
-            "low": round(measure.scale * figure.low, measure.digits),
-            "high": round(measure.scale * figure.high, measure.digits),
-            "episodes": figure.count,
+            metric.name: round(metric.scale * value.mean, metric.digits),
+            "half_width": round(metric.scale * value.half_width, metric.digits),
+            "low": round(metric.scale * value.low, metric.digits),
+            "high": round(metric.scale * value.high, metric.digits),
+            "episodes": value.count,
         }
-        for place, (name, figure) in enumerate(found.items())
+        for place, (name, value) in enumerate(found.items())
     ]

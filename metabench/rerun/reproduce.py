@@ -1,4 +1,4 @@
-"""`metabench reproduce`: a record's configuration run again, and whether the figures agree."""
+"""`metabench reproduce`: a record's configuration run again, and whether the values agree."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.experiment.prepare import prepare_tasks
 from metabench.experiment.runner import run_config
+from metabench.metric import METRICS
 from metabench.records.keys import Row, board_of, row_of
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RECORD_FILE, RunRecord
@@ -72,15 +73,15 @@ class Reproduction:
 
     def __str__(self) -> str:
         before, after = self.recorded.score, self.repeated.score
-        measure, tasks = before.measure, self.repeated.config.test.episodes
-        scores = f"{measure.name} {measure.text(after.mean)}, in the record {measure.text(before.mean)}"
+        metric, tasks = METRICS[before.metric], self.repeated.config.test.episodes
+        scores = f"{metric.label} {metric.text(after.mean)}, in the record {metric.text(before.mean)}"
         if not self.differing:
             return f"reproduced: {scores}, the same on each of the {tasks} tasks"
-        apart = f"{scores}; a difference of {measure.text(abs(self.difference))}"
+        apart = f"{scores}; a difference of {metric.text(abs(self.difference))}"
         if self.freedom:
             verdict = "agrees" if self.agrees else "does not agree"
             first = (
-                f"{verdict}: {apart}, where training again differs by up to {measure.text(self.allowed)} ({self.whose})"
+                f"{verdict}: {apart}, where training again differs by up to {metric.text(self.allowed)} ({self.whose})"
             )
         else:
             first = (

@@ -8,7 +8,7 @@ from typing import Any
 from metabench.errors import RunError
 from metabench.experiment.data import config_here
 from metabench.experiment.prepare import prepare, prepare_tasks
-from metabench.pictures.hardest import draw_answered
+from metabench.pictures.hardest import draw_predicted
 from metabench.records.folder import load_run, restore
 from metabench.registry import faults_of
 
@@ -19,7 +19,7 @@ def show(path: str | Path, episode: int = 0, run_folder: str | Path | None = Non
     Args:
         path: the picture; its ending chooses the format.
         episode: the task's number, at least 0.
-        run_folder: a finished run whose learner answers the queries.
+        run_folder: a finished run whose learner predicts the queries.
         settings: of RunConfig; by default those of the run, if given.
 
     Raises:
@@ -29,7 +29,7 @@ def show(path: str | Path, episode: int = 0, run_folder: str | Path | None = Non
     path = Path(path)
     if run_folder is None:
         tasks = prepare_tasks(config_here({}, **{**settings, "device": "cpu"}))
-        draw_answered(tasks.test, episode, path, title=tasks.dataset.test.name)
+        draw_predicted(tasks.test, episode, path, title=tasks.dataset.test.name)
         return
     run_folder = Path(run_folder)
     config, weights = load_run(run_folder)
@@ -37,4 +37,4 @@ def show(path: str | Path, episode: int = 0, run_folder: str | Path | None = Non
     name = run.config.learner
     with faults_of(run.learner_class, name, RunError):
         restore(run.learner, weights, run_folder)
-        draw_answered(run.test, episode, path, run.learner, name, run.dataset.test.name)
+        draw_predicted(run.test, episode, path, run.learner, name, run.dataset.test.name)

@@ -15,6 +15,7 @@ from metabench.checks import broken_points
 from metabench.errors import RunError
 from metabench.escape import plain
 from metabench.evaluation.score import Scored, score_learner
+from metabench.metric import METRICS
 from metabench.records.predictions import predictions_file, read_predictions
 from metabench.records.provenance import VERIFIED_FILE, mark
 from metabench.records.record import Floor, RunRecord, Score, now
@@ -39,8 +40,8 @@ class Verification:
 
     Attributes:
         record: that was verified.
-        problems: a line on each figure or fact of the record that did not come out again; none if it is verified.
-        differing: then, how many tasks have another measure than in the record, within the tolerance.
+        problems: a line on each value or fact of the record that did not come out again; none if it is verified.
+        differing: then, how many tasks have another metric than in the record, within the tolerance.
     """
 
     record: RunRecord
@@ -49,18 +50,18 @@ class Verification:
 
     def __str__(self) -> str:
         score, tasks = self.record.score, self.record.config.test.episodes
-        title = f"{plain(self.record.id)}: {score.measure.name} {score.measure.text(score.mean)}"
+        title = f"{plain(self.record.id)}: {METRICS[score.metric].label} {METRICS[score.metric].text(score.mean)}"
         if self.problems:
             return "\n  ".join([f"{title}, not verified", *self.problems])
         same = f"{self.differing} of {tasks} tasks came out otherwise" if self.differing else f"on all {tasks} tasks"
-        return f"{title}, verified: its learner gives these figures again ({same})"
+        return f"{title}, verified: its learner gives these values again ({same})"
 
 
 def verify(path: str | Path, device: str = "auto", **settings: Any) -> Verification:
     """Score a finished run's learner, its companions and floors again, and compare with the record.
 
     The means, ends of intervals and floors must agree within 0.1 points, and so must the tasks one by one on average
-    (in regression within 0.1% of the mean); the worst class, worst tasks and calibration, which fewer answers decide,
+    (in regression within 0.1% of the mean); the worst class, worst tasks and calibration, which fewer queries decide,
     within 2, 1 and 0.5 points. What the record says of the learner must hold: its settings, whether it is transductive
     or was trained on other data, its number of parameters, and that it keeps the contract of learners (unless the
     record says that it does not). What training took, times and memory cannot be verified.
@@ -74,7 +75,7 @@ def verify(path: str | Path, device: str = "auto", **settings: Any) -> Verificat
 
     Raises:
         UsageError, episodes.DataError: record, weights or data cannot be read, or the data are not the run's.
-        RunError: the learner fails, or its answers are not finite.
+        RunError: the learner fails, or its predictions are not finite.
     """
     run = load_trained(path, device, **settings)
     if (file := predictions_file(run.folder)).exists():
@@ -82,7 +83,7 @@ def verify(path: str | Path, device: str = "auto", **settings: Any) -> Verificat
     fitted = run.record.score.temperature is not None
     with faults_of(run.learner_class, run.config.learner, RunError):
         scored = score_learner(run.learner, run.floors, run.test, run.config, run.validation if fitted else None)
-        problems = (*_facts(run), *_contract(run, run.validation), *_figures(run, scored))
+        problems = (*_facts(run), *_contract(run, run.validation), *_printed(run, scored))
     (run.folder / VERIFIED_FILE).unlink(missing_ok=True)
     differing = 0
     if not problems:
@@ -116,40 +117,40 @@ def _contract(run: TrainedRun, validation: EpisodeSource) -> Iterator[str]:
         yield from (f"contract: {point}" for point in broken_points(run.learner, validation))
 
 
-def _figures(run: TrainedRun, scored: Scored) -> Iterator[str]:
-    """The figures of the record that did not come out again."""
+def _printed(run: TrainedRun, scored: Scored) -> Iterator[str]:
+    """The values of the record that did not come out again."""
     record, again = run.record, scored.accuracies["learner"]
     if len(again) != len(run.of_tasks):
         yield f"tasks: the record has {len(run.of_tasks)}, and it takes {len(again)}"
         return
-    unit, text = _unit(record), record.score.measure.text
+    unit, text = _unit(record), record.scored_by.text
     apart = float(np.abs(again - run.of_tasks).mean())
     if apart > TOLERANCE * unit:
-        yield f"tasks: the {record.score.measure.name} of one is another by {text(apart)} on average"
+        yield f"tasks: the {record.scored_by.label} of one is another by {text(apart)} on average"
     recorded, fitted = record.score.temperature, scored.score.temperature
     if recorded and fitted and abs(fitted - recorded) > TEMPERATURE_TOLERANCE * recorded:
         yield f"temperature: the record has {recorded:.4g}, and it is {fitted:.4g}"
     found = _named(scored.score, scored.companions, scored.floors)
-    for name, figure in _named(record.score, record.companions, record.floors).items():
+    for name, value in _named(record.score, record.companions, record.floors).items():
         other, tolerance = found.get(name), unit * TOLERANCES.get(name.split(": ")[-1], TOLERANCE)
         if other is None:
-            yield f"{plain(name, 80)}: the record has {text(figure)}, and this learner gives none"
-        elif abs(other - figure) > tolerance:
-            yield f"{name}: the record has {text(figure)}, and it is {text(other)}"
+            yield f"{plain(name, 80)}: the record has {text(value)}, and this learner gives none"
+        elif abs(other - value) > tolerance:
+            yield f"{name}: the record has {text(value)}, and it is {text(other)}"
 
 
 def _named(score: Score, companions: dict[str, Score], floors: dict[str, Floor]) -> dict[str, float]:
-    """Every figure of these that there is, by name; records of version 1 lack some."""
+    """Every value of these that there is, by name; records of version 1 lack some."""
     names = ("half_width", "low", "high", *TOLERANCES)
     scores = {"": score, **{f"{name}: ": each for name, each in companions.items()}}
-    figures = {f"{whose}{each.metric}": each.mean for whose, each in scores.items()}
-    figures |= {f"{whose}{name}": getattr(each, name) for whose, each in scores.items() for name in names}
+    values = {f"{whose}{each.metric}": each.mean for whose, each in scores.items()}
+    values |= {f"{whose}{name}": getattr(each, name) for whose, each in scores.items() for name in names}
     over = {f"{whose}over_classes": each.over_classes for whose, each in scores.items()}
-    figures |= {name: interval.half_width for name, interval in over.items() if interval}
-    figures |= {f"floor {name}": floor.mean for name, floor in floors.items()}
-    return {name: figure for name, figure in figures.items() if figure is not None}
+    values |= {name: interval.half_width for name, interval in over.items() if interval}
+    values |= {f"floor {name}": floor.mean for name, floor in floors.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _unit(record: RunRecord) -> float:
     """What a tolerance is a fraction of: 1 for accuracies, in regression the mean."""
-    return 1.0 if record.score.measure.percent else record.score.mean
+    return 1.0 if record.scored_by.percent else record.score.mean

@@ -129,7 +129,7 @@ def _estimate(mean: float, reach: float, count: int, covers: str, bounded: bool)
     return Estimate(mean, mean - reach, mean + reach, count, covers)
 
 
-def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_groups: bool = False) -> Estimate:
+def class_interval(predictions: pd.DataFrame, confidence: float = 0.95, *, whole_groups: bool = False) -> Estimate:
     """Mean accuracy over tasks with an interval that covers the choice of test classes.
 
     Classes are resampled by the jackknife: each in turn is left out with every task that has it, so that what a class
@@ -144,7 +144,7 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_gro
     73), and t has one degree less than the effective number of groups, (sum of sizes)^2 / sum of squared sizes.
 
     Args:
-        answers: one row a query; columns `task` (its number), `class` (the true class), `right` (bool), and `group`.
+        predictions: one row per query; columns `task` (number), `class` (the true class), `right` (bool), and `group`.
         confidence: nominal coverage, between 0 and 1.
         whole_groups: whether classes were chosen as whole groups.
 
@@ -152,8 +152,8 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_gro
         ValueError: fewer tasks than classes, a class that is in every task, tasks that all come out alike, or fewer
             than three groups.
     """
-    of_tasks = answers.groupby("task")["right"].mean().to_numpy(dtype=np.float64)
-    task_numbers, class_numbers = pd.factorize(answers["task"], sort=True)[0], pd.factorize(answers["class"])[0]
+    of_tasks = predictions.groupby("task")["right"].mean().to_numpy(dtype=np.float64)
+    task_numbers, class_numbers = pd.factorize(predictions["task"], sort=True)[0], pd.factorize(predictions["class"])[0]
     tasks, classes = len(of_tasks), class_numbers.max() + 1
     member = np.zeros((tasks, classes))
     member[task_numbers, class_numbers] = 1
@@ -174,7 +174,7 @@ def class_interval(answers: pd.DataFrame, confidence: float = 0.95, *, whole_gro
     units, freedom = float(classes), classes - 1.0
     if whole_groups:
         groups = np.zeros(classes, dtype=np.int64)
-        groups[class_numbers] = pd.factorize(answers["group"])[0]
+        groups[class_numbers] = pd.factorize(predictions["group"])[0]
         sizes = np.bincount(groups)
         if len(sizes) < FEWEST_GROUPS:
             raise ValueError(f"an interval over groups needs {FEWEST_GROUPS} or more; found {len(sizes)}")

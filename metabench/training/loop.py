@@ -93,8 +93,8 @@ class _StageRun:
         self.learner, self.plan, self.log, self.number, self.stage = learner, plan, log, number, stage
         self.device = plan.validation.device
         self.scored = stage.scored or learner
-        self.measure = self.scored.problem.measure
-        self.score = f"validation_{self.measure.field}"
+        self.metric = self.scored.problem.metric
+        self.score = f"validation_{self.metric.name}"
         self.draw = _data(stage, dataset, plan, derived_seed(plan.seed, f"stage {stage.name}"))
         self.optimizer = _optimizer(stage)
         self.scheduler = _schedule(self.optimizer, stage.options)
@@ -119,7 +119,7 @@ class _StageRun:
                     self._validate()
                     self._count(started)
                     row = self.log.curve[-1]
-                    progress.validated(row["loss"], self.measure.text(row[self.score]))
+                    progress.validated(row["loss"], self.metric.text(row[self.score]))
                     self._save()
                     started += self._watched()
                 if stop.asked:
@@ -194,7 +194,7 @@ class _StageRun:
         )
         self.losses.clear()
         best = self.log.best.get(self.stage.name)
-        if best is None or self.measure.at_least_as_good(score, best[self.score]):
+        if best is None or self.metric.at_least_as_good(score, best[self.score]):
             self.log.best[self.stage.name] = {"step": self.step, self.score: score}
             self.best_weights = copy.deepcopy(self.learner.state_dict())
         self._train_mode()

@@ -102,7 +102,7 @@ def _check_data(data: Episodes | Batches, dataset: Dataset[Any], named_tasks: Se
 
 
 def training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask | RegressionTask:
-    """What the learner asked for, or the named tasks with as many images a class."""
+    """What the learner asked for, or the named tasks with as many images per class."""
     task = data.task
     if not named_tasks:
         return task

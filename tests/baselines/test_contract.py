@@ -142,8 +142,8 @@ class Shifted(MAML):
     """Looks at a task's other queries, in regression alone."""
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
-        answers = super().classify(episodes)
-        return answers - answers.mean(1, keepdim=True) if self.problem.regression else answers
+        predictions = super().classify(episodes)
+        return predictions - predictions.mean(1, keepdim=True) if self.problem.regression else predictions
 
 
 def test_a_learner_that_does_regression_is_checked_on_it() -> None:

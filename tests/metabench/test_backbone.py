@@ -52,7 +52,7 @@ def test_mlp_is_the_papers() -> None:
         (
             "conv5",
             (1, 28, 28),
-            "there is no backbone 'conv5'; did you mean 'conv4'?; `metabench list backbones` shows all",
+            "there is no backbone 'conv5'; did you mean 'conv4'?",
         ),
         (
             "conv4:wide",

@@ -74,7 +74,7 @@ def test_what_is_no_named_task_is_one_line(written: object) -> None:
     [
         (
             {"inner_step": 3},
-            "learner 'maml' has no option 'inner_step'; did you mean 'inner_steps'?; it has backbone, ",
+            "learner 'maml' has no option 'inner_step'; did you mean 'inner_steps'?",
         ),
         ({"inner_steps": "few"}, "learner 'maml': --set inner_steps: give a whole number"),
         ({"meta_batch": 0}, "learner 'maml': --set meta_batch: give at least 1; found 0"),

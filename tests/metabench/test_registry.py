@@ -117,7 +117,7 @@ def test_module_and_class_need_no_registration(tmp_path: Path, monkeypatch: pyte
     [
         (
             "protonett",
-            r"there is no learner 'protonett'; did you mean 'protonet'\?; `metabench list learners` shows all",
+            r"there is no learner 'protonett'; did you mean 'protonet'\?$",
         ),
         ("baselines.metric.protonet:ProtoNets", "cannot be imported: AttributeError: .*ProtoNets"),
         ("no_such_module:X", "learner 'no_such_module:X' cannot be imported: ModuleNotFoundError"),

@@ -126,7 +126,7 @@ def _bank(name: str, pictures: Pictures, paths: Sequence[str], layout: Layout, s
 
 
 def _warn_of_copies(pictures: Pictures, class_of: dict[str, str]) -> None:
-    """A picture that is in a class twice may be support and query of one task; in two classes, it has two answers."""
+    """A picture that is in a class twice may be support and query of one task; in two classes, it has two labels."""
     for what, copies in {
         "the same class": [pair for pair in pictures.copies if class_of[pair[0]] == class_of[pair[1]]],
         "different classes": [pair for pair in pictures.copies if class_of[pair[0]] != class_of[pair[1]]],

@@ -1,7 +1,7 @@
 """glyphs: characters of many scripts in the 12 DejaVu faces that matplotlib ships, rendered at first use.
 
 A class is a code point, an image a face under a seeded affine and thickness distortion; 28 x 28 grey, ink 255 on 0,
-40 images a class. Whole scripts (and whole Unicode blocks of symbols) are unseen in validation and test. Which code
+40 images per class. Whole scripts (and whole Unicode blocks of symbols) are unseen in validation and test. Which code
 points, and which split each is in, is fixed in `splits/glyphs.json`; `choose_glyphs.py` says how it was chosen.
 Fonts: DejaVu 2.37 (Bitstream Vera licence).
 

@@ -5,9 +5,9 @@ may pass them on, so there is nothing to download from. Classes have readable na
 is its WordNet number, `n02099601`. Read from whichever of the forms that circulate lies in --data-root, or in a folder
 `mini-imagenet` or `miniimagenet` of it:
 
-- train, val, test: folders, .zip or .tar files of a folder of pictures a class (named by WordNet number);
+- train, val, test: folders, .zip or .tar files of a folder of pictures per class (named by WordNet number);
 - `images/` (or `images.zip`) with train.csv, val.csv, test.csv of columns filename, label;
-- one folder a class, or `images.zip` of them, for all 100;
+- one folder per class, or `images.zip` of them, for all 100;
 - `mini-imagenet-cache-train.pkl`, `-val.pkl`, `-test.pkl` (`image_data`, `class_dict`);
 - `miniImageNet_category_split_train_phase_train.pickle`, `…_val.pickle`, `…_test.pickle` (`data`, `labels`,
   `catname2label`; Gidaris and Komodakis 2018).
@@ -70,7 +70,7 @@ def find(name: str, options: DataOptions) -> Path:
         if any(form.there() for form in forms(folder)):
             return folder
     raise DataError(
-        f"{name} is not in '{root}': put train.zip, val.zip and test.zip there (a folder of pictures a class in "
+        f"{name} is not in '{root}': put train.zip, val.zip and test.zip there (a folder of pictures per class in "
         "each), or another form that `metabench data list` tells of, or name its folder by --data-root"
     )
 

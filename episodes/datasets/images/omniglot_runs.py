@@ -1,6 +1,6 @@
 """Lake's 20 one-shot runs on Omniglot: in each, 20 characters of one new alphabet, one drawing of each to learn from.
 
-Lake, Salakhutdinov, Tenenbaum 2015: 20 test drawings a run are each to be matched to one of 20 drawings by another
+Lake, Salakhutdinov, Tenenbaum 2015: 20 test drawings per run are each to be matched to one of 20 drawings by another
 person. The paper's error rates: people 4.5%, Bayesian program learning 3.3%. From
 https://github.com/brendenlake/omniglot, `python/one-shot-classification/all_runs.zip`; licence: MIT.
 """
@@ -31,7 +31,7 @@ PIXELS = "5a6ad76fa9104d13510091e134fa50345e8582fcfedb2e04e40b9890c96a382a"
 
 
 def load_runs(options: DataOptions) -> tuple[ImageBank, tuple[EpisodeIndices, ...]]:
-    """The runs' drawings, two a class (to learn from, to match), and the 20 episodes.
+    """The runs' drawings, two per class (to learn from, to match), and the 20 episodes.
 
     Raises:
         DataError: the file is missing and cannot be downloaded, or is not Lake's.

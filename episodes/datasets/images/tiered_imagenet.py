@@ -6,7 +6,7 @@ photographs are ImageNet's, for research. From one of these in --data-root, or i
 - the files that its authors made, `train_images_png.pkl` (or train_images.npz, which has blue first) with
   `train_labels.pkl`, and likewise for `val` and `test`; see https://github.com/renmengye/few-shot-ssl-public; copies
   whose labels are numbers without names are refused, since the order of the classes was not published;
-- train, val, test: folders of a folder of pictures a class, named by WordNet number.
+- train, val, test: folders of a folder of pictures per class, named by WordNet number.
 
 Classes have readable names, `brambling`; a class's group is its superclass, `passerine`.
 """

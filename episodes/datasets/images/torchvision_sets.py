@@ -115,7 +115,7 @@ def _bank(name: str, opened: list[Any], size: int, channels: int) -> ImageBank:
 def _source(name: str) -> Source:
     if name not in SETS:
         raise DataError(
-            f"torchvision:{name} is not a set that metabench reads{nearest(name, SETS)}; there are {', '.join(SETS)}"
+            f"torchvision:{name} is not a set that metabench reads; there are {', '.join(SETS)}{nearest(name, SETS)}"
         )
     return SETS[name]
 

@@ -113,7 +113,7 @@ function factsOf(board, row, details) {
 
 function hardest(row, picture) {
   if (!picture) return note("There is no picture (hardest.png) beside the record, or the page had no room for more.");
-  return element("img", {src: picture, alt: `The test tasks on which ${nameOf(row)} did worst, with its answers: a wrong `
+  return element("img", {src: picture, alt: `The test tasks on which ${nameOf(row)} did worst, with its predictions: a wrong `
     + "one is framed in red with a cross and the number of the class it was taken for."});
 }
 
@@ -130,7 +130,7 @@ function detailsPanel(row, width) {
   const half = width > 760 ? Math.floor((width - 90) / 2) : width - 36;
   return element("div", {class: "details"},
     block("Learning curve",
-      details.runs.length > 1 ? note("A line a seed, in the order of the runs: full, dashed, dotted.") : null,
+      details.runs.length > 1 ? note("A line per seed, in the order of the runs: full, dashed, dotted.") : null,
       ...curves(board, details.runs, half)),
     block("Configuration", pairs(details.options),
       element("details", {}, element("summary", {}, "Data, tasks and machine"), pairs(details.settings))),

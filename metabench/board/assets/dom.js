@@ -1,5 +1,5 @@
 "use strict";
-// Small helpers: elements, whose text is written as text and never as markup, and figures for people.
+// Small helpers: elements, whose text is written as text and never as markup, and values for people.
 
 const byId = (id) => document.getElementById(id);
 const several = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
@@ -36,7 +36,7 @@ function filled(made, attributes, children) {
   return made;
 }
 
-// A figure of the board's measure, with as many digits as in the table.
+// A value of the board's metric, with as many digits as in the table.
 function figure(board, value) {
   return Math.abs(value) >= 1e6 ? value.toExponential(2) : value.toFixed(board.digits);
 }
@@ -54,7 +54,7 @@ function compact(value) {
   return value.toLocaleString("en", {maximumFractionDigits: value < 100 ? 1 : 0});
 }
 
-const unit = (board) => board.percent ? `${board.measure}, %` : board.measure;
+const unit = (board) => board.percent ? `${board.metric}, %` : board.metric;
 
 function taskOf(board) {
   let numbers = null; // where tasks vary there are none

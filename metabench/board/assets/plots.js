@@ -65,7 +65,7 @@ function shotFamilies(list) {
   const families = grouped(list, (row) => {
     const board = boards[row.board];
     return JSON.stringify([
-      board.dataset, board.split, board.ways, board.queries, board.task, board.test_fingerprint, board.measure,
+      board.dataset, board.split, board.ways, board.queries, board.task, board.test_fingerprint, board.metric,
     ]);
   });
   return [...families.values()].filter((members) => unique(members.map(shotsOf)).length > 1);
@@ -83,7 +83,7 @@ function shotsPanel(members, width) {
   const shots = unique(all.map(shotsOf)).sort((one, other) => one - other);
   const x = {
     ...logarithmic(Math.max(shots[0], 0.5), shots.at(-1), box.left, box.right), ticks: shots,
-    title: board.regression ? "known points" : "shots (labelled images a class)",
+    title: board.regression ? "known points" : "shots (labelled images per class)",
   };
   const y = {...linear(...reach(all), box.bottom, box.top, 5, board.percent), title: unit(board)};
   const drawn = shown.flatMap((line, place) => shotsLine(line, x, y, (place - (shown.length - 1) / 2) * 3));
@@ -91,7 +91,7 @@ function shotsPanel(members, width) {
   const title = [board.dataset, ways, board.task].filter(Boolean).join(", ");
   const left = lines.length > shown.length ? `${shown.length} of ${several(lines.length, "line")}` : null;
   return panel(title, [left, floorsBeyond(board, all, y)],
-    drawing(width, height, `${board.measure} against shots on ${title}`, ...axes(width, height, box, x, y), ...drawn),
+    drawing(width, height, `${board.metric} against shots on ${title}`, ...axes(width, height, box, x, y), ...drawn),
     legend(shown.map((line) => line[0])));
 }
 
@@ -133,7 +133,7 @@ function costPanel(board, members, cost, width) {
       x.ticks[0] === 0 ? "who costs nothing stands at 0, beside the logarithmic scale" : null,
       floorsBeyond(board, shown, y),
     ],
-    drawing(width, height, `${board.measure} against ${COSTS[cost]} on ${titleOf(board)}`,
+    drawing(width, height, `${board.metric} against ${COSTS[cost]} on ${titleOf(board)}`,
       ...axes(width, height, box, x, y), x.gap === null ? null : gap,
       frontier(board, cheapFirst, cost, x, y, box), ...points),
     legend(shown));

@@ -1,4 +1,4 @@
-// Scales from figures to pixels, and the axes that tell them.
+// Scales from values to pixels, and the axes that tell them.
 
 function niceStep(low, high, count) {
   const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));

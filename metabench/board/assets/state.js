@@ -33,7 +33,7 @@ function passing() {
   });
 }
 
-// Of a figure in the row's measure: the worse, the less.
+// Of a value in the row's metric: the worse, the less.
 const goodness = (row, value) => boards[row.board].moreIsBetter ? value : -1e6 - value;
 
 const SORTS = {

@@ -29,7 +29,7 @@ function sortBy(name) {
   showTable();
 }
 
-// Figures of errors fall where goodness rises.
+// Values of errors fall where goodness rises.
 function showOrder() {
   const errors = shownRows.every((row) => !boards[row.board].moreIsBetter);
   for (const cell of document.querySelectorAll("#table thead th[data-key]")) {

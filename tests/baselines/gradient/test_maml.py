@@ -157,11 +157,11 @@ def test_number_of_inner_steps_differs_between_training_and_test() -> None:
 
 def test_after_other_steps_it_answers_as_one_that_was_built_for_them() -> None:
     learner, episodes = double_regression()
-    answers = learner.classify(episodes)
+    predictions = learner.classify(episodes)
     torch.testing.assert_close(learner.after_steps(0).classify(episodes)[2], learner.network(episodes.query[2]))
     built, _ = double_regression(test_inner_steps=4)
     assert torch.equal(learner.after_steps(4).classify(episodes), built.classify(episodes))
-    assert torch.equal(learner.classify(episodes), answers)
+    assert torch.equal(learner.classify(episodes), predictions)
 
 
 def test_task_batch_norm_is_torchs_with_batch_statistics() -> None:
@@ -189,7 +189,7 @@ def test_every_layer_of_a_backbone_is_told_whose_statistics(name: str) -> None:
     assert not torch.allclose(network(torch.cat([images, others]))[:6], alone)
 
 
-def test_permuting_the_heads_rows_with_the_labels_permutes_the_answers() -> None:
+def test_permuting_the_heads_rows_with_the_labels_permutes_the_predictions() -> None:
     learner, episodes = double_learner(), double_episodes()
     before = learner.classify(episodes).detach()
     renamed = torch.tensor([2, 0, 1])

@@ -12,12 +12,12 @@ TASK = FixedTask(ways=4, shots=3, queries=5)
 
 def assert_as_scikit_learn_does(bank: ImageBank) -> None:
     episodes = EpisodeSampler(bank, TASK, seed=0).batch(range(25)).to_float()
-    answers = Nearest(Problem(bank.item_shape, 9, TASK), TrainingOptions()).classify(episodes).argmax(2)
+    predictions = Nearest(Problem(bank.item_shape, 9, TASK), TrainingOptions()).classify(episodes).argmax(2)
     for number in range(25):
         neighbour = KNeighborsClassifier(1, algorithm="brute")
         neighbour.fit(episodes.support[number].flatten(1), episodes.support_labels[number])
         expected = neighbour.predict(episodes.query[number].flatten(1))
-        assert np.array_equal(answers[number], expected), number
+        assert np.array_equal(predictions[number], expected), number
 
 
 def test_on_characters_it_is_scikit_learns_nearest_neighbour(glyphs: Dataset) -> None:

@@ -55,10 +55,10 @@ def test_answers_equal_scikit_learns_nearest_centroid() -> None:
     learner, episodes = build(ProtoNet), random_episodes(4)
     assert isinstance(learner, ProtoNet)
     with torch.no_grad():
-        answers = learner.classify(episodes).argmax(2)
+        predictions = learner.classify(episodes).argmax(2)
         for number in range(4):
             reference = NearestCentroid().fit(learner.embed(episodes.support[number]), episodes.support_labels[number])
-            assert reference.predict(learner.embed(episodes.query[number])).tolist() == answers[number].tolist()
+            assert reference.predict(learner.embed(episodes.query[number])).tolist() == predictions[number].tolist()
 
 
 def test_loss_is_equation_2() -> None:

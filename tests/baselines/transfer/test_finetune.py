@@ -55,7 +55,7 @@ def test_scope_all_changes_the_networks_weights_by_gradient_descent() -> None:
     episodes = random_episodes(1)
     learner = build(FineTune, scope="all", tuning_steps=1, tuning_rate=0.5)
     assert isinstance(learner, FineTune)
-    answers = learner.classify(episodes).detach()
+    predictions = learner.classify(episodes).detach()
     copy = build(FineTune, scope="all")
     assert isinstance(copy, FineTune)
     support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
@@ -64,7 +64,7 @@ def test_scope_all_changes_the_networks_weights_by_gradient_descent() -> None:
     F.cross_entropy(10 * (copy.embed(support) @ head[0] + head[1]), labels).backward()
     optimizer.step()
     expected = 10 * (copy.embed(query) @ head[0] + head[1])
-    torch.testing.assert_close(answers[0], expected.detach(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
 
 
 def test_after_no_steps_the_answers_are_the_heads_before_tuning() -> None:

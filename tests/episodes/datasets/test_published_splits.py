@@ -57,7 +57,7 @@ def test_birds_are_split_by_their_number() -> None:
 
 @pytest.fixture
 def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """CIFAR-100's own files with two images a class in training and one in test, the class's number as their shade."""
+    """CIFAR-100's own files with two images per class in training and one in test, the class as their shade."""
     folder = tmp_path / CIFAR100.base_folder
     folder.mkdir()
     fine = sorted(SUPERCLASSES)

@@ -47,7 +47,7 @@ def test_every_episode_keeps_to_the_algorithm(groups: str) -> None:
 def test_the_size_of_the_support_is_drawn_evenly() -> None:
     """Of classes of 30 images, 10 are queries: the support has ways * b images, b = ceil(20 beta) in 1..20 alike.
 
-    Rounding down takes less than one image a class of it; the bound of 20 a class matters only for large b.
+    Rounding down takes less than one image per class of it; the bound of 20 per class matters only for large b.
     """
     bank = numbered_bank((30,) * 8)
     sampler = EpisodeSampler(bank, VariableTask(), seed=0)

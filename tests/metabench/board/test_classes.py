@@ -17,11 +17,11 @@ SEEDS = [run for run in reference_runs() if run.record.id.startswith("glyphs-5wa
 def test_of_an_old_record_they_are_computed_from_its_predictions() -> None:
     run = SEEDS[0]
     assert run.folder
-    answers = read_predictions(predictions_file(run.folder), run.of_tasks)
-    answers = answers.assign(right=right(answers))
+    predictions = read_predictions(predictions_file(run.folder), run.of_tasks)
+    predictions = predictions.assign(right=right(predictions))
     found = of_classes(run)
-    assert found.half_width == class_interval(answers, whole_groups=True).half_width
-    by_hand = [answers["right"][answers["class"] == name].mean() for name in answers["class"].unique()]
+    assert found.half_width == class_interval(predictions, whole_groups=True).half_width
+    by_hand = [predictions["right"][predictions["class"] == name].mean() for name in predictions["class"].unique()]
     assert found.quantile == pytest.approx(np.percentile(by_hand, 5))
 
 

@@ -1,4 +1,4 @@
-"""The page's marks in a real Chromium: told apart without colour, saying what they are; and the diagram of ranks."""
+"""The page's marks in a real Chromium: distinguishable without colour, saying what they are; the diagram of ranks."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ UNEVEN = {"a": (97.0, 96.0, 97.5), "b": (92.5, 90.0, 94.0), "c": (88.0, 87.5, 88
 
 
 def uneven(floor: float, **changes: Any) -> list[Entry]:
-    return [make_row(name, *figures, floor, **changes) for name, figures in UNEVEN.items()]
+    return [make_row(name, *values, floor, **changes) for name, values in UNEVEN.items()]
 
 
 def test_intervals_reach_from_low_to_high(browser: Browser, tmp_path: Path) -> None:
@@ -62,13 +62,13 @@ def test_a_board_without_floors_has_no_tick_of_one(browser: Browser, tmp_path: P
 def test_the_tables_bars_have_a_scale_for_each_board(browser: Browser, tmp_path: Path) -> None:
     """A narrow interval shows, and the mean beside it, though another board's scores are far away."""
     narrow = {"a": (99.5, 99.4, 99.6), "b": (99.0, 98.8, 99.1)}
-    rows = [make_row(name, *figures, shots=5) for name, figures in narrow.items()]
+    rows = [make_row(name, *values, shots=5) for name, values in narrow.items()]
     rows += [make_row("a", 25, 20, 32, shots=1), make_row("b", 24, 19, 31, shots=1)]
-    figures = [*narrow.values(), (25, 20, 32), (24, 19, 31)]
+    values = [*narrow.values(), (25, 20, 32), (24, 19, 31)]
     with opened(browser, tmp_path, rows) as shown:
         bars = shown.locator("#table td.bar svg")
         ends: list[float] = []
-        for number, (mean, low, high) in enumerate(figures):
+        for number, (mean, low, high) in enumerate(values):
             bar = bars.nth(number)
             written = [float(text) for text in bar.locator("text").all_text_contents()]
             assert len(written) == (0 if number % 2 else 2)  # once a board
@@ -125,8 +125,8 @@ def test_who_costs_nothing_stands_at_zero(browser: Browser, tmp_path: Path) -> N
     rows = costly(("free", 0, 50), ("a", 10, 60), ("b", 200, 70))
     with opened(browser, tmp_path, rows) as shown:
         drawing = shown.locator("#against-cost svg[role=group]")
-        figures, pixels = ticks(drawing, "x")
-        assert figures[0] == 0
+        values, pixels = ticks(drawing, "x")
+        assert values[0] == 0
         x, _ = place(of_learner(drawing, "free").locator(".mark"))
         assert x == pytest.approx(pixels[0], abs=0.01)
         others = [place(of_learner(drawing, name).locator(".mark"))[0] for name in "ab"]
@@ -175,7 +175,7 @@ def test_rows_of_one_name_and_other_training_images_are_lines_of_their_own(brows
 @pytest.mark.parametrize(
     ("field", "title", "values"), [("a", "validation accuracy, %", [50, 80, 75]), ("b", "loss", [2, 1, 0.5])]
 )
-def test_learning_curves_pass_through_their_figures(
+def test_learning_curves_pass_through_their_values(
     browser: Browser, tmp_path: Path, field: str, title: str, values: list[float]
 ) -> None:
     training = curve((100, 2, 0.5), (200, 1, 0.8), (400, 0.5, 0.75))

@@ -25,7 +25,7 @@ def texts(shown: Page, title: str) -> list[str]:
 
 
 def column(shown: Page, title: str) -> list[float]:
-    """Its figures, of the score the mean."""
+    """Its values, of the score the mean."""
     return [float(re.split(f"[±{MINUS}]", text)[0].replace(",", "")) for text in texts(shown, title)]
 
 

@@ -51,7 +51,7 @@ def test_a_run_prints_its_accuracy_and_where_its_record_is(tmp_path: Path, capsy
     named = {bar[1]: (float(bar[2]), len(bar[4])) for bar in bars if bar}
     assert next(iter(named)) == "distill"
     assert set(named) == {"distill", "its teacher", "its network alone", "chance", "pixels", "random network"}
-    assert all(length == round(figure * 40 / 100) for figure, length in named.values())
+    assert all(length == round(value * 40 / 100) for value, length in named.values())
     assert f"accuracy {named['distill'][0]:.2f}% " in lines[0]
     assert named["chance"][0] == 33.33
     assert re.fullmatch(r"  worst 5% of tasks [\d.]+%, worst class [\d.]+%, calibration error [\d.]+%", lines[9])
@@ -106,7 +106,7 @@ BAD: list[tuple[str, str]] = [
     ("run --dataset omniglot --image-size 100000", "--image-size 100000 is too large; give at most 1024"),
     ("run --dataset glyphs+glyphs", "--dataset glyphs+glyphs has 'glyphs' twice; name each dataset once"),
     ("run --split FILE.json", "glyphs has its published split, which a list, --split 'FILE.json', cannot replace"),
-    ("run --split script", "glyphs has no split 'script'; did you mean 'scripts-2'?; leave --split out, or give"),
+    ("run --split script", "glyphs has no split 'script'; did you mean 'scripts-2'?"),
     ("data download folder:/no/such", "there is no folder '/no/such'"),
     ("data download omniglot+glyphs", "'omniglot+glyphs' is 2 datasets; name one at a time: omniglot, then glyphs"),
     ("data download torchvision", "there is no dataset 'torchvision'; did you mean 'torchvision:NAME'?"),
@@ -137,11 +137,11 @@ BAD: list[tuple[str, str]] = [
     ("runn", "there is no command 'runn'; did you mean 'run'?"),
     (
         "freeze -o x.parquet",
-        "there is no command 'freeze'; did you mean 'metabench episodes freeze'?; there are compare,",
+        "there is no command 'freeze'; did you mean 'metabench episodes freeze'?",
     ),
     ("status", "there is no command 'status'; did you mean 'metabench data status'?"),
-    ("data freeze", "there is no command 'freeze'; did you mean 'metabench episodes freeze'?; there are classes,"),
-    ("episodes run", "there is no command 'run'; did you mean 'metabench run'?; there are freeze, show"),
+    ("data freeze", "there is no command 'freeze'; did you mean 'metabench episodes freeze'?"),
+    ("episodes run", "there is no command 'run'; did you mean 'metabench run'?"),
     ("list learner", "there is no list of 'learner'; did you mean 'learners'?"),
     ("leaderboard --results none", "there is no folder 'none'"),
     ("show -o picture.xyz", "cannot write the picture 'picture.xyz'"),
@@ -225,7 +225,7 @@ def test_the_leaderboard_in_three_forms_and_filtered(tmp_path: Path, capsys: pyt
     assert line == "metabench: no record has outside data yes; the 2 records have outside data no"
 
 
-def test_a_picture_of_a_task_and_of_a_learners_answers(finished: Path, tmp_path: Path) -> None:
+def test_a_picture_of_a_task_and_of_a_learners_predictions(finished: Path, tmp_path: Path) -> None:
     plain, answered = tmp_path / "task.png", tmp_path / "answers.png"
     assert call("show", "--ways", "3", "--shots", "2", "--queries", "5", "-o", plain) == 0
     assert call("show", "--run", finished, "-o", answered) == 0
@@ -245,8 +245,8 @@ def test_a_run_is_inspected_in_text_and_picture(
     assert printed.startswith("protonet on glyphs, 3-way 2-shot: accuracy ")
     for part in ("Calibration, in 15 bins", "Classes, lowest", "Groups, lowest", "Confused pairs, the most often"):
         assert f"\n\n{part}" in printed
-    answers = pd.read_parquet(finished / "predictions.parquet")
-    wrong = answers[answers["class"].astype(str) != answers["prediction"].astype(str)].astype(
+    predictions = pd.read_parquet(finished / "predictions.parquet")
+    wrong = predictions[predictions["class"].astype(str) != predictions["prediction"].astype(str)].astype(
         {"class": str, "prediction": str}
     )
     most = pd.crosstab(wrong["class"], wrong["prediction"]).to_numpy().max()
@@ -262,12 +262,12 @@ def test_orders_for_the_terminal_are_not_printed_and_dollars_are_no_formulas(
     """Names of learners and classes of a record that may be anybody's."""
     for number, folder in enumerate((tmp_path / "one", tmp_path / "other")):
         shutil.copytree(finished, folder)
-        answers = pd.read_parquet(folder / "predictions.parquet")
-        names = {answers["class"].iloc[0]: "$\\nope$ \x1b]0;owned\x07"}
-        answers = answers.assign(
-            **{name: answers[name].cat.rename_categories(names) for name in ("class", "prediction")}
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+        names = {predictions["class"].iloc[0]: "$\\nope$ \x1b]0;owned\x07"}
+        predictions = predictions.assign(
+            **{name: predictions[name].cat.rename_categories(names) for name in ("class", "prediction")}
         )
-        (folder / "predictions.parquet").write_bytes(encode(answers))
+        (folder / "predictions.parquet").write_bytes(encode(predictions))
         record = json.loads((folder / "record.json").read_text())
         record["predictions"] = digest((folder / "predictions.parquet").read_bytes())
         record["config"]["learner"] = f"$\\nope$\x1b[31m{number}"
@@ -297,7 +297,7 @@ def test_runs_that_cannot_be_inspected_say_why(tmp_path: Path, capsys: pytest.Ca
     write_run(tmp_path / "regression", np.array([0.5, 0.75]), dataset="sinusoid")
     write_run(tmp_path / "old", np.array([0.5, 0.75]))
     for name, message in (
-        ("regression", "is a regression, whose answers are numbers; inspect a run of classification"),
+        ("regression", "is a regression, whose predictions are numbers; inspect a run of classification"),
         (
             "old",
             "predictions.parquet', where a run of classification keeps its predictions (since records of version 2)",

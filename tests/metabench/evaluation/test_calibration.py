@@ -5,7 +5,7 @@ from scipy.special import log_softmax
 
 from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
 from metabench.evaluation.calibration import WIDEST, fit_temperature, learner_temperature
-from metabench.evaluation.loop import answer_episodes
+from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import tabulate
 from metabench.learner import Problem
 from metabench.registry import get_learner
@@ -63,8 +63,8 @@ def test_predictions_stay_and_confidences_follow(task: FixedTask | VariableTask,
     learner = nearest(Problem((1, 28, 28), 8, TASK), nearest.Options())
     source = EpisodeSampler(toy.test, task, 0)
     temperature = learner_temperature(learner, EpisodeSampler(toy.validation, task, 0), 10)
-    plain, fitted = (answer_episodes(learner, source, 10, temperature=one) for one in (1.0, temperature))
-    assert np.array_equal(plain.answers, fitted.answers)
+    plain, fitted = (predict_episodes(learner, source, 10, temperature=one) for one in (1.0, temperature))
+    assert np.array_equal(plain.predictions, fitted.predictions)
     assert np.array_equal(plain.scores, fitted.scores)
     assert not np.allclose(plain.confidences, fitted.confidences)
 
@@ -78,7 +78,7 @@ def test_it_lowers_the_calibration_error_on_photographs(photographs: Dataset) ->
     validation, test = (EpisodeSampler(bank, problem.task, 0) for bank in (photographs.validation, photographs.test))
     temperature = learner_temperature(learner, validation, 30)
     errors = [
-        calibration_error(tabulate(test, answer_episodes(learner, test, 100, temperature=one)))
+        calibration_error(tabulate(test, predict_episodes(learner, test, 100, temperature=one)))
         for one in (1.0, temperature)
     ]
     assert errors[0] > 0.1

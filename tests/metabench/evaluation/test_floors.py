@@ -6,7 +6,7 @@ from baselines.metric.protonet import ProtoNet
 from episodes import Dataset, EpisodeSampler, FixedTask, RegressionTask, SinusoidSampler, load
 from episodes.tasks.variable import VariableTask
 from metabench.evaluation.floors import floor_learners, floor_scores
-from metabench.evaluation.loop import answer_episodes, evaluate
+from metabench.evaluation.loop import evaluate, predict_episodes
 from metabench.learner import Problem
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
@@ -38,7 +38,7 @@ def test_training_is_the_same_whatever_floors_there_are(glyphs: Dataset) -> None
 def test_chance_follows_the_ways_of_each_task(glyphs: Dataset) -> None:
     source = EpisodeSampler(glyphs.test, VariableTask(), 0)
     learners = floor_learners(Problem((1, 28, 28), 415, TASK), "conv4:8", seed=0)
-    made = answer_episodes(learners["pixels"], source, 5)
+    made = predict_episodes(learners["pixels"], source, 5)
     ways = [source.indices([number]).classes.shape[1] for number in range(5)]
     assert len(set(ways)) > 1
     assert made.ways.tolist() == ways

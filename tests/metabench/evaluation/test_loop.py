@@ -17,7 +17,7 @@ from episodes import (
 )
 from metabench.errors import RunError
 from metabench.evaluation.cost import classify_latency
-from metabench.evaluation.loop import answer_episodes, evaluate, evaluate_until
+from metabench.evaluation.loop import evaluate, evaluate_until, predict_episodes
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
 from metabench.stats.stopping import FixedWidth
 
@@ -73,8 +73,8 @@ def test_until_the_interval_is_narrow_it_is_the_same_tasks_in_order(toy: Dataset
     assert len(scores) > 40
     assert scores == pytest.approx(evaluate(network, tasks, len(scores)), abs=1e-5)
     assert evaluate(network, tasks, 21, start=20) == pytest.approx(scores[20:21], abs=1e-5)
-    at_once = answer_episodes(network, tasks, len(scores))
-    for name in ("ways", "queries", "labels", "answers"):
+    at_once = predict_episodes(network, tasks, len(scores))
+    for name in ("ways", "queries", "labels", "predictions"):
         assert np.array_equal(getattr(made, name), getattr(at_once, name))
     assert made.confidences == pytest.approx(at_once.confidences, abs=1e-5)
 
@@ -111,8 +111,8 @@ def test_embedding_each_image_once_answers_as_classifying_each_task(toy: Dataset
         with torch.no_grad():
             for number in range(50):
                 episode = sampler.batch([number]).to_float()
-                answers = learner.eval().classify(episode).argmax(2)
-                direct.append(float((answers == episode.query_labels).float().mean()))
+                predictions = learner.eval().classify(episode).argmax(2)
+                direct.append(float((predictions == episode.query_labels).float().mean()))
         assert np.abs(embedded - direct).max() <= 1 / 12  # one query may be a tie that rounding breaks
         assert np.abs(embedded - direct).mean() < 1e-3
 
@@ -134,7 +134,7 @@ def test_latency_is_a_time(toy: Dataset) -> None:
     assert 0 < classify_latency(untrained(ProtoNet, toy), EpisodeSampler(toy.test, TASK, 0), 2, repeats=3) < 10_000
 
 
-def test_answers_that_are_not_finite_are_no_answers(toy: Dataset) -> None:
+def test_answers_that_are_not_finite_are_no_predictions(toy: Dataset) -> None:
     class Diverged(Oracle):
         def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
             return super().classify(episodes) * float("nan")

@@ -6,7 +6,7 @@ from torch import Tensor
 from baselines.metric.nearest import Nearest
 from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
 from metabench.config import make_config
-from metabench.evaluation.loop import answer_episodes
+from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import estimate_floors, score_learner, tabulate
 from metabench.learner import Problem, TrainingOptions
 from metabench.metric import ACCURACY
@@ -30,13 +30,13 @@ def test_what_a_record_says_of_classes(toy: Dataset) -> None:
     source = EpisodeSampler(toy.test, TASK, 0)
     learner = Peephole(Problem((1, 28, 28), 8, TASK), TrainingOptions())
     score = score_learner(learner, {}, source, CONFIG, EpisodeSampler(toy.validation, TASK, 0)).score
-    answers = tabulate(source, answer_episodes(learner, source, 60))
-    right = (answers["class"].astype(str) == answers["prediction"].astype(str)).rename("right")
-    by_class = right.groupby(answers["class"].astype(str)).mean().sort_values().to_numpy()
+    predictions = tabulate(source, predict_episodes(learner, source, 60))
+    right = (predictions["class"].astype(str) == predictions["prediction"].astype(str)).rename("right")
+    by_class = right.groupby(predictions["class"].astype(str)).mean().sort_values().to_numpy()
     assert len(by_class) == 8
     assert score.class_quantile == pytest.approx(by_class[0] + 0.35 * (by_class[1] - by_class[0]))  # 0.05 of 7 gaps
     assert score.worst_class == by_class[0]
-    expected = class_interval(pd.concat([answers[["task", "class", "group"]], right], axis=1))
+    expected = class_interval(pd.concat([predictions[["task", "class", "group"]], right], axis=1))
     assert score.over_classes is not None
     assert (score.over_classes.low, score.over_classes.high) == (expected.low, expected.high)
     assert score.over_classes.count == 8

@@ -79,11 +79,13 @@ def test_answers_are_of_the_learner_alone_and_the_records_figures_follow_from_th
     record = quick(learner, tmp_path)
     folder = tmp_path / record.id
     _, accuracies = read_record(folder / "record.json")
-    answers = read_predictions(folder / "predictions.parquet", accuracies)  # which compares them with the accuracies
-    assert len(answers) == 20 * 15
-    assert record.score.calibration_error == pytest.approx(calibration_error(answers))
-    right = answers["class"].astype(str) == answers["prediction"].astype(str)
-    assert record.score.worst_class == right.groupby(answers["class"].astype(str)).mean().min()
+    predictions = read_predictions(
+        folder / "predictions.parquet", accuracies
+    )  # which compares them with the accuracies
+    assert len(predictions) == 20 * 15
+    assert record.score.calibration_error == pytest.approx(calibration_error(predictions))
+    right = predictions["class"].astype(str) == predictions["prediction"].astype(str)
+    assert record.score.worst_class == right.groupby(predictions["class"].astype(str)).mean().min()
     assert record.score.worst_tasks == pytest.approx(accuracies.min(), abs=1e-5)  # 5% of 20 tasks are one
     assert record.score.task_megabytes is not None
     assert 0 < record.score.task_megabytes < 50
@@ -161,7 +163,7 @@ def test_control_c_while_testing_keeps_the_training(tmp_path: Path, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("metabench.evaluation.score.answer_episodes", interrupt)
+        patch.setattr("metabench.evaluation.score.predict_episodes", interrupt)
         with pytest.raises(RunError, match=r"interrupted; .* keeps it: the same command with --resume goes on"):
             quick("protonet", tmp_path)
     resumed, whole = quick("protonet", tmp_path, resume=True), quick("protonet", tmp_path / "whole")

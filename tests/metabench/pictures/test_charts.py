@@ -1,4 +1,4 @@
-"""What the pictures of a run's answers and curves show, read back from what was drawn."""
+"""What the pictures of a run's predictions and curves show, read back from what was drawn."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from metabench.metric import ACCURACY
 from metabench.pictures import charts
 from metabench.stats.diagnostics import by_class, confusions, reliability
-from tests.metabench.stats.test_diagnostics import random_answers
+from tests.metabench.stats.test_diagnostics import random_predictions
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def test_all_of_the_legend_is_in_the_picture(learner: str, drawn: list[Figure]) 
 
 
 def test_answers_are_drawn_as_they_are_tabulated(drawn: list[Figure]) -> None:
-    answers = random_answers()
-    charts.draw_answers(answers, Path("x.png"))
+    predictions = random_predictions()
+    charts.draw_predictions(predictions, Path("x.png"))
     diagram, classes, pairs = drawn[0].axes
-    bins = reliability(answers)
+    bins = reliability(predictions)
     bins = bins[bins["queries"] > 0]
     assert [bar.get_height() for bar in diagram.patches] == pytest.approx(bins["accuracy"].tolist())
     assert [bar.get_x() for bar in diagram.patches] == pytest.approx(bins["low"].tolist())
@@ -76,8 +76,8 @@ def test_answers_are_drawn_as_they_are_tabulated(drawn: list[Figure]) -> None:
     assert np.asarray(mean_confidence.get_xdata()) == pytest.approx(bins["confidence"].to_numpy())
     assert np.asarray(mean_confidence.get_ydata()) == pytest.approx(bins["accuracy"].to_numpy())
     assert [bar.get_width() for bar in classes.patches] == pytest.approx(
-        (100 * by_class(answers)["accuracy"]).head(charts.BARS).tolist()
+        (100 * by_class(predictions)["accuracy"]).head(charts.BARS).tolist()
     )
     assert [bar.get_width() for bar in pairs.patches] == pytest.approx(
-        (100 * confusions(answers)["share"]).head(charts.BARS).tolist()
+        (100 * confusions(predictions)["share"]).head(charts.BARS).tolist()
     )

@@ -11,7 +11,7 @@ from episodes.tasks.regression import RegressionTask
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Problem
 from metabench.pictures.episode import draw_episode
-from metabench.pictures.hardest import draw_answered, draw_hardest, hardest
+from metabench.pictures.hardest import draw_hardest, draw_predicted, hardest
 from metabench.registry import get_learner, learner_options
 
 RED, GREEN = np.array([0xC4, 0x29, 0x0A]), np.array([0x1A, 0x7F, 0x37])
@@ -44,7 +44,7 @@ def test_a_picture_of_three_tasks_with_errors_is_small(toy: Dataset, tmp_path: P
         assert picture.width <= 900
         assert picture.height > 600
         assert path.stat().st_size < 2**19  # of noise; of drawn characters a quarter
-        # Three tasks of 75 queries; how many frames are green is how many answers are right.
+        # Three tasks of 75 queries; how many frames are green is how many predictions are right.
         right = np.sort(of_tasks)[:3].mean()
         green, red = near(picture, GREEN), near(picture, RED)
     assert green > 0 if right > 0 else green == 0
@@ -66,9 +66,9 @@ def test_a_regression_has_a_picture_too(tmp_path: Path) -> None:
     task = RegressionTask(5, 15)
     source = sampler(load("sinusoid").test, task, 0, "cpu")
     learner = made("maml", (1,), task, backbone="mlp:8")
-    draw_answered(source, 0, tmp_path / "task.png", learner)
+    draw_predicted(source, 0, tmp_path / "task.png", learner)
     with Image.open(tmp_path / "task.png") as picture:
-        assert near(picture, (RED + 255) // 2) > near(picture, RED) // 4 > 0  # the answers before any step, dashed
+        assert near(picture, (RED + 255) // 2) > near(picture, RED) // 4 > 0  # the predictions before any step, dashed
     draw_hardest(tmp_path, source, np.array([1.0, 3.0, 2.0, 0.5]), learner, "maml")
     with Image.open(tmp_path / "hardest.png") as picture:
         assert picture.size == (900, 3 * 525)

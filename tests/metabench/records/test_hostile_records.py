@@ -151,7 +151,7 @@ def test_a_million_tasks_are_ranked_and_the_page_stays_small(tmp_path: Path) -> 
     runs, problems = read_runs(tmp_path)
     assert problems == []
     rows = entries(runs)
-    assert {entry.values["learner"]: entry.values["episodes"] for entry in rows} == {"good": 12, "large": 1_000_000}
+    assert {entry.values.learner: entry.values.episodes for entry in rows} == {"good": 12, "large": 1_000_000}
     assert [str(entry.rank) for entry in rows] == ["1-2", "1-2"]
     assert len(page(rows)) < 200_000
 

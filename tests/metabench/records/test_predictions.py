@@ -16,7 +16,7 @@ from episodes import Dataset, EpisodeSampler, FixedTask
 from episodes.sampling.source import BankSource
 from episodes.tasks.variable import VariableTask
 from metabench.errors import UsageError
-from metabench.evaluation.loop import answer_episodes
+from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import tabulate
 from metabench.learner import Learner, Problem
 from metabench.records.predictions import PREDICTIONS_FILE, accuracies_of, encode, read_predictions
@@ -30,7 +30,7 @@ def untrained(kind: type[Learner]) -> Learner:
 
 
 def answered(kind: type[Learner], source: BankSource, episodes: int) -> tuple[pd.DataFrame, np.ndarray]:
-    made = answer_episodes(untrained(kind), source, episodes)
+    made = predict_episodes(untrained(kind), source, episodes)
     return tabulate(source, made), made.scores
 
 

@@ -99,7 +99,7 @@ def test_of_runs_with_different_numbers_of_tasks_the_common_ones_count(tmp_path:
         ({"test_seed": 1}, "test seed 0 and 1"),
         ({"groups": "within"}, "task plain and groups=within"),
         ({"test_images": "cd" * 16}, "test images abababab and cdcdcdcd"),
-        ({"dataset": "sinusoid"}, "measure accuracy and mean squared error"),
+        ({"dataset": "sinusoid"}, "metric accuracy and mean squared error"),
     ],
 )
 def test_other_tasks_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:

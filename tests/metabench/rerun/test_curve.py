@@ -32,8 +32,8 @@ def test_at_the_runs_own_shots_and_ways_the_figures_are_the_records(finished: tu
     own = table[(table["shots"] == 2) & (table["ways"] == 3)]
     assert own["against"].tolist() == ["shots"] * 4 + ["ways"] * 4
     for _, row in own.iterrows():
-        figure = record.floors[row["learner"]] if row["floor"] else None
-        mean, half_width = (figure.mean, figure.half_width) if figure else (record.score.mean, record.score.half_width)
+        value = record.floors[row["learner"]] if row["floor"] else None
+        mean, half_width = (value.mean, value.half_width) if value else (record.score.mean, record.score.half_width)
         assert (row["accuracy"], row["half_width"]) == (round(100 * mean, 2), round(100 * half_width, 2))
         assert row["low"] <= row["accuracy"] <= row["high"]
     learner = table[~table["floor"]].set_index(["against", "shots", "ways"])["accuracy"]
@@ -54,7 +54,7 @@ def test_table_and_picture_stay_in_the_runs_folder(finished: tuple[Path, RunReco
 
 
 def test_by_default_it_takes_the_shots_that_the_images_suffice_for(tmp_path: Path) -> None:
-    """Of 40 images a class 25 are asked for, so that 15 are left."""
+    """Of 40 images per class 25 are asked for, so that 15 are left."""
     folder, _ = quick(tmp_path, queries=25, episodes=5, learner="nearest")
     table = curve(folder)
     assert table[~table["floor"]]["shots"].tolist() == [1, 2, 5, 10]

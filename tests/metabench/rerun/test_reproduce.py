@@ -99,7 +99,7 @@ def test_other_data_are_refused_before_anything_is_trained(tmp_path: Path) -> No
 
 
 def test_the_record_alone_suffices(tmp_path: Path) -> None:
-    """Weights and answers are not needed."""
+    """Weights and predictions are not needed."""
     folder, _ = quick(tmp_path / "theirs")
     shutil.copytree(folder, tmp_path / "sent", ignore=shutil.ignore_patterns("*.pt", "*.parquet", "*.png"))
     assert json.loads((tmp_path / "sent" / "record.json").read_text())["predictions"]

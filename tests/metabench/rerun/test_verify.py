@@ -41,14 +41,14 @@ def test_a_run_is_verified_and_stays_so_until_its_figures_change(folder: Path) -
     found = verify(folder, "cpu")
     assert not found.problems
     assert found.differing == 0
-    assert "verified: its learner gives these figures again (on all 20 tasks)" in str(found)
+    assert "verified: its learner gives these values again (on all 20 tasks)" in str(found)
     assert origin_of(folder) == "verified"
     edit(folder, training__seconds=1.0)
     assert origin_of(folder) == "unverified"
 
 
 def better(folder: Path) -> None:
-    """The best figures that fit each other, without the answers, which would tell."""
+    """The best values that fit each other, without the predictions, which would tell."""
     table = pd.read_csv(folder / "scores.csv")
     table["learner"] = np.minimum(1, table["learner"] + 0.2)
     table.to_csv(folder / "scores.csv", index=False)

@@ -1,4 +1,4 @@
-"""Two learners: figures that R gives, words for each case, and coverage with a known truth."""
+"""Two learners: values that R gives, words for each case, and coverage with a known truth."""
 
 import numpy as np
 import pytest

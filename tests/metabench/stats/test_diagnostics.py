@@ -9,7 +9,7 @@ from metabench.stats.diagnostics import by_class, by_group, calibration_error, c
 NAMES = ["ant", "bee", "cat", "dog"]
 
 
-def answers(rows: list[tuple[int, str, str, float]]) -> pd.DataFrame:
+def predictions(rows: list[tuple[int, str, str, float]]) -> pd.DataFrame:
     """From (task, class, answer, confidence); ant and bee are insects, cat and dog mammals."""
     tasks, classes, given, confidences = zip(*rows, strict=True)
     groups = ["insects" if name in ("ant", "bee") else "mammals" for name in classes]
@@ -24,21 +24,21 @@ def answers(rows: list[tuple[int, str, str, float]]) -> pd.DataFrame:
     )
 
 
-def random_answers(seed: int = 0, tasks: int = 30) -> pd.DataFrame:
+def random_predictions(seed: int = 0, tasks: int = 30) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     rows = []
     for task in range(tasks):
         chosen = list(random.choice(NAMES, 3, replace=False))
         for name in chosen:
             rows += [(task, name, str(random.choice([name, *chosen])), round(random.uniform(1 / 3, 1), 3))] * 2
-    return answers(rows)
+    return predictions(rows)
 
 
 def test_calibration_error_by_hand() -> None:
     """Five bins: 0.5 and 0.55 fall into (0.4, 0.6] with one of two right, |0.5 - 0.525|; 0.8 lies in (0.6, 0.8] with
     0.7, both wrong, |0 - 0.75|; 0.95 is alone and right, |1 - 0.95|. By queries (2 * 0.025 + 2 * 0.75 + 0.05) / 5.
     """
-    table = answers(
+    table = predictions(
         [
             (0, "ant", "ant", 0.5),
             (0, "ant", "bee", 0.55),
@@ -58,12 +58,12 @@ def test_calibration_error_by_hand() -> None:
 @pytest.mark.parametrize(("confidence", "number"), [(0.0, 0), (0.2, 2), (0.201, 3), (0.6, 8), (0.8, 11), (1.0, 14)])
 def test_an_edge_belongs_to_the_bin_below(confidence: float, number: int) -> None:
     """Guo et al. 2017: I_m = ((m - 1) / M, m / M]; 0.2 is 3/15, the end of the third."""
-    bins = reliability(answers([(0, "ant", "ant", confidence)]))
+    bins = reliability(predictions([(0, "ant", "ant", confidence)]))
     assert bins["queries"].to_numpy().nonzero()[0].tolist() == [number]
 
 
 def test_calibration_error_as_a_loop_over_queries_has_it() -> None:
-    table = random_answers()
+    table = random_predictions()
     correct = (table["class"].astype(str) == table["prediction"].astype(str)).to_numpy()
     confidences, error = table["confidence"].to_numpy(), 0.0
     for number in range(15):
@@ -77,7 +77,7 @@ def test_one_who_is_as_often_right_as_sure_is_calibrated_and_one_who_is_too_sure
     random = np.random.default_rng(0)
     sure = np.round(random.uniform(0.5, 1, 20_000), 3)
     right = random.uniform(size=20_000) < sure
-    honest = answers([(0, "ant", "ant" if hit else "bee", value) for hit, value in zip(right, sure, strict=True)])
+    honest = predictions([(0, "ant", "ant" if hit else "bee", value) for hit, value in zip(right, sure, strict=True)])
     assert calibration_error(honest) < 0.015
     assert calibration_error(honest.assign(confidence=1.0)) == pytest.approx(0.25, abs=0.01)
 
@@ -90,7 +90,7 @@ def test_the_worst_tasks_are_the_lowest_twentieth_rounded_up() -> None:
 
 
 def test_accuracy_by_class_and_group_is_the_diagonal_of_scikit_learns_confusion_matrix() -> None:
-    table = random_answers(1)
+    table = random_predictions(1)
     matrix = confusion_matrix(table["class"].astype(str), table["prediction"].astype(str), labels=NAMES)
     classes = by_class(table).set_index("class")
     assert classes["accuracy"].is_monotonic_increasing
@@ -103,7 +103,7 @@ def test_accuracy_by_class_and_group_is_the_diagonal_of_scikit_learns_confusion_
 
 
 def test_confusions_are_the_rest_of_that_matrix() -> None:
-    table = random_answers(2)
+    table = random_predictions(2)
     matrix = confusion_matrix(table["class"].astype(str), table["prediction"].astype(str), labels=NAMES)
     pairs = confusions(table)
     assert pairs["queries"].is_monotonic_decreasing
@@ -119,7 +119,7 @@ def test_confusions_are_the_rest_of_that_matrix() -> None:
 
 def test_a_share_counts_only_tasks_in_which_both_classes_were() -> None:
     """Ant is taken for bee once; bee was there in task 0 alone, where two queries were ants: half."""
-    table = answers(
+    table = predictions(
         [
             (0, "ant", "bee", 0.5),
             (0, "ant", "ant", 0.5),
@@ -137,7 +137,7 @@ def test_a_share_counts_only_tasks_in_which_both_classes_were() -> None:
 
 
 def test_shares_as_a_loop_over_tasks_has_them() -> None:
-    table = random_answers(3)
+    table = random_predictions(3)
     for _, pair in confusions(table).iterrows():
         asked = 0
         for _, task in table.groupby("task"):
@@ -148,6 +148,6 @@ def test_shares_as_a_loop_over_tasks_has_them() -> None:
 
 
 def test_a_learner_that_errs_nowhere_confuses_nothing() -> None:
-    table = answers([(0, "ant", "ant", 1.0), (0, "bee", "bee", 1.0)])
+    table = predictions([(0, "ant", "ant", 1.0), (0, "bee", "bee", 1.0)])
     assert confusions(table).empty
     assert calibration_error(table) == 0

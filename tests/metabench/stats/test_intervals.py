@@ -1,4 +1,4 @@
-"""Intervals against figures by hand, against other libraries, and by simulation with a known truth."""
+"""Intervals against values by hand, against other libraries, and by simulation with a known truth."""
 
 from collections.abc import Callable
 
@@ -121,7 +121,7 @@ def test_disjoint_tasks_cover_the_choice_of_images_and_redrawn_ones_do_not() -> 
     assert found[REDRAWN_TASKS] < 0.6
 
 
-def answers(right: np.ndarray, classes: np.ndarray) -> pd.DataFrame:
+def predictions(right: np.ndarray, classes: np.ndarray) -> pd.DataFrame:
     """From `[tasks, ways, queries]` bool and the classes `[tasks, ways]`."""
     tasks, ways, queries = right.shape
     return pd.DataFrame(
@@ -141,13 +141,15 @@ def test_over_classes_by_hand() -> None:
     """
     pairs = np.array([(one, two) for one in range(4) for two in range(one + 1, 4)])
     rights = (pairs + 1).sum(1)[:, None] > np.arange(10)  # of ten queries
-    estimate = class_interval(answers(rights.reshape(6, 2, 5), pairs))
+    estimate = class_interval(predictions(rights.reshape(6, 2, 5), pairs))
     assert estimate.mean == pytest.approx(0.5)
     assert estimate.half_width == pytest.approx(0.410852, abs=1e-5)
     assert (estimate.count, estimate.covers) == (4, CLASSES)
 
 
-def simulated_answers(random: np.random.Generator, kind: str, classes: int, tasks: int, ways: int = 5) -> pd.DataFrame:
+def simulated_predictions(
+    random: np.random.Generator, kind: str, classes: int, tasks: int, ways: int = 5
+) -> pd.DataFrame:
     """Classes drawn anew. `own`: each has an accuracy. `confusion`: some are taken for others and others for them."""
     chosen = np.argsort(random.random((tasks, classes)), 1)[:, :ways]
     if kind == "own":
@@ -155,7 +157,7 @@ def simulated_answers(random: np.random.Generator, kind: str, classes: int, task
     else:
         alike = random.uniform(-0.02, 0.02, classes)[chosen]
         chance = 0.8 - (ways - 1) * alike - (alike.sum(1, keepdims=True) - alike)
-    return answers(random.random((tasks, ways, 4)) < chance[..., None], chosen)
+    return predictions(random.random((tasks, ways, 4)) < chance[..., None], chosen)
 
 
 def naive(table: pd.DataFrame) -> Estimate:
@@ -163,13 +165,13 @@ def naive(table: pd.DataFrame) -> Estimate:
 
 
 def by_true_class(table: pd.DataFrame) -> Estimate:
-    """The clusters that come to mind first: the answers about each class."""
+    """The clusters that come to mind first: the predictions about each class."""
     return mean_interval(table.groupby("class")["right"].mean())
 
 
 def class_coverage(kind: str, classes: int, tasks: int, samples: int, *of: Callable[[pd.DataFrame], Estimate]) -> list:
     random = np.random.default_rng(0)
-    tables = [simulated_answers(random, kind, classes, tasks) for _ in range(samples)]
+    tables = [simulated_predictions(random, kind, classes, tasks) for _ in range(samples)]
     return [covered(0.8, [interval(table) for table in tables]) for interval in of]
 
 
@@ -188,7 +190,7 @@ def test_where_classes_do_not_differ_it_is_hardly_wider_than_over_tasks() -> Non
     ratios = []
     for _ in range(30):
         chosen = np.argsort(random.random((400, 100)), 1)[:, :5]
-        table = answers(random.random((400, 5, 4)) < 0.8, chosen)
+        table = predictions(random.random((400, 5, 4)) < 0.8, chosen)
         ratios.append(class_interval(table).half_width / naive(table).half_width)
     assert 1 < np.mean(ratios) < 1.35
 
@@ -204,12 +206,14 @@ def test_over_classes_it_covers_whatever_their_number(kind: str, classes: int, t
 SIZES = [45, 33, 25, 17, 15, 6, 6]  # of glyphs' test scripts
 
 
-def grouped_answers(random: np.random.Generator, sizes: list[int], of_groups: float, of_classes: float) -> pd.DataFrame:
+def grouped_predictions(
+    random: np.random.Generator, sizes: list[int], of_groups: float, of_classes: float
+) -> pd.DataFrame:
     """Groups drawn anew, and the classes in them; 300 tasks of five classes, four queries each."""
     group = np.repeat(np.arange(len(sizes)), sizes)
     accuracy = 0.8 + random.normal(0, of_groups, len(sizes))[group] + random.normal(0, of_classes, len(group))
     chosen = np.argsort(random.random((300, len(group))), 1)[:, :5]
-    table = answers(random.random((300, 5, 4)) < np.clip(accuracy, 0, 1)[chosen][..., None], chosen)
+    table = predictions(random.random((300, 5, 4)) < np.clip(accuracy, 0, 1)[chosen][..., None], chosen)
     return table.assign(group=group[table["class"]])
 
 
@@ -218,7 +222,7 @@ def test_where_whole_groups_are_chosen_it_covers_other_groups_and_over_classes_i
     sizes: list[int], of_groups: float
 ) -> None:
     random = np.random.default_rng(0)
-    tables = [grouped_answers(random, sizes, of_groups, 0.03) for _ in range(200)]
+    tables = [grouped_predictions(random, sizes, of_groups, 0.03) for _ in range(200)]
     found = [class_interval(table, whole_groups=True) for table in tables]
     assert {each.covers for each in found} == {GROUPS}
     assert covered(0.8, found) > 0.89
@@ -226,7 +230,7 @@ def test_where_whole_groups_are_chosen_it_covers_other_groups_and_over_classes_i
 
 
 def test_of_groups_of_one_class_it_is_that_over_classes() -> None:
-    table = simulated_answers(np.random.default_rng(0), "own", 20, 200)
+    table = simulated_predictions(np.random.default_rng(0), "own", 20, 200)
     alone = class_interval(table.assign(group=table["class"]), whole_groups=True)
     of_classes = class_interval(table)
     assert (alone.low, alone.high, alone.count) == pytest.approx((of_classes.low, of_classes.high, 20))
@@ -243,11 +247,11 @@ def test_how_far_retraining_differs_by_hand() -> None:
 
 
 def test_classes_that_cannot_be_left_out_have_no_interval() -> None:
-    same = answers(np.ones((30, 3, 2), dtype=bool), np.tile(np.arange(3), (30, 1)))
+    same = predictions(np.ones((30, 3, 2), dtype=bool), np.tile(np.arange(3), (30, 1)))
     with pytest.raises(ValueError, match="found 30 tasks of 3 classes, one of them in 30"):
         class_interval(same)
     with pytest.raises(ValueError, match="more tasks than classes"):
-        class_interval(answers(np.ones((2, 2, 2), dtype=bool), np.array([[0, 1], [2, 3]])))
+        class_interval(predictions(np.ones((2, 2, 2), dtype=bool), np.array([[0, 1], [2, 3]])))
 
 
 def seeds_by_tasks(

@@ -1,4 +1,4 @@
-"""Many learners: a published example, figures by hand, and error rates by simulation."""
+"""Many learners: a published example, values by hand, and error rates by simulation."""
 
 from itertools import product
 from pathlib import Path
@@ -261,7 +261,7 @@ def test_pairs_are_those_of_scipys_paired_t_test_by_holm(missing: int) -> None:
 
 
 def test_few_differences_that_are_alike_say_nothing() -> None:
-    """Two equal learners of few queries a task meet with the same difference twice in about one draw of eight."""
+    """Two equal learners of few queries per task meet with the same difference twice in about one draw of eight."""
     generator = np.random.default_rng(0)
     for tasks in (2, 3, 5):
         tables = generator.binomial(5, 0.5, (2000, 2, tasks)) / 5
@@ -271,7 +271,7 @@ def test_few_differences_that_are_alike_say_nothing() -> None:
 
 
 def test_learners_without_common_tasks_are_not_told_apart() -> None:
-    """Nor by one; a third, on all tasks, is told apart from each."""
+    """Nor by one; a third, on all tasks, is significantly different from each."""
     tasks = np.linspace(0.1, 0.9, 9)
     early, late = np.where(np.arange(9) < 5, tasks, np.nan), np.where(np.arange(9) > 3, tasks - 0.05, np.nan)
     behind = tasks - 0.125 + np.arange(9) / 1000

@@ -26,7 +26,7 @@ def shade(wnid: str, number: int) -> int:
 
 
 def class_folders(root: Path, part: str | None) -> None:
-    """Two pictures a class, of one shade each, with one picture of a class that is not in the split."""
+    """Two pictures per class, of one shade each, with one picture of a class that is not in the split."""
     names = CONTENT[PARTS[part]] if part else list(WNIDS)
     for wnid in [WNIDS[name] for name in names]:
         (root / wnid).mkdir(parents=True)
