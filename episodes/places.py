@@ -16,7 +16,7 @@ def cache_folder() -> Path:
     folder = Path(chosen) if chosen else platformdirs.user_cache_path("metabench")
     # Python's own for bytes that are not UTF-8, which safetensors takes for no path.
     if any("\ud800" <= each < "\ue000" for each in str(folder)):
-        raise DataError(f"the cache folder {str(folder)!r} is no name in UTF-8; set METABENCH_CACHE to another")
+        raise DataError(f"the cache folder {str(folder)!r} is not valid UTF-8; set METABENCH_CACHE to another folder")
     return folder
 
 

@@ -367,7 +367,7 @@ def _with_full_names(config: RunConfig) -> RunConfig:
     """The same with nameless paths, such as `.`, written in full.
 
     Raises:
-        UsageError: two folders of one name, which a record could not keep apart.
+        UsageError: two folders with the same name, which a record could not keep apart.
     """
     names = {name: full_name(value) for name in ("dataset", "test_dataset") if (value := config[name])}
     known: dict[str, str] = {}
@@ -375,8 +375,8 @@ def _with_full_names(config: RunConfig) -> RunConfig:
         other = known.setdefault(short_name(FOLDER + path), path)
         if Path(path).resolve() != Path(other).resolve():
             raise UsageError(
-                f"'{other}' and '{path}' are two folders of one name, by which records know them; rename one of them, "
-                "or give a link to it"
+                f"'{other}' and '{path}' are two folders with the same name, and records know folders by their names; "
+                "rename one of them"
             )
     return config.changed(**names)
 

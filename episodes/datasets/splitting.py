@@ -144,7 +144,7 @@ def _content(path: Path) -> bytes:
     """A split file's bytes; raises DataError where there are none, or too many."""
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"cannot read --split '{path}': it is no file; give a .json file of class names")
+            raise DataError(f"cannot read --split '{path}': it is not a file; give a .json file of class names")
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -172,7 +172,7 @@ def _read_list(path: Path, bank: ImageBank) -> dict[str, list[str]]:
             found = "an empty list" if content[part] == [] else type(content[part]).__name__
             raise DataError(f"{must}; found {found} under '{part}'")
         if others := [name for name in content[part] if not isinstance(name, str)]:
-            raise DataError(f"{must}; found {json.dumps(others[0])[:80]} under '{part}', which is no text in quotes")
+            raise DataError(f"{must}; found {json.dumps(others[0])[:80]} under '{part}', which is not text in quotes")
     return _known(path, bank, {part: [unicodedata.normalize("NFC", each) for each in content[part]] for part in PARTS})
 
 

@@ -82,7 +82,7 @@ def user_path(name: str) -> Path:
 def unreadable(root: Path, error: Exception) -> DataError:
     """What is raised where a container as a whole cannot be read."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-    return DataError(f"cannot read '{root}': {reason}; fetch it anew")
+    return DataError(f"cannot read '{root}': {reason}; download it again")
 
 
 class _Folder:
@@ -212,7 +212,7 @@ class _Tar:
         file.seek(archive.offset)
         end = file.read(BLOCK)
         if len(end) < BLOCK or end.strip(b"\0"):
-            raise DataError(f"'{self.root}' is cut short or damaged: it does not end as tars do; fetch it anew")
+            raise DataError(f"'{self.root}' is cut short or damaged: it does not end as tars do; download it again")
         while more := file.read(2**20):
             if more.strip(b"\0"):
                 raise DataError(

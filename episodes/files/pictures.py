@@ -151,8 +151,8 @@ def is_picture(path: str) -> bool:
 
 
 def describe_left_out(left_out: Counter[str]) -> str:
-    """`3 files that are no pictures (.txt 2, .json 1)`."""
-    return f"{left_out.total()} files that are no pictures ({_counts(left_out)})"
+    """`3 files that are not pictures (.txt 2, .json 1)`."""
+    return f"{left_out.total()} files that are not pictures ({_counts(left_out)})"
 
 
 @cache
@@ -229,7 +229,7 @@ def _decode(content: bytes, size: int, channels: int) -> Tensor:
     except UnreadableError:
         raise
     except UnidentifiedImageError:  # whose own words name an object in memory
-        raise UnreadableError("its bytes are no picture's") from None
+        raise UnreadableError("its content is not a picture") from None
     except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
         raise UnreadableError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
     return to_square(picture, size, channels)

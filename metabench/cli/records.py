@@ -22,8 +22,8 @@ from metabench.cli.options import RUN_ERROR, given
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
 @click.option("--dataset", multiple=True, help="Only this one; repeatable.")
-@click.option("--ways", type=int, multiple=True, help="Only tasks of so many classes; repeatable.")
-@click.option("--shots", type=int, multiple=True, help="Only tasks of so many labelled images per class; repeatable.")
+@click.option("--ways", type=int, multiple=True, help="Only tasks with this number of classes; repeatable.")
+@click.option("--shots", type=int, multiple=True, help="Only tasks with this number of shots; repeatable.")
 @click.option("--transductive/--no-transductive", default=None, help="Only learners that look at several queries.")
 @click.option("--outside-data/--no-outside-data", default=None, help="Only learners trained on other data.")
 def leaderboard(

@@ -29,7 +29,7 @@ def choose_device(name: str) -> torch.device:
     if name not in DEVICES:
         raise UsageError(f"--device: give {', '.join(map(repr, DEVICES))}; found {plain(repr(name), 100)}")
     if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda asks for a GPU, and torch finds none; use --device cpu or auto")
+        raise UsageError("--device cuda asks for a GPU, but torch finds none; use --device cpu or auto")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

@@ -199,7 +199,7 @@ def unusable(path: Path, reason: object) -> UsageError:
     """What is raised where a file of weights is damaged, or not of metabench."""
     whole = "trained learner" if path.name == WEIGHTS_FILE else "checkpoint"
     advice = "restore it, or run again" if path.name == WEIGHTS_FILE else "delete it, and run again without --resume"
-    return UsageError(f"'{path}' is not a whole {whole} of metabench ({plain(str(reason), 100)}); {advice}")
+    return UsageError(f"'{path}' is not a complete {whole} of metabench ({plain(str(reason), 100)}); {advice}")
 
 
 def numbered(folder: Path) -> Iterator[Path]:

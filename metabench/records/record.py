@@ -95,7 +95,7 @@ class Score(_Part):
         if self.metric == ACCURACY.name:
             for name, most in (("mean", 1), ("worst_tasks", 1), ("half_width", MOST_HALF_WIDTH)):
                 if (getattr(self, name) or 0) > most:
-                    raise ValueError(f"{name} is no accuracy")
+                    raise ValueError(f"{name} is not an accuracy")
         return self
 
 
@@ -210,7 +210,7 @@ class RunRecord(_Part):
         if any(METRICS[each.metric].percent == self.regression for each in scores):
             raise ValueError("a score is not of what its configuration asks for: accuracy, or in regression an error")
         if not self.regression and any(floor.mean > 1 for floor in self.floors.values()):
-            raise ValueError("a floor is no accuracy")
+            raise ValueError("a floor is not an accuracy")
         return self
 
     @field_validator("created")

@@ -145,7 +145,9 @@ def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / place / "birds").mkdir(parents=True)
     one, other = (f"folder:{tmp_path / place / 'birds'}" for place in ("a", "b"))
     for settings in ({"dataset": one, "test_dataset": other}, {"dataset": f"{one}+{other}"}):
-        with pytest.raises(UsageError, match="are two folders of one name, by which records know them; rename one"):
+        with pytest.raises(
+            UsageError, match="are two folders with the same name, and records know folders by their names"
+        ):
             make_config(**settings)
     assert make_config(dataset=one, test_dataset=f"{one}/", test_split="seed=1").data.test_dataset == f"{one}/"
 

@@ -32,7 +32,7 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     try:
         parts = [CIFAR100(str(found.parent), train=train) for train in (True, False)]
     except RuntimeError:
-        raise DataError(f"'{found}' is not the whole of CIFAR-100 (its checksums differ); fetch it anew") from None
+        raise DataError(f"'{found}' is not complete: its checksums are not CIFAR-100's; download it again") from None
     images = torch.from_numpy(np.concatenate([part.data for part in parts])).permute(0, 3, 1, 2)
     superclasses = published("cifar100_superclasses")["superclasses"]
     names = parts[0].classes

@@ -37,7 +37,7 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
 
     def make() -> Dataset[ImageBank]:
         if found.name == ARCHIVE and not check_md5(str(found), MD5):
-            raise DataError(f"'{found}' is not the archive that was published (MD5 {MD5}); fetch it anew")
+            raise DataError(f"'{found}' is not the archive that was published (MD5 {MD5}); download it again")
         paths = [path for path in pictures.paths if found.name != ARCHIVE or path.startswith("CUB_200_2011/images/")]
         return published_split(read_classes(name, pictures, paths, size, channels), name, "cub")
 

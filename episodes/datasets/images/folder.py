@@ -33,7 +33,7 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     applied, and transparent pictures are put on white (see `episodes.banks.pixels.flat`). Decoded once, in parallel,
     then read from the cache until a file is added, removed or written (see `episodes.files.cache.content_key`).
 
-    What is left out, such as files that are no pictures, and pictures that are there twice, is warned of.
+    What is left out, such as files that are not pictures, and pictures that are there twice, is warned of.
 
     Raises:
         DataError: missing or empty folder, a class without pictures, or pictures that cannot be read.
@@ -83,9 +83,9 @@ def find(name: str, options: DataOptions) -> Path:
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read '{root}': {getattr(error, 'strerror', None) or error}; {needs}") from None
     if root.is_file():
-        raise DataError(f"'{root}' is a file that is no .zip or .tar; {needs}")
+        raise DataError(f"'{root}' is neither a .zip nor a .tar file; {needs}")
     if there:
-        raise DataError(f"'{root}' is no folder and no file, or a link to nothing; {needs}")
+        raise DataError(f"'{root}' is neither a folder nor a file, or is a broken link; {needs}")
     if options.data_root:
         raise DataError(f"there is no folder '{root}', neither here nor in --data-root '{options.data_root}'; {needs}")
     raise DataError(f"there is no folder '{root}'; {needs}; for one elsewhere, --data-root names the folder it is in")

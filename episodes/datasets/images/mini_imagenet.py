@@ -107,7 +107,7 @@ def _with_names(bank: ImageBank) -> ImageBank:
     found = [number for number, wnid in enumerate(bank.class_names) if wnid in names]
     if not found:
         raise DataError(
-            f"'{bank.name}' has classes like '{bank.class_names[0]}', none of mini-ImageNet's; fetch it anew"
+            f"'{bank.name}' has classes like '{bank.class_names[0]}', which are not mini-ImageNet's; download it again"
         )
     kept = bank.select(bank.name, found)
     readable = tuple(names[wnid] for wnid in kept.class_names)
@@ -138,7 +138,9 @@ def _tables(files: list[Path], size: int, channels: int) -> ImageBank:
         ) from None
     missing = [each for each in table["filename"] if each not in place]
     if missing:
-        raise DataError(f"'{root}' lacks {len(missing)} pictures of the tables, '{missing[0]}' first; fetch it anew")
+        raise DataError(
+            f"'{root}' lacks {len(missing)} pictures of the tables, '{missing[0]}' first; download it again"
+        )
     classes = sorted(table["label"].unique())
     number = {wnid: index for index, wnid in enumerate(classes)}
     images = pictures.decode([place[each] for each in table["filename"]], size, channels)
@@ -166,7 +168,7 @@ def _pickles(files: list[Path], size: int, channels: int) -> ImageBank:
         except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
             raise DataError(
                 f"'{path}' does not hold image_data and class_dict, or data, labels and catname2label, as expected "
-                f"({error}); fetch it anew"
+                f"({error}); download it again"
             ) from None
         banks.append(
             convert(ImageBank(f"mini-imagenet/{path.stem}", images, names, sizes, names), channels, (size, size))

@@ -146,7 +146,7 @@ def _drawings(root: Path, part: str) -> dict[str, Reader]:
                 if entry.endswith(".png") and entry.startswith(part + "/") and not is_hidden(entry)
             }
     except (zipfile.BadZipFile, zlib.error, OSError) as error:
-        raise DataError(f"cannot read '{archive}': {error}; fetch it anew") from None
+        raise DataError(f"cannot read '{archive}': {error}; download it again") from None
 
 
 def _check_counts(root: Path, paths: list[str], counts: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ def _check_counts(root: Path, paths: list[str], counts: dict[str, Any]) -> None:
     for character, drawings in characters.items():
         if drawings != counts["drawings"]:
             raise DataError(
-                f"'{root / character}' has {drawings} drawings; Omniglot's has {counts['drawings']}: fetch it anew"
+                f"'{root / character}' has {drawings} drawings; Omniglot's has {counts['drawings']}: download it again"
             )
 
 

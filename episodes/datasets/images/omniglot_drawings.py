@@ -21,7 +21,7 @@ def decode_drawing(root: Path, path: str, read: Reader) -> np.ndarray[Any, Any]:
         with Image.open(io.BytesIO(read())) as image:
             return ~np.asarray(image.convert("1"))
     except (OSError, SyntaxError) as error:
-        raise DataError(f"cannot read the picture '{root / path}': {error}; fetch it anew") from None
+        raise DataError(f"cannot read the picture '{root / path}': {error}; download it again") from None
 
 
 def shrink(mask: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:

@@ -115,12 +115,12 @@ def _from_labels(images_file: Path, labels_file: Path, part: str, size: int, cha
         found = {class_name(words) for words in getattr(superclasses, "values", lambda: superclasses)()}
         in_range = labels.ndim == 1 and labels.min() >= 0 and labels.max() < len(names)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"'{labels_file}' does not hold the labels as expected ({error}); fetch it anew") from None
+        raise DataError(f"'{labels_file}' does not hold the labels as expected ({error}); download it again") from None
     groups = _check_classes(labels_file, part, names)
     if found != set(groups.values()):
         raise DataError(
             f"'{labels_file}' has other superclasses than tiered-ImageNet's {part}, "
-            f"'{min(found ^ set(groups.values()))}' first; fetch it anew"
+            f"'{min(found ^ set(groups.values()))}' first; download it again"
         )
     images = _images(images_file, size, channels)
     if len(images) != len(labels) or not in_range:
@@ -148,7 +148,7 @@ def _refuse_numbers(labels_file: Path, content: Any) -> None:
     if not (lacking and numbers):
         return
     raise DataError(
-        f"'{labels_file}' has no names of classes ({' and '.join(lacking)}; found {found}), and numbers alone do not "
+        f"'{labels_file}' has no class names ({' and '.join(lacking)}; found {found}), and numbers alone do not "
         f"say which class is which; put its authors' {labels_file.name}, which has both, in its place, or train, val "
         "and test as folders of class folders named by WordNet number"
     )
@@ -174,7 +174,7 @@ def _check_classes(place: Path, part: str, names: list[str]) -> dict[str, str]:
     difference += [f"has '{more[0]}' beside them"] if more else []
     raise DataError(
         f"'{place}' has {len(names)} classes; tiered-ImageNet's {part} has {len(classes[part])}, of which it "
-        f"{' and '.join(difference) or 'has some twice'}: fetch it anew"
+        f"{' and '.join(difference) or 'has some twice'}: download it again"
     )
 
 
@@ -194,7 +194,7 @@ def _images(path: Path, size: int, channels: int) -> Tensor:
                 # Blue first, as OpenCV wrote and reads them; its PNGs are in the usual order.
                 return torch.from_numpy(stored["images"]).permute(0, 3, 1, 2).flip(1)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise DataError(f"cannot read '{path}': {error}; fetch it anew") from None
+            raise DataError(f"cannot read '{path}': {error}; download it again") from None
     encoded: Any = read_pickle(path)
     check_memory(str(path), (len(encoded), channels, size, size))
     with ThreadPoolExecutor() as pool:

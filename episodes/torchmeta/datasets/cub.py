@@ -54,7 +54,9 @@ class CUBClassDataset(BankClassDataset):
             files = _unpacked(found, labels)
         missing = [name for name in labels if not files[name]]
         if missing:
-            raise DataError(f"'{found}' lacks pictures of {len(missing)} birds, '{missing[0]}' first; fetch it anew")
+            raise DataError(
+                f"'{found}' lacks pictures of {len(missing)} birds, '{missing[0]}' first; download it again"
+            )
         return labels, files
 
     def one_class(self, index: int, data: Any, label: Any, **arguments: Any) -> CUBDataset:
@@ -89,7 +91,7 @@ def _unpacked(archive: Path, labels: list[str]) -> dict[str, list[NDArray[np.uin
         DataError: it is not the archive that was published.
     """
     if not check_md5(str(archive), MD5):
-        raise DataError(f"'{archive}' is not the archive that was published (MD5 {MD5}); fetch it anew")
+        raise DataError(f"'{archive}' is not the archive that was published (MD5 {MD5}); download it again")
     files: dict[str, dict[str, NDArray[np.uint8]]] = {name: {} for name in labels}
     with tarfile.open(archive) as members:
         for member in members:

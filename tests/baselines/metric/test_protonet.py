@@ -10,24 +10,6 @@ from metabench.checks import build, random_episodes
 from metabench.learner import Episodes, Problem
 
 
-def test_by_hand() -> None:
-    """Two classes on a line: prototypes 1 and 10, and a query at 4 that is 9 and 36 away."""
-    support = torch.tensor([[[0.0], [10.0], [2.0]]])
-    labels = torch.tensor([[0, 1, 0]])
-    centres = prototypes(support, labels, 2)
-    assert centres.tolist() == [[[1.0], [10.0]]]
-    assert squared_distances(torch.tensor([[[4.0]]]), centres).tolist() == [[[9.0, 36.0]]]
-
-
-def test_soft_k_means_by_hand() -> None:
-    """An unlabelled 3 between prototypes 0 and 4 is 9 and 1 away: shares 1 / (1 + e^8) and the rest."""
-    support, labels = torch.tensor([[[0.0], [4.0]]]), torch.tensor([[0, 1]])
-    moved = refined(support, support, labels, torch.tensor([[[3.0]]]))
-    share = 1 / (1 + 2.718281828**8)
-    expected = [3 * share / (1 + share), (4 + 3 * (1 - share)) / (2 - share)]
-    assert moved.flatten().tolist() == pytest.approx(expected, rel=1e-5)
-
-
 def test_refinement_looks_at_the_pool_and_trains_with_one() -> None:
     learner, episodes = build(ProtoNet, refine_steps=2), random_episodes()
     assert isinstance(learner, ProtoNet)
@@ -48,17 +30,6 @@ def test_refinement_looks_at_the_pool_and_trains_with_one() -> None:
     task = FixedTask(5, 1, unlabelled=3, distractors=2)
     (stage,) = ProtoNet(Problem((1, 28, 28), 50, task), ProtoNet.Options(refine_steps=1)).stages()
     assert stage.data == Episodes(FixedTask(20, 1, 5, unlabelled=3, distractors=2))
-
-
-@pytest.mark.filterwarnings("ignore:self.within_class_std_dev_")  # a ReLU that is off for all images
-def test_answers_equal_scikit_learns_nearest_centroid() -> None:
-    learner, episodes = build(ProtoNet), random_episodes(4)
-    assert isinstance(learner, ProtoNet)
-    with torch.no_grad():
-        predictions = learner.classify(episodes).argmax(2)
-        for number in range(4):
-            reference = NearestCentroid().fit(learner.embed(episodes.support[number]), episodes.support_labels[number])
-            assert reference.predict(learner.embed(episodes.query[number])).tolist() == predictions[number].tolist()
 
 
 def test_loss_is_equation_2() -> None:
@@ -83,3 +54,14 @@ def test_training_episodes_have_their_own_ways_and_shots() -> None:
     assert stage.data == Episodes(FixedTask(30, 3, 2))
     (stage,) = ProtoNet(Problem((1, 28, 28), 8, FixedTask(5, 1)), ProtoNet.Options()).stages()
     assert stage.data == Episodes(FixedTask(8, 1, 5))
+
+
+@pytest.mark.filterwarnings("ignore:self.within_class_std_dev_")  # a ReLU that is off for all images
+def test_answers_equal_scikit_learns_nearest_centroid() -> None:
+    learner, episodes = build(ProtoNet), random_episodes(4)
+    assert isinstance(learner, ProtoNet)
+    with torch.no_grad():
+        predictions = learner.classify(episodes).argmax(2)
+        for number in range(4):
+            reference = NearestCentroid().fit(learner.embed(episodes.support[number]), episodes.support_labels[number])
+            assert reference.predict(learner.embed(episodes.query[number])).tolist() == predictions[number].tolist()

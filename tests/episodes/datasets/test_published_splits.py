@@ -224,13 +224,13 @@ FIRST = [TIERED["names"][wnid] for wnid in wnids("val")]
         (
             "val",
             {"labels": VAL},
-            r"val_labels.pkl' has no names of classes \(label_specific_str and label_general_str; found labels\), and "
+            r"val_labels.pkl' has no class names \(label_specific_str and label_general_str; found labels\), and "
             "numbers alone do not say which class is which; put its authors' val_labels.pkl, which has both, in its "
             "place, or train, val and test as folders of class folders named by WordNet number",
         ),
         ("val", {"label_specific": VAL, "label_general": VAL}, "has no names .* found label_specific, label_general"),
-        ("val", VAL, r"has no names of classes \(.*; found ndarray\), and numbers alone"),
-        ("val", [1, 2], r"has no names of classes \(.*; found list\), and numbers alone"),
+        ("val", VAL, r"has no class names \(.*; found ndarray\), and numbers alone"),
+        ("val", [1, 2], r"has no class names \(.*; found list\), and numbers alone"),
         ("val", ["a", [1]], "val_labels.pkl' does not hold the labels as expected"),
         ("val", {"x": VAL}, r"val_labels.pkl' does not hold the labels as expected \('label_specific'\); fetch"),
     ],
@@ -254,6 +254,6 @@ def test_tiered_imagenet_is_read_from_class_folders(tmp_path: Path) -> None:
     assert int(dataset.validation.images[number, 0, 0, 0]) == wnids("val").index("n02099601")
     shutil.move(tmp_path / "val" / "n02099601", tmp_path / "train")
     with pytest.raises(
-        DataError, match=r"train' has 352 classes; .* has 'golden_retriever' beside them: fetch it anew"
+        DataError, match=r"train' has 352 classes; .* has 'golden_retriever' beside them: download it again"
     ):
         load("tiered-imagenet", DataOptions(data_root=tmp_path, image_size=16))

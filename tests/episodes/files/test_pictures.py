@@ -164,7 +164,7 @@ def test_an_archive_that_is_cut_short_is_named(tmp_path: Path, ending: str) -> N
             archive.add(tmp_path / "a.png", "c/a.png")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"cannot read '.*p\..*': .*; fetch it anew"):
+    with pytest.raises(DataError, match=r"cannot read '.*p\..*': .*; download it again"):
         Pictures(path).decode(Pictures(path).paths, 16, 3)
 
 
@@ -227,7 +227,7 @@ def test_a_tar_cut_at_a_members_end_is_refused(tmp_path: Path) -> None:
     shade = png(Image.new("L", (4, 4), 9))
     path = pack(tmp_path / "p.tar", [("c/a.png", shade), ("d/a.png", shade)])
     path.write_bytes(path.read_bytes()[:1024])
-    with pytest.raises(DataError, match="is cut short or damaged: it does not end as tars do; fetch it anew"):
+    with pytest.raises(DataError, match="is cut short or damaged: it does not end as tars do; download it again"):
         _ = Pictures(path).paths
 
 

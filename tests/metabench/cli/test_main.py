@@ -128,7 +128,7 @@ BAD: list[tuple[str, str]] = [
     ("run --dataset sinusoid --learner maml --backbone conv4", "backbone 'conv4' takes images"),
     ("run --test-dataset sinusoid", "'sinusoid' has functions, no images; it goes alone, as --dataset sinusoid"),
     ("episodes freeze --dataset sinusoid -o x.parquet", "the tasks of 'sinusoid' have no images to freeze"),
-    ("run --device cuda", "--device cuda asks for a GPU, and torch finds none"),
+    ("run --device cuda", "--device cuda asks for a GPU, but torch finds none"),
     ("run --device gpu", "--device: give 'auto', 'cpu' or 'cuda'; found 'gpu'"),
     ("run --config none.yaml", "cannot read --config 'none.yaml'"),
     ("run --lerner maml", "Did you mean '--learner'?"),

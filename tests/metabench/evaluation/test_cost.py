@@ -10,7 +10,7 @@ from baselines.gradient.maml import MAML
 from baselines.metric.protonet import ProtoNet
 from baselines.transfer.finetune import FineTune
 from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask
-from metabench.evaluation.cost import task_megabytes, task_multiply_adds
+from metabench.evaluation.cost import classify_latency, task_megabytes, task_multiply_adds
 from metabench.learner import Batches, Learner, Problem, Stage, TrainingOptions
 from metabench.training.loop import train
 from metabench.training.plan import TrainingPlan
@@ -115,3 +115,17 @@ def test_processor_seconds_are_no_waiting(toy: Dataset, tmp_path: Path) -> None:
     assert slept.seconds >= 0.5
     assert slept.processor_seconds < 0.4
     assert 0.5 <= worked.processor_seconds < 1
+
+
+def test_latency_is_the_time_of_one_task(toy: Dataset) -> None:
+    class Slow(Learner):
+        asked = 0
+
+        def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
+            self.asked += 1
+            time.sleep(0.5 if self.asked == 1 else 0.02)  # the first one warms up
+            return torch.zeros(*episodes.query.shape[:2], episodes.ways)
+
+    learner = Slow(Problem(toy.train.item_shape, 8, FixedTask(3, 2, 4)), TrainingOptions())
+    assert 20 <= classify_latency(learner, EpisodeSampler(toy.test, FixedTask(3, 2, 4), 0), 2, repeats=5) < 200
+    assert learner.asked == 6

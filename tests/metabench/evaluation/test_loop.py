@@ -130,10 +130,6 @@ def test_training_mode_is_left_as_it_was(toy: Dataset) -> None:
     assert all(torch.equal(before[name], value) for name, value in learner.state_dict().items())
 
 
-def test_latency_is_a_time(toy: Dataset) -> None:
-    assert 0 < classify_latency(untrained(ProtoNet, toy), EpisodeSampler(toy.test, TASK, 0), 2, repeats=3) < 10_000
-
-
 def test_answers_that_are_not_finite_are_no_predictions(toy: Dataset) -> None:
     class Diverged(Oracle):
         def classify(self, episodes: EpisodeBatch) -> torch.Tensor:

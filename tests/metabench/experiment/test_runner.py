@@ -13,15 +13,18 @@ import torch
 
 import metabench
 from episodes import EpisodeSampler, FixedTask, load
+from metabench.config import make_config
 from metabench.errors import RunError, UsageError
 from metabench.evaluation.loop import evaluate
+from metabench.experiment.prepare import prepare
 from metabench.learner import Problem
-from metabench.records.folder import load_run
+from metabench.records.folder import load_run, restore
 from metabench.records.predictions import read_predictions
 from metabench.records.reader import read_record
 from metabench.records.record import Banks, RunRecord
 from metabench.registry import get_learner
 from metabench.stats.diagnostics import calibration_error
+from metabench.stats.intervals import mean_interval
 
 QUICK: dict[str, Any] = {"ways": 3, "shots": 2, "queries": 5, "episodes": 20, "validation_episodes": 4, "threads": 1}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -65,7 +68,9 @@ def test_the_record_says_what_was_done(tmp_path: Path) -> None:
     assert record.environment["packages"]["torch"] == torch.__version__
     assert record.environment["threads"] == 1
     assert record.config.training.precision == "float32"
-    assert 0 < record.score.half_width < 0.5
+    scores = pd.read_csv(tmp_path / record.id / "scores.csv")["learner"].to_numpy()
+    assert record.score.mean == pytest.approx(scores.mean(), abs=1e-6)
+    assert record.score.half_width == pytest.approx(mean_interval(scores, bounded=True).half_width, abs=1e-5)
     assert len(record.training.curve) == 10
     assert record.peak_memory_megabytes is None or record.peak_memory_megabytes > 50
     files = {path.name for path in (tmp_path / record.id).iterdir()}
@@ -175,7 +180,10 @@ def test_trained_weights_are_kept_and_fit(tmp_path: Path) -> None:
     record = quick("protonet", tmp_path)
     config, weights = load_run(tmp_path / record.id)
     assert config == record.config.model_dump(mode="json")
-    assert any("weight" in name for name in weights)
+    again = prepare(make_config(**config))
+    assert evaluate(again.learner, again.test, 20).mean() != record.score.mean  # untrained
+    restore(again.learner, weights, None)
+    assert evaluate(again.learner, again.test, 20).mean() == record.score.mean
 
 
 def test_a_resume_without_an_interrupted_run_says_so(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_damaged_checkpoints_are_named(content: object, tmp_path: Path) -> None:
         else:
             torch.save(content, folder / name)
     for read in (lambda: found(config(tmp_path), {}), lambda: load_run(folder)):
-        with pytest.raises(UsageError, match="is not a whole") as error:
+        with pytest.raises(UsageError, match="is not a complete") as error:
             read()
         assert "\n" not in str(error.value)
 
@@ -96,7 +96,9 @@ def test_damaged_checkpoints_are_named(content: object, tmp_path: Path) -> None:
 )
 def test_a_trained_learner_with_a_damaged_part_is_named(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "learner.pt")
-    with pytest.raises(UsageError, match=r"learner.pt' is not a whole trained learner of metabench \(.*\); restore it"):
+    with pytest.raises(
+        UsageError, match=r"learner.pt' is not a complete trained learner of metabench \(.*\); restore it"
+    ):
         load_run(tmp_path)
 
 

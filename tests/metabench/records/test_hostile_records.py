@@ -62,12 +62,18 @@ REFUSED = {
     "a folder": (lambda folder: ((folder / "scores.csv").unlink(), (folder / "scores.csv").mkdir()), "no file"),
     "enormous record": (large("record.json", 33), "it has more than 32 MiB"),
     "enormous table": (large("scores.csv", 513), "it has more than 512 MiB"),
-    "NaN accuracy": (table("episode,learner\n0,0.5\n1,nan\n2,0.25\n3,1\n"), "has nan for task 1, which is no accuracy"),
+    "NaN accuracy": (
+        table("episode,learner\n0,0.5\n1,nan\n2,0.25\n3,1\n"),
+        "has nan for task 1, which is not an accuracy",
+    ),
     "infinite": (
         table("episode,learner\n0,0.5\n1,0.75\n2,0.25\n3,-inf\n"),
-        "has -inf for task 3, which is no accuracy",
+        "has -inf for task 3, which is not an accuracy",
     ),
-    "above one": (table("episode,learner\n0,0.5\n1,1.5\n2,0.25\n3,0.25\n"), "has 1.5 for task 1, which is no accuracy"),
+    "above one": (
+        table("episode,learner\n0,0.5\n1,1.5\n2,0.25\n3,0.25\n"),
+        "has 1.5 for task 1, which is not an accuracy",
+    ),
     "NaN score": (edit(score__mean=float("nan")), "score.mean"),
     "NaN time": (edit(score__task_milliseconds=float("nan")), "score.task_milliseconds"),
     "endless time": (edit(training__seconds=1e300), "training.seconds"),

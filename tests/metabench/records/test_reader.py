@@ -42,10 +42,10 @@ def test_a_record_of_errors_comes_back_too(tmp_path: Path) -> None:
             {"companions": {"teacher": {"metric": "squared_error", "mean": 0.5}}},
             "a score is not of what its configuration asks for",
         ),
-        ({"floors": {"sky": {"mean": 1e99, "half_width": 0, "episodes": 3}}}, "a floor is no accuracy"),
-        ({"score": {"metric": "accuracy", "mean": 0.5, "worst_tasks": 2}}, "worst_tasks is no accuracy"),
-        ({"score": {"metric": "accuracy", "mean": 1.5}}, "mean is no accuracy"),
-        ({"score": {"metric": "accuracy", "mean": 0.5, "half_width": 11}}, "half_width is no accuracy"),
+        ({"floors": {"sky": {"mean": 1e99, "half_width": 0, "episodes": 3}}}, "a floor is not an accuracy"),
+        ({"score": {"metric": "accuracy", "mean": 0.5, "worst_tasks": 2}}, "worst_tasks is not an accuracy"),
+        ({"score": {"metric": "accuracy", "mean": 1.5}}, "mean is not an accuracy"),
+        ({"score": {"metric": "accuracy", "mean": 0.5, "half_width": 11}}, "half_width is not an accuracy"),
     ],
 )
 def test_figures_of_another_kind_and_times_that_are_none_are_refused(

@@ -167,7 +167,7 @@ def test_what_cannot_be_verified_says_why(folder: Path, tmp_path: Path) -> None:
 def test_weights_of_any_kind_are_refused(weights: object, folder: Path) -> None:
     saved = torch.load(folder / "learner.pt", weights_only=True)
     torch.save({**saved, "learner": weights}, folder / "learner.pt")
-    with pytest.raises(UsageError, match=r"does not fit|is not a whole"):
+    with pytest.raises(UsageError, match=r"does not fit|is not a complete"):
         verify(folder)
 
 

@@ -150,7 +150,7 @@ def test_a_checkpoint_with_a_damaged_part_is_named_before_any_step(
     if value == "missing":
         del state[name]
     with pytest.raises(
-        UsageError, match=r"checkpoint.pt' is not a whole checkpoint of metabench \(.*\); delete it, and"
+        UsageError, match=r"checkpoint.pt' is not a complete checkpoint of metabench \(.*\); delete it, and"
     ):
         train(build("protonet", toy), toy, plan(toy, tmp_path), state)
     assert not list(tmp_path.iterdir())

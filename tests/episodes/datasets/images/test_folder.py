@@ -49,7 +49,7 @@ def test_size_and_grey_can_be_chosen(pictures: Path) -> None:
 
 @pytest.mark.parametrize(
     ("broken", "reason"),
-    [(b"", "it is empty"), (b"not a picture", "its bytes are no picture's"), ("cut", ".*")],
+    [(b"", "it is empty"), (b"not a picture", "its content is not a picture"), ("cut", ".*")],
 )
 def test_a_corrupt_picture_is_named(pictures: Path, broken: bytes | str, reason: str) -> None:
     victim = pictures / "colour3" / "more" / "c.JPG"

@@ -181,7 +181,10 @@ ENCRYPTED = (
     (b"PK\x03\x04\x14\0\0\0", b"PK\x03\x04\x14\0\x01\0"),
     (b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\x01\0"),
 )
-NO_PICTURE, OUT = "its bytes are no picture's; repair or remove it", "leads out of it; fetch it from a source you trust"
+NO_PICTURE, OUT = (
+    "its content is not a picture; repair or remove it",
+    "leads out of it; fetch it from a source you trust",
+)
 REPAIR, CLASSES = "repair or remove it", "does not hold a folder of pictures for each class: "
 
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
@@ -256,20 +259,20 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "a file": (
         lambda place: written(place / "f.txt", b"x"),
-        "is a file that is no .zip or .tar; --dataset",
+        "is neither a .zip nor a .tar file; --dataset",
     ),
     "7z": (lambda place: written(place / "d.7z", b"7z\xbc\xaf\x27\x1c"), "is a file that is no .zip or .tar"),
     "rar": (lambda place: written(place / "d.rar", b"Rar!"), "is a file that is no .zip or .tar"),
     "zstandard": (lambda place: written(place / "d.tar.zst", b"\x28\xb5\x2f\xfd"), "is a file that is no .zip or .tar"),
     "nothing": (lambda place: place / "none", "there is no folder '.*none'; --dataset folder:PATH needs"),
-    "a device": (lambda place: Path("/dev/null"), "is no folder and no file, or a link to nothing"),
+    "a device": (lambda place: Path("/dev/null"), "is neither a folder nor a file, or is a broken link"),
     "too long a name": (lambda place: place / ("x" * 5000), "File name too long; --dataset folder:PATH needs"),
-    "empty zip file": (lambda place: written(place / "d.zip", b""), "cannot read '.*d.zip': .*; fetch it anew"),
+    "empty zip file": (lambda place: written(place / "d.zip", b""), "cannot read '.*d.zip': .*; download it again"),
     "text called zip": (
         lambda place: written(place / "d.zip", b"hello" * 99),
         "d.zip': File is not a zip file; ",
     ),
-    "cut zip": (lambda place: half(zipped(place)), "d.zip': File is not a zip file; fetch it anew"),
+    "cut zip": (lambda place: half(zipped(place)), "d.zip': File is not a zip file; download it again"),
     "zip of nothing": (nothing, f"{CLASSES}it has no pictures"),
     "zip in a zip": (nested, f"{CLASSES}it has no pictures"),
     "wrong checksum": (lambda place: flipped(zipped(place), 100), r"its bytes in the archive are damaged \(Bad CRC-32"),
@@ -291,7 +294,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "cut tar.xz": (lambda place: half(tarred(place, "w:xz", "d.tar.xz")), "file ended before the end-of-stream marker"),
     "damaged tar.gz": (
         lambda place: flipped(tarred(place, "w:gz", "d.tar.gz"), -1),
-        "(fetch it anew|damaged)",
+        "(download it again|damaged)",
     ),
     "pipe in a tar": (
         tar_with(("d/c0/p.png", tarfile.FIFOTYPE, "")),
