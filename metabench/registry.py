@@ -21,10 +21,11 @@ from episodes.banks.bank import Kind
 from episodes.dataset import Dataset
 from episodes.errors import DataError, nearest
 from episodes.plugins import load_plugin, plugin_names
-from metabench.config import RunConfig, check_given, first_problem
+from metabench.config import RunConfig
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
+from metabench.values import check_given, first_problem
 
 LEARNERS, FLOORS = "metabench.learners", "metabench.floors"
 OURS = (DataError, RunError, UsageError, torch.OutOfMemoryError)  # which say themselves what is wrong
