@@ -1,8 +1,8 @@
 """The leaderboard as a page: one HTML file that needs nothing else, opened from a disk or a server.
 
-The template is `page/page.html`; its script draws the table and the plots from two blocks of JSON, and writes whatever
-came from a record as text, never as markup. The page's own policy (Content-Security-Policy) allows its one script and
-one style sheet by their digests, pictures in the page itself, and no request.
+The template is `assets/page.html`; its script draws the table and the plots from two blocks of JSON, and writes
+whatever came from a record as text, never as markup. The page's own policy (Content-Security-Policy) allows its one
+script and one style sheet by their digests, pictures in the page itself, and no request.
 """
 
 from __future__ import annotations

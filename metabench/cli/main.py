@@ -14,13 +14,14 @@ from contextlib import suppress
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import click
 
 from metabench.cli import records as cli_records
 from metabench.cli.data import data
-from metabench.cli.options import RUN_ERROR, USAGE_ERROR, Group, ReaderLeft, data_settings, given
+from metabench.cli.episodes import episodes, show
+from metabench.cli.options import RUN_ERROR, USAGE_ERROR, Group, ReaderLeft
+from metabench.cli.run import run
 from metabench.escape import plain
 from metabench.training.signals import Stop
 
@@ -149,90 +150,9 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@click.option("--learner", help="A name of `metabench list learners`, or package.module:Class.  [default: protonet]")
-@data_settings
-@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the learner; repeatable.")
-@click.option("--backbone", help="Short for --set backbone=NAME.")
-@click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
-@click.option("--tasks", type=click.Path(path_type=Path), help="Test on the tasks of a file of `episodes freeze`.")
-@click.option("--episodes", type=int, help="Test tasks.  [default: 600, or all of a list]")
-@click.option(
-    "--until-interval", type=float, metavar="POINTS", help="Test until the interval is ± this; --episodes is the most."
-)
-@click.option("--validation-episodes", type=int, help="Validation tasks, each time.  [default: 100]")
-@click.option("--seed", type=int, help="Of weights and training order.  [default: 0]")
-@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
-@click.option("--precision", help="Of training: auto, float32 or bfloat16 (mixed).  [default: auto]")
-@click.option("--threads", type=int, help="CPU threads.  [default: all cores]")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.  [default: results]")
-@click.option("--tensorboard", is_flag=True, default=None, help="Log to TensorBoard files in the run's folder too.")
-@click.option("--mlflow", is_flag=True, default=None, help="Log to MLflow too, where MLFLOW_TRACKING_URI says.")
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file of these settings; the command line wins.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same, interrupted run.")
-def run(
-    options: tuple[str, ...],
-    backbone: str | None,
-    steps: int | None,
-    config: Path | None,
-    resume: bool,
-    **settings: Any,
-) -> None:
-    """Train a learner, score it on unseen classes, write a record.
-
-    Without --steps the learner's default budget for the dataset holds (`metabench list learners`).
-    """
-    from metabench.board.standing import standing
-    from metabench.cli.config_file import read_config_file
-    from metabench.config import make_config
-    from metabench.experiment.runner import run_config
-    from metabench.reports.summary import summary
-
-    values = read_config_file(config) if config else {}
-    values.update(given(settings))
-    pairs = options + tuple(f"{name}={value}" for name, value in given({"backbone": backbone, "steps": steps}).items())
-    values["options"] = {**values.get("options", {}), **_parse_options(pairs)}
-    record = run_config(make_config(**values), resume=resume)
-    place = standing(record, record.config.output.output)
-    click.echo(summary(record) + (f"\n  {place}" if place else ""))
-    click.echo(f"record: {record.config.output.output / record.id}")
-
-
-@cli.group("episodes", cls=Group)
-def episodes_() -> None:
-    """Draw a task, or freeze test tasks to a file."""
-
-
-@episodes_.command()
-@data_settings
-@click.option("--episodes", type=int, help="How many.  [default: 600, or as many as there are]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file, e.g. tasks.parquet.")
-def freeze(output: Path, **settings: Any) -> None:
-    """Write test tasks to a file, for `metabench run --tasks` here and elsewhere."""
-    from metabench.experiment.data import freeze as write
-
-    manifest = write(output, **given(settings))
-    click.echo(f"wrote {len(manifest.episodes)} tasks of {manifest.bank} to {output} (digest {manifest.digest[:8]})")
-
-
-@cli.command()
-@data_settings
-@click.option("--tasks", type=click.Path(path_type=Path), help="Draw a task of this file of `episodes freeze`.")
-@click.option("--episode", type=click.IntRange(0, 2**53), default=0, show_default=True, help="The task's number.")
-@click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its predictions too.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
-def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -> None:
-    """Draw one test task, and a trained learner's predictions for it.
-
-    With --run, dataset and task are those of the run unless given.
-    """
-    from metabench.rerun.show import show as draw
-
-    draw(output, episode, run_folder, **given(settings))
-    click.echo(f"wrote {output}")
-
-
-episodes_.add_command(show)
+cli.add_command(run)
+cli.add_command(episodes)
+cli.add_command(show)
 cli.add_command(data)
 for command in cli_records.COMMANDS:
     cli.add_command(command)
@@ -250,18 +170,6 @@ def list_(what: str) -> None:
         advice = nearest(what, kinds) or f"; there are {', '.join(kinds)}"
         raise click.UsageError(f"there is no list of '{what}'{advice}")
     click.echo(kinds[what]())
-
-
-def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
-    parsed = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise click.UsageError(f"--set {pair} is not KEY=VALUE, e.g. --set inner_steps=5")
-        if key.replace("-", "_") in parsed:
-            raise click.UsageError(f"--set {key} comes twice; leave one of them out")
-        parsed[key.replace("-", "_")] = value
-    return parsed
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from metabench.experiment.prepare import prepare
 from metabench.learner import Learner
 from metabench.loggers.group import check_packages, logged
 from metabench.pictures.hardest import draw_hardest
-from metabench.records.folder import CHECKPOINT_FILE, claim_folder, find_checkpoint, in_folder, kept, run_name, save_run
+from metabench.records.checkpoint import CHECKPOINT_FILE, find_checkpoint, kept
+from metabench.records.folder import claim_folder, in_folder, run_name, save_run
 from metabench.records.predictions import digest
 from metabench.records.record import Banks, DatasetInfo, RunRecord, Training, now
 from metabench.registry import changed_options, faults_of, learner_name

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from metabench.loggers.base import Logger, Points, parameters_of, values_of
-from metabench.records.folder import CHECKPOINT_FILE
+from metabench.records.checkpoint import CHECKPOINT_FILE
 from metabench.records.record import HARDEST_FILE, RECORD_FILE, SCORES_FILE, RunRecord
 
 MLFLOW_FILE = "mlflow-run.txt"  # the run's id in MLflow

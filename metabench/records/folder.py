@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 from collections.abc import Iterator
@@ -20,14 +19,12 @@ from episodes.files.atomic import write_bytes
 from episodes.names import short_name
 from metabench.config import RunConfig
 from metabench.errors import InterruptionError, RunError, UsageError
-from metabench.escape import plain
 from metabench.learner import Learner
+from metabench.records.checkpoint import CHECKPOINT_FILE, WEIGHTS_FILE, kept, load_tensors, save_tensors
 from metabench.records.migrations import with_new_options
 from metabench.records.predictions import PREDICTIONS_FILE
 from metabench.records.record import RECORD_FILE, RunRecord, write_scores
 
-WEIGHTS_FILE = "learner.pt"
-CHECKPOINT_FILE = "checkpoint.pt"
 LOCK_FILE = ".lock"
 LONGEST_WORD = 60  # of a run's folder, whose name a file system bounds to 255 bytes
 
@@ -51,13 +48,6 @@ def claim_folder(config: RunConfig, name: str) -> Path:
             f"cannot write to --output '{config.output.output}': {error.strerror}; choose a folder that can be written"
         ) from None
     raise AssertionError("there is always a next name")
-
-
-def kept(checkpoint: Path) -> str:
-    """What a run that stops leaves behind, and how to go on: the end of its error."""
-    if not checkpoint.exists():
-        return "nothing is kept, as there is no checkpoint yet"
-    return f"'{checkpoint}' keeps it: the same command with --resume goes on"
 
 
 @contextmanager
@@ -90,30 +80,6 @@ def in_folder(folder: Path) -> Iterator[None]:
         lock.release()
         with suppress(OSError):
             folder.rmdir()
-
-
-def find_checkpoint(config: RunConfig, name: str, identity: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-    """The newest unfinished run of exactly this identity (configuration and data): its folder, and its checkpoint.
-
-    Raises:
-        UsageError: there is none, or it cannot be read.
-    """
-    others = 0
-    same_name = re.compile(re.escape(name) + r"(-\d+)?")
-    folders = [path for path in config.output.output.glob("*") if same_name.fullmatch(path.name)]
-    for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
-        path = folder / CHECKPOINT_FILE
-        if not path.is_file() or (folder / RECORD_FILE).exists():
-            continue
-        state = _load(path, identity=dict)
-        if state["identity"] == identity:
-            return folder, state
-        others += 1
-    found = f"{others} of other settings or data" if others else "none"
-    raise UsageError(
-        f"--resume finds no unfinished run of these settings in '{config.output.output}' (unfinished there: {found}); "
-        "give the settings of the interrupted run, or run without --resume"
-    )
 
 
 def save_run(
@@ -150,7 +116,7 @@ def load_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 else "name the folder of a finished run"
             )
         )
-    saved = _load(path, config=dict, learner=dict)
+    saved = load_tensors(path, config=dict, learner=dict)
     config: dict[str, Any] = saved["config"]
     if isinstance(options := config.get("options"), dict):
         config["options"] = with_new_options(options)
@@ -169,37 +135,6 @@ def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> N
         raise UsageError(
             f"the learner of '{folder}' does not fit these images or ways; leave --dataset, --image-size and --ways out"
         ) from None
-
-
-def save_tensors(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint atomically; DataError if it cannot be written.
-
-    It is made in memory first: where the disk is full torch's own writer raises something else than an OSError.
-    """
-    made = io.BytesIO()
-    torch.save(content, made)
-    write_bytes(path, made.getvalue())
-
-
-def _load(path: Path, **kinds: type) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(state, dict):
-            raise TypeError(f"it holds a {type(state).__name__}")
-        for key, kind in kinds.items():
-            if not isinstance(state.get(key), kind):
-                raise TypeError(f"it has no {key} in it")
-    except Exception as error:  # torch.load raises whatever the broken bytes lead to
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise unusable(path, reason) from None
-    return state
-
-
-def unusable(path: Path, reason: object) -> UsageError:
-    """What is raised where a file of weights is damaged, or not of metabench."""
-    whole = "trained learner" if path.name == WEIGHTS_FILE else "checkpoint"
-    advice = "restore it, or run again" if path.name == WEIGHTS_FILE else "delete it, and run again without --resume"
-    return UsageError(f"'{path}' is not a complete {whole} of metabench ({plain(str(reason), 100)}); {advice}")
 
 
 def numbered(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metabench.errors import RunError, UsageError
-from metabench.records.folder import WEIGHTS_FILE, numbered
+from metabench.records.checkpoint import WEIGHTS_FILE
+from metabench.records.folder import numbered
 from metabench.records.predictions import predictions_file, read_predictions
 from metabench.records.provenance import ADDED_FILE, VERIFIED_FILE, mark, value_files, values_digest
 from metabench.records.reader import read_record

@@ -24,7 +24,7 @@ from episodes.uniforms import derived_seed
 from metabench.errors import InterruptionError, RunError
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Stage, TrainingOptions
-from metabench.records.folder import kept, save_tensors, unusable
+from metabench.records.checkpoint import kept, save_tensors, unusable
 from metabench.training.plan import TrainingLog, TrainingPlan, _data
 from metabench.training.progress import Progress
 

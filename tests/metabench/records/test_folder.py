@@ -8,15 +8,8 @@ import torch
 
 from metabench.config import RunConfig, make_config
 from metabench.errors import RunError, UsageError
-from metabench.records.folder import (
-    CHECKPOINT_FILE,
-    claim_folder,
-    find_checkpoint,
-    in_folder,
-    load_run,
-    run_name,
-    save_tensors,
-)
+from metabench.records.checkpoint import CHECKPOINT_FILE, find_checkpoint, save_tensors
+from metabench.records.folder import claim_folder, in_folder, load_run, run_name
 
 
 def config(folder: Path, **changes: object) -> RunConfig:

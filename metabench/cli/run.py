@@ -1,0 +1,71 @@
+"""`metabench run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metabench.cli.options import data_settings, given
+
+
+@click.command()
+@click.option("--learner", help="A name of `metabench list learners`, or package.module:Class.  [default: protonet]")
+@data_settings
+@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the learner; repeatable.")
+@click.option("--backbone", help="Short for --set backbone=NAME.")
+@click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
+@click.option("--tasks", type=click.Path(path_type=Path), help="Test on the tasks of a file of `episodes freeze`.")
+@click.option("--episodes", type=int, help="Test tasks.  [default: 600, or all of a list]")
+@click.option(
+    "--until-interval", type=float, metavar="POINTS", help="Test until the interval is ± this; --episodes is the most."
+)
+@click.option("--validation-episodes", type=int, help="Validation tasks, each time.  [default: 100]")
+@click.option("--seed", type=int, help="Of weights and training order.  [default: 0]")
+@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
+@click.option("--precision", help="Of training: auto, float32 or bfloat16 (mixed).  [default: auto]")
+@click.option("--threads", type=int, help="CPU threads.  [default: all cores]")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.  [default: results]")
+@click.option("--tensorboard", is_flag=True, default=None, help="Log to TensorBoard files in the run's folder too.")
+@click.option("--mlflow", is_flag=True, default=None, help="Log to MLflow too, where MLFLOW_TRACKING_URI says.")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of these settings; the command line wins.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same, interrupted run.")
+def run(
+    options: tuple[str, ...],
+    backbone: str | None,
+    steps: int | None,
+    config: Path | None,
+    resume: bool,
+    **settings: Any,
+) -> None:
+    """Train a learner, score it on unseen classes, write a record.
+
+    Without --steps the learner's default budget for the dataset holds (`metabench list learners`).
+    """
+    from metabench.board.standing import standing
+    from metabench.cli.config_file import read_config_file
+    from metabench.config import make_config
+    from metabench.experiment.runner import run_config
+    from metabench.reports.summary import summary
+
+    values = read_config_file(config) if config else {}
+    values.update(given(settings))
+    pairs = options + tuple(f"{name}={value}" for name, value in given({"backbone": backbone, "steps": steps}).items())
+    values["options"] = {**values.get("options", {}), **_parse_options(pairs)}
+    record = run_config(make_config(**values), resume=resume)
+    place = standing(record, record.config.output.output)
+    click.echo(summary(record) + (f"\n  {place}" if place else ""))
+    click.echo(f"record: {record.config.output.output / record.id}")
+
+
+def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
+    parsed = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--set {pair} is not KEY=VALUE, e.g. --set inner_steps=5")
+        if key.replace("-", "_") in parsed:
+            raise click.UsageError(f"--set {key} comes twice; leave one of them out")
+        parsed[key.replace("-", "_")] = value
+    return parsed
