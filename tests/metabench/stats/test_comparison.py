@@ -161,3 +161,22 @@ def test_more_seeds_find_a_difference_of_a_point_more_often(seeds: int, found: f
         assert p_value is not None
         hits += p_value < 0.05
     assert hits / 150 == pytest.approx(found, abs=0.12)
+
+
+def test_equal_differences_have_no_effect_size() -> None:
+    scores = np.linspace(0.2, 0.8, 10)
+    assert compare(scores, scores - 0.1).effect is None
+    shifted = compare(scores, scores - 0.1 - 1e-6 * np.arange(10))
+    assert shifted.effect is not None
+    assert shifted.effect == pytest.approx(shifted.networks.mean / shifted.deviation)
+
+
+def test_one_task_is_no_comparison() -> None:
+    with pytest.raises(ValueError, match="a comparison needs the same tasks, two or more; found 1 and 1"):
+        compare([0.5], [0.6])
+    with pytest.raises(ValueError, match="found 2 and 3"):
+        compare([0.5, 0.6], [0.6, 0.7, 0.8])
+
+
+def test_differences_that_are_all_equal_take_as_few_tasks_as_there_can_be() -> None:
+    assert tasks_to_tell(0.0, 0.01) == tasks_to_tell(0.001, 0.01) == 3

@@ -79,3 +79,28 @@ def test_where_the_pilot_is_enough_it_covers_at_least_as_often_and_peeking_does_
     assert np.mean([stopped(random, FixedWidth(0.005, bounded=True), 0.99)[0] for _ in range(500)]) > 0.95
     assert np.mean([peeked(random, 0.005, 0.99) for _ in range(500)]) < 0.8
     assert np.mean([peeked(random, 0.0025, 0.99) for _ in range(500)]) < 0.9
+
+
+@pytest.mark.parametrize("mean", [0.2, 0.5, 0.9])
+def test_the_number_is_the_one_at_which_wilsons_longer_arm_is_as_asked(mean: float) -> None:
+    """By (m - p)^2 = (t s)^2 / n * p (1 - p) / (m (1 - m)), solved for n at p, the end towards 1/2, and by trying."""
+    rule = FixedWidth(0.02, bounded=True, pilot=100)
+    scores = mean + 0.1 * np.tile([-1.0, 1.0], 50)
+    needed = rule.needed(scores)
+    t_s = scores.std(ddof=1) * stats.t.ppf(0.975, 99)
+    end = mean - 0.02 if mean > 0.5 else mean + 0.02
+    assert needed == int(np.ceil(t_s**2 / 0.02**2 * end * (1 - end) / (mean * (1 - mean))))
+    wanted = np.sqrt(t_s**2 / needed * end * (1 - end) / (mean * (1 - mean)))
+    assert wanted <= 0.02 < np.sqrt(needed / (needed - 1)) * wanted
+
+
+def test_without_bounds_it_is_steins_number() -> None:
+    scores = np.random.default_rng(0).normal(3, 1, 100)
+    expected = (scores.std(ddof=1) * stats.t.ppf(0.975, 99) / 0.05) ** 2
+    assert FixedWidth(0.05, pilot=100).needed(scores) == int(np.ceil(expected))
+
+
+def test_where_all_are_right_it_is_the_exact_binomial_number() -> None:
+    rule = FixedWidth(0.01, bounded=True, pilot=10)
+    assert rule.needed(np.ones(10)) == int(np.ceil(np.log(0.025) / np.log(0.99)))
+    assert rule.needed(np.array([1.0, 0.5] + [1.0] * 8)) != rule.needed(np.ones(10))
