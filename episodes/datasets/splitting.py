@@ -85,7 +85,7 @@ def published_split(bank: ImageBank, name: str, file: str) -> Dataset[ImageBank]
     missing = [class_name for part in PARTS for class_name in content[part] if class_name not in known]
     if missing:
         raise DataError(
-            f"'{name}' lacks {len(missing)} classes of its split, '{missing[0]}' first; fetch its files anew"
+            f"'{name}' lacks {len(missing)} classes of its split, '{missing[0]}' first; download its files again"
         )
     return by_names(bank, name, file, content)
 

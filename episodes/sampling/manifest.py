@@ -117,7 +117,7 @@ def read_manifest(path: Path) -> Manifest:
     except (pa.ArrowException, KeyError, ValueError, TypeError):
         raise DataError(f"'{path}' is not a file of frozen tasks; `metabench episodes freeze` makes one") from None
     if manifest.digest != _digest(manifest.bank, manifest.fingerprint, manifest.settings, episodes):
-        raise DataError(f"the tasks in '{path}' were changed after they were frozen; fetch the file anew")
+        raise DataError(f"the tasks in '{path}' were changed after they were frozen; download the file again")
     return manifest
 
 

@@ -147,7 +147,7 @@ def _scores_of(columns: NDArray[np.float64] | ValueError, path: Path, record: Ru
     if wrong.size:
         raise UsageError(
             f"'{table}', the scores of record '{path}', has {scores[wrong[0]]:g} for task {wrong[0]}, which is "
-            f"no {record.scored_by.label}; restore the file"
+            f"not a valid {record.scored_by.label}; restore the file"
         )
     if not abs(scores.mean() - record.score.mean) < 1e-4 * max(1, record.score.mean):
         raise UsageError(f"'{table}' does not fit record '{path}': it has another mean; restore one of the two")

@@ -100,7 +100,7 @@ def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
             if digest != data["pixels"]:
                 raise DataError(
                     f"the drawings in '{root}' are not Omniglot's: pixel digest {digest[:16]}, "
-                    f"expected {data['pixels'][:16]}; fetch images_background.zip and images_evaluation.zip anew"
+                    f"expected {data['pixels'][:16]}; download images_background.zip and images_evaluation.zip again"
                 )
             return {"images": np.stack(list(pool.map(lambda mask: shrink(mask, size), masks)))}
 
@@ -159,7 +159,7 @@ def _check_counts(root: Path, paths: list[str], counts: dict[str, Any]) -> None:
         if [len(alphabets), len(inside)] != counts[part]:
             raise DataError(
                 f"'{root / part}' has {len(alphabets)} alphabets and {len(inside)} characters; Omniglot's has "
-                f"{counts[part][0]} and {counts[part][1]}: fetch {part}.zip anew"
+                f"{counts[part][0]} and {counts[part][1]}: download {part}.zip again"
             )
     for character, drawings in characters.items():
         if drawings != counts["drawings"]:

@@ -48,10 +48,10 @@ def load_runs(options: DataOptions) -> tuple[ImageBank, tuple[EpisodeIndices, ..
                     for entry in (training, test_of[training]):
                         masks.append(decode_drawing(path, entry, partial(archive.read, entry)))
     except (zipfile.BadZipFile, zlib.error, OSError, KeyError, ValueError) as error:
-        raise DataError(f"cannot read Lake's runs from '{path}': {error}; fetch all_runs.zip anew") from None
+        raise DataError(f"cannot read Lake's runs from '{path}': {error}; download all_runs.zip again") from None
     digest = hashlib.sha256(b"".join(np.packbits(mask).tobytes() for mask in masks)).hexdigest()
     if digest != PIXELS:
-        raise DataError(f"the drawings in '{path}' are not those of Lake's 20 runs; fetch all_runs.zip anew")
+        raise DataError(f"the drawings in '{path}' are not those of Lake's 20 runs; download all_runs.zip again")
     size = options.image_size or 28
     images = torch.from_numpy(np.stack([shrink(mask, size) for mask in masks]))
     groups = tuple(name.split("/")[0] for name in names)

@@ -126,7 +126,7 @@ def _from_labels(images_file: Path, labels_file: Path, part: str, size: int, cha
     if len(images) != len(labels) or not in_range:
         raise DataError(
             f"'{images_file}' has {len(images)} images, which '{labels_file.name}' does not label: {len(labels)} "
-            f"labels from {labels.min()} to {labels.max()}; fetch them anew"
+            f"labels from {labels.min()} to {labels.max()}; download them again"
         )
     bank = ImageBank.from_labels(
         f"tiered-imagenet/{part}", images, labels.tolist(), names, [groups[each] for each in names]

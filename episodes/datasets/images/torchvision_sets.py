@@ -140,7 +140,7 @@ def _item(part: Any, number: int, size: int, channels: int) -> tuple[torch.Tenso
     except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
         raise DataError(
             f"cannot read image {number} of torchvision:{type(part).__name__} below '{part.root}': {error}; "
-            "fetch the dataset anew"
+            "download the dataset again"
         ) from None
     assert isinstance(picture, Image.Image)
     return to_square(flat(picture), size, channels), int(label)

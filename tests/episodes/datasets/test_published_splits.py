@@ -97,7 +97,7 @@ def test_what_is_wrong_with_cifar_100_is_said(cifar: Path, tmp_path_factory: pyt
     with pytest.raises(DataError, match="cifar-fs has no split 'x', only the published one; leave --split out"):
         load("cifar-fs", DataOptions(data_root=cifar, split="x"))
     (cifar / CIFAR100.base_folder / "test").write_bytes(b"other")
-    with pytest.raises(DataError, match="is not the whole of CIFAR-100"):
+    with pytest.raises(DataError, match="is not complete: its checksums are not CIFAR-100"):
         load("fc100", DataOptions(data_root=cifar))
     empty = tmp_path_factory.mktemp("empty")
     with pytest.raises(DataError, match=r"fc100 needs the folder cifar-100-python of https.* in '.*'; put them there"):
@@ -206,21 +206,25 @@ FIRST = [TIERED["names"][wnid] for wnid in wnids("val")]
         (
             "val",
             labels_of("val", VAL, label_specific_str=["a", *FIRST[1:]]),
-            "tiered-ImageNet's val has 97, of which it lacks 1, 'trailer_truck' first and has 'a' beside them: fetch",
+            "tiered-ImageNet's val has 97, of which it lacks 1, 'trailer_truck' first and has 'a' beside them: down",
         ),
         (
             "val",
             labels_of("val", VAL, label_specific_str=FIRST[1:]),
-            "labels.pkl' has 96 classes; tiered-ImageNet's val has 97, of which it lacks 1, 'trailer_truck' first: fe",
+            "labels.pkl' has 96 classes; tiered-ImageNet's val has 97, of which it lacks 1, 'trailer_truck' first: down",
         ),
-        ("val", labels_of("val", VAL, label_specific_str=[*FIRST, FIRST[0]]), "has 98 classes; .* has some twice: fet"),
+        (
+            "val",
+            labels_of("val", VAL, label_specific_str=[*FIRST, FIRST[0]]),
+            "has 98 classes; .* has some twice: down",
+        ),
         (
             "val",
             labels_of("val", VAL, label_general_str=TIERED["test"]),
-            "val_labels.pkl' has other superclasses than tiered-ImageNet's val, 'aquatic_vertebrate' first; fetch it",
+            "val_labels.pkl' has other superclasses than tiered-ImageNet's val, 'aquatic_vertebrate' first; download",
         ),
-        ("val", labels_of("val", VAL + 1), "does not label: 97 labels from 1 to 97; fetch them anew"),
-        ("val", labels_of("val", VAL[:-1]), "val_images.npz' has 97 images, .*: 96 labels from 0 to 95; fetch them"),
+        ("val", labels_of("val", VAL + 1), "does not label: 97 labels from 1 to 97; download them again"),
+        ("val", labels_of("val", VAL[:-1]), "val_images.npz' has 97 images, .*: 96 labels from 0 to 95; download them"),
         (
             "val",
             {"labels": VAL},
@@ -228,11 +232,15 @@ FIRST = [TIERED["names"][wnid] for wnid in wnids("val")]
             "numbers alone do not say which class is which; put its authors' val_labels.pkl, which has both, in its "
             "place, or train, val and test as folders of class folders named by WordNet number",
         ),
-        ("val", {"label_specific": VAL, "label_general": VAL}, "has no names .* found label_specific, label_general"),
+        (
+            "val",
+            {"label_specific": VAL, "label_general": VAL},
+            "has no class names .* found label_specific, label_general",
+        ),
         ("val", VAL, r"has no class names \(.*; found ndarray\), and numbers alone"),
         ("val", [1, 2], r"has no class names \(.*; found list\), and numbers alone"),
         ("val", ["a", [1]], "val_labels.pkl' does not hold the labels as expected"),
-        ("val", {"x": VAL}, r"val_labels.pkl' does not hold the labels as expected \('label_specific'\); fetch"),
+        ("val", {"x": VAL}, r"val_labels.pkl' does not hold the labels as expected \('label_specific'\); download"),
     ],
 )
 def test_other_files_than_tiered_imagenets_are_named(tmp_path: Path, part: str, content: Any, message: str) -> None:

@@ -64,15 +64,15 @@ REFUSED = {
     "enormous table": (large("scores.csv", 513), "it has more than 512 MiB"),
     "NaN accuracy": (
         table("episode,learner\n0,0.5\n1,nan\n2,0.25\n3,1\n"),
-        "has nan for task 1, which is not an accuracy",
+        "has nan for task 1, which is not a valid accuracy",
     ),
     "infinite": (
         table("episode,learner\n0,0.5\n1,0.75\n2,0.25\n3,-inf\n"),
-        "has -inf for task 3, which is not an accuracy",
+        "has -inf for task 3, which is not a valid accuracy",
     ),
     "above one": (
         table("episode,learner\n0,0.5\n1,1.5\n2,0.25\n3,0.25\n"),
-        "has 1.5 for task 1, which is not an accuracy",
+        "has 1.5 for task 1, which is not a valid accuracy",
     ),
     "NaN score": (edit(score__mean=float("nan")), "score.mean"),
     "NaN time": (edit(score__task_milliseconds=float("nan")), "score.task_milliseconds"),
@@ -132,7 +132,7 @@ def test_an_error_that_is_none_is_refused_too(value: str, tmp_path: Path) -> Non
     table(f"episode,learner\n0,0.5\n1,{value}\n2,0.25\n3,1\n")(tmp_path / "bad")
     runs, (problem,) = read_runs(tmp_path)
     assert len(runs) == 1
-    assert "for task 1, which is no mean squared error" in problem
+    assert "for task 1, which is not a valid mean squared error" in problem
 
 
 @pytest.mark.parametrize("how", HARMLESS)

@@ -244,7 +244,9 @@ def to_picture(array: NDArray[np.uint8]) -> Image.Image:
     try:
         return Image.open(io.BytesIO(array.tobytes())).convert("RGB")
     except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
-        raise DataError(f"a picture of {array.size:,} bytes cannot be read ({error}); fetch its files anew") from None
+        raise DataError(
+            f"a picture of {array.size:,} bytes cannot be read ({error}); download its files again"
+        ) from None
 
 
 def _to_array(picture: Image.Image) -> NDArray[np.uint8]:

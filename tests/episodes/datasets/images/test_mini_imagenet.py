@@ -139,7 +139,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mini-imagenet has no split 'lake', only the published one"):
         load("mini-imagenet", DataOptions(data_root=tmp_path, split="lake"))
     shutil.rmtree(tmp_path / "test" / WNIDS["malamute"])
-    with pytest.raises(DataError, match="'mini-imagenet' lacks 1 classes of its split, 'malamute' first; fetch"):
+    with pytest.raises(DataError, match="'mini-imagenet' lacks 1 classes of its split, 'malamute' first; download"):
         load("mini-imagenet", DataOptions(data_root=tmp_path))
 
 

@@ -94,7 +94,7 @@ def test_changed_drawings_are_found(data_root: Path, tmp_path: Path, change: byt
     (tmp_path / "images_evaluation.zip").symlink_to(source / "images_evaluation.zip")
     with pytest.raises(DataError, match=message) as error:
         load("omniglot", DataOptions(tmp_path))
-    assert "fetch" in str(error.value)
+    assert "download" in str(error.value)
     assert (name in str(error.value)) == (change == b"x")
 
 

@@ -45,7 +45,7 @@ def test_other_drawings_and_missing_files_are_one_line(data_root: Path, tmp_path
     options = DataOptions(data_root=tmp_path, split="one-shot")
     whole = source.read_bytes()
     (tmp_path / "all_runs.zip").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"cannot read Lake's runs from .*fetch all_runs.zip anew"):
+    with pytest.raises(DataError, match=r"cannot read Lake's runs from .*download all_runs.zip again"):
         load("omniglot", options)
     with zipfile.ZipFile(source) as original, zipfile.ZipFile(tmp_path / "all_runs.zip", "w") as changed:
         for entry in original.namelist():
