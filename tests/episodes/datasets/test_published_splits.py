@@ -211,7 +211,7 @@ FIRST = [TIERED["names"][wnid] for wnid in wnids("val")]
         (
             "val",
             labels_of("val", VAL, label_specific_str=FIRST[1:]),
-            "labels.pkl' has 96 classes; tiered-ImageNet's val has 97, of which it lacks 1, 'trailer_truck' first: down",
+            "labels.pkl' has 96 classes; tiered-ImageNet's val has 97, of which it lacks 1, 'trailer_truck' first: d",
         ),
         (
             "val",
