@@ -46,30 +46,40 @@ def _paths(group: click.Command, above: str = "metabench") -> Iterator[str]:
 def data_settings(command: Any) -> Any:
     """The options that choose data and task, shared by the commands that draw episodes."""
     options = [
-        click.option("--dataset", help="See `metabench list datasets`.  [default: glyphs]"),
+        click.option("--dataset", help="A name of `metabench list datasets`.  [default: glyphs]"),
         click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files."),
-        click.option("--split", help="Class split: a name the dataset knows, or a JSON file of class names."),
-        click.option("--test-dataset", help="Test on the test classes of another dataset; trained on --dataset."),
+        click.option("--split", help="Class split: a name that the dataset has, or a JSON file of class names."),
+        click.option(
+            "--test-dataset", help="Test on the test classes of another dataset. Training stays on --dataset."
+        ),
         click.option("--test-split", help="Class split of --test-dataset."),
         click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024."),
         click.option("--channels", type=int, help="1 for grey, 3 for colour."),
         click.option("--ways", type=int, help="Classes per task.  [default: 5]"),
         click.option("--shots", type=int, help="Labelled (support) images per class.  [default: 1]"),
-        click.option("--queries", type=int, help="Images to classify a class.  [default: 15]"),
-        click.option("--task", help="fixed, or variable: Meta-Dataset's ways, shots and imbalance.  [default: fixed]"),
-        click.option("--groups", help="Classes of any group, all within one, or each across.  [default: any]"),
-        click.option("--imbalance", help="Of the support: none, step or dirichlet; --shots is then the mean."),
-        click.option("--label-noise", type=float, help="Fraction of the support's labels that are wrong, up to 0.5."),
+        click.option("--queries", type=int, help="Images to classify per class.  [default: 15]"),
+        click.option(
+            "--task",
+            help="fixed, or variable: ways, shots and imbalance drawn per task, as in Meta-Dataset.  [default: fixed]",
+        ),
+        click.option("--groups", help="any classes, all within one group, or each across another.  [default: any]"),
+        click.option(
+            "--imbalance", help="Shots per class: none (all alike), step or dirichlet. --shots is then the mean."
+        ),
+        click.option("--label-noise", type=float, help="Fraction of wrong support labels, up to 0.5."),
         click.option("--unlabelled", type=int, help="Images per class in a pool without labels."),
-        click.option("--distractors", type=int, help="Further classes that only that pool has."),
+        click.option("--distractors", type=int, help="Further classes that are only in that pool."),
         click.option(
-            "--disjoint", is_flag=True, default=None, help="Test tasks that share no image, as many as can be."
+            "--disjoint",
+            is_flag=True,
+            default=None,
+            help="No image is in two test tasks. There are as many tasks as the images allow.",
         ),
-        click.option("--train-task", multiple=True, help="Train on tasks of these classes, A,B,C; repeatable."),
+        click.option("--train-task", multiple=True, help="Train on the task of these classes: A,B,C. Repeatable."),
         click.option(
-            "--test-task", multiple=True, help='Test on tasks of these classes, A,B,C or A,"B, C"; repeatable.'
+            "--test-task", multiple=True, help='Test on the task of these classes: A,B,C or A,"B, C". Repeatable.'
         ),
-        click.option("--test-seed", type=int, help="Which test tasks; the same for every learner.  [default: 0]"),
+        click.option("--test-seed", type=int, help="Seed of the test tasks; the same for every learner.  [default: 0]"),
     ]
     for each in reversed(options):
         command = each(command)

@@ -18,12 +18,12 @@ from metabench.cli.options import RUN_ERROR, given
 )
 @click.option("--add", type=click.Path(path_type=Path), help="First copy the runs below this folder to --results.")
 @click.option("--reference", is_flag=True, help="Put the reference records that ship with metabench among them.")
-@click.option("--csv", type=click.Path(path_type=Path), help="Write the table, a row a line.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write the table as CSV.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
-@click.option("--dataset", multiple=True, help="Only this one; repeatable.")
-@click.option("--ways", type=int, multiple=True, help="Only tasks with this number of classes; repeatable.")
-@click.option("--shots", type=int, multiple=True, help="Only tasks with this number of shots; repeatable.")
+@click.option("--dataset", multiple=True, help="Only this dataset. Repeatable.")
+@click.option("--ways", type=int, multiple=True, help="Only tasks with this number of classes. Repeatable.")
+@click.option("--shots", type=int, multiple=True, help="Only tasks with this number of shots. Repeatable.")
 @click.option("--transductive/--no-transductive", default=None, help="Only learners that look at several queries.")
 @click.option("--outside-data/--no-outside-data", default=None, help="Only learners trained on other data.")
 def leaderboard(
@@ -37,10 +37,10 @@ def leaderboard(
 ) -> None:
     """Rank all records, print the table, and write it to files.
 
-    Without --csv, --markdown, --html and --reference all records go to leaderboard.csv in --results. A record that
-    cannot be used is named; the others are ranked all the same, and the exit code is 1. Records of others, by --add,
-    are marked unverified and not ranked until `metabench verify` has scored them again; reference records are verified
-    by the release.
+    Without --csv, --markdown, --html and --reference, the table of all records goes to leaderboard.csv in --results. A
+    record that cannot be used is reported and skipped, and the exit code is then 1. Records that were added by --add
+    are unverified, and have no rank until `metabench verify` has scored their weights again. Reference records are
+    verified by the release.
     """
     from episodes.files.atomic import write_bytes
     from metabench.board import text as tables
@@ -91,8 +91,8 @@ def _add(theirs: Path, results: Path) -> list[str]:
 def verify(record: Path, **settings: Any) -> None:
     """Score a record's learner again on the same tasks: does it give the record's values?
 
-    RECORD is a run's folder, or the record in it, with the trained learner beside it. The exit code is 1 if it does
-    not. It runs the learner that the record names, of the packages installed here.
+    RECORD is a run's folder, or the record in it, with its weights (learner.pt). The exit code is 1 if the values
+    differ. This runs the learner that the record names, from the packages that are installed here.
     """
     from metabench.rerun.verify import verify as score_again
 
@@ -125,16 +125,14 @@ def reproduce(record: Path, resume: bool, **settings: Any) -> None:
 
 @click.command()
 @click.argument("records", metavar="A B [C ...]", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--reference", is_flag=True, help="Also with the reference records of the same tasks, which ship with it."
-)
+@click.option("--reference", is_flag=True, help="Compare with the reference records of the same tasks, too.")
 @click.option("--diagram", type=click.Path(path_type=Path), help="Draw critical differences: .png, .pdf or .svg.")
 def compare(records: tuple[Path, ...], reference: bool, diagram: Path | None) -> None:
-    """Say which learner is better, and whether the difference is real.
+    """Say which learner is better, and whether the difference is significant.
 
-    A, B and so on are run folders or their record.json, of the same test tasks. Runs that differ in
-    the training seed alone are one learner, and give them two seeds at least: with one each, all that can be
-    said is about two networks. From five datasets on there is a ranking over them.
+    A, B and so on are run folders, or their record.json, of the same test tasks. Runs that differ only in the training
+    seed are one learner. Give two seeds or more of each: one seed each only compares two networks. Five datasets or
+    more give a ranking over datasets.
     """
     from metabench.reports import compare as texts
     from metabench.reports import contest

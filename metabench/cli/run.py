@@ -13,24 +13,31 @@ from metabench.cli.options import data_settings, given
 @click.command()
 @click.option("--learner", help="A name of `metabench list learners`, or package.module:Class.  [default: protonet]")
 @data_settings
-@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the learner; repeatable.")
+@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the learner. Repeatable.")
 @click.option("--backbone", help="Short for --set backbone=NAME.")
 @click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="Test on the tasks of a file of `episodes freeze`.")
-@click.option("--episodes", type=int, help="Test tasks.  [default: 600, or all of a list]")
+@click.option("--episodes", type=int, help="Number of test tasks.  [default: 600, or all of a list]")
 @click.option(
-    "--until-interval", type=float, metavar="POINTS", help="Test until the interval is ± this; --episodes is the most."
+    "--until-interval",
+    type=float,
+    metavar="POINTS",
+    help="Draw test tasks until the interval is ± this, at most --episodes.",
 )
-@click.option("--validation-episodes", type=int, help="Validation tasks, each time.  [default: 100]")
-@click.option("--seed", type=int, help="Of weights and training order.  [default: 0]")
+@click.option("--validation-episodes", type=int, help="Number of tasks in each validation.  [default: 100]")
+@click.option("--seed", type=int, help="Seed of the weights and the training order.  [default: 0]")
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
-@click.option("--precision", help="Of training: auto, float32 or bfloat16 (mixed).  [default: auto]")
+@click.option("--precision", help="Precision of training: auto, float32 or bfloat16 (mixed).  [default: auto]")
 @click.option("--threads", type=int, help="CPU threads.  [default: all cores]")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.  [default: results]")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Folder in which the run's folder is made.  [default: results]"
+)
 @click.option("--tensorboard", is_flag=True, default=None, help="Log to TensorBoard files in the run's folder too.")
 @click.option("--mlflow", is_flag=True, default=None, help="Log to MLflow too, where MLFLOW_TRACKING_URI says.")
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file of these settings; the command line wins.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same, interrupted run.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="YAML file of these settings. The command line takes precedence."
+)
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint of the same, interrupted run.")
 def run(
     options: tuple[str, ...],
     backbone: str | None,
@@ -41,7 +48,7 @@ def run(
 ) -> None:
     """Train a learner, score it on unseen classes, write a record.
 
-    Without --steps the learner's default budget for the dataset holds (`metabench list learners`).
+    Without --steps, the learner has its default budget for the dataset (see `metabench list learners`).
     """
     from metabench.board.standing import standing
     from metabench.cli.config_file import read_config_file

@@ -1,1 +1,1 @@
-"""What the terminal is told."""
+"""What commands print."""
