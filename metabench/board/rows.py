@@ -96,13 +96,21 @@ def leaderboard(results: str | Path = "results", *, reference: bool = False, **f
     Raises:
         UsageError: the folder or records that are wanted are not there.
     """
-    folder = Path(results)
-    runs, problems = read_runs(folder) if folder.is_dir() or not reference else ([], [])
+    rows, problems = read_entries(Path(results), reference=reference, **filters)
     for problem in problems:
         warnings.warn(f"{problem}; it is skipped", UserWarning, stacklevel=2)
+    return frame(rows)
+
+
+def read_entries(results: Path, *, reference: bool, **filters: Any) -> tuple[list[Entry], list[str]]:
+    """The entries of the records that are wanted, and a line on each record that cannot be used.
+
+    Arguments and errors are those of `leaderboard`.
+    """
+    runs, problems = read_runs(results) if results.is_dir() or not reference else ([], [])
     if reference:
         runs += reference_runs()
-    return frame(entries(make_filter(**filters).keep(runs)))
+    return entries(make_filter(**filters).keep(runs)), problems
 
 
 def frame(rows: Iterable[Entry]) -> pd.DataFrame:

@@ -44,23 +44,17 @@ def leaderboard(
     """
     from episodes.files.atomic import write_bytes
     from metabench.board import text as tables
-    from metabench.board.filter import Filter
     from metabench.board.page import page
-    from metabench.board.rows import entries
+    from metabench.board.rows import read_entries
     from metabench.escape import plain
-    from metabench.records.reference import reference_runs
-    from metabench.records.runs import read_runs
 
     refused = _add(add, results) if add else []
-    runs, problems = read_runs(results) if results.is_dir() or not reference else ([], [])
-    if reference:
-        runs += reference_runs()
     wanted = given(filters)
+    rows, problems = read_entries(results, reference=reference, **wanted)
     targets = {tables.csv: csv, tables.markdown: markdown, page: html}
     if not any(targets.values()) and not wanted and not reference:
         targets[tables.csv] = results / "leaderboard.csv"
-    if runs:
-        rows = entries(Filter(**wanted).keep(runs))
+    if rows:
         click.echo(tables.printable(rows, shutil.get_terminal_size((80, 24)).columns))
         for make, target in targets.items():
             if target:

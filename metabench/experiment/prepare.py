@@ -46,13 +46,11 @@ class Prepared(PreparedTasks):
 
     Attributes:
         validation: where the validation tasks come from.
-        options: the learner's.
         learner: on the device; its first weights follow from the seed.
         floors: by name, on the device.
     """
 
     validation: EpisodeSource
-    options: TrainingOptions
     learner: Learner
     floors: dict[str, Learner]
 
@@ -101,7 +99,6 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
         tasks.manifest,
         tasks.test,
         validation=validation_tasks(config, tasks.dataset, device),
-        options=options,
         learner=learner.to(device),
         floors={
             name: floor.to(device)

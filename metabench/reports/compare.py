@@ -12,7 +12,7 @@ import pandas as pd
 from metabench.metric import Metric
 from metabench.reports.contest import Contest, in_all, judged, ranking
 from metabench.stats.aggregate import improvement, interquartile_mean, interval
-from metabench.stats.comparison import LEVEL, SMALLEST_P, Comparison, compare, tasks_to_tell
+from metabench.stats.comparison import LEVEL, SMALLEST_P, Comparison, tasks_to_tell
 from metabench.stats.intervals import Estimate, mean_interval, seed_interval
 from metabench.stats.ranking import FEWEST_BLOCKS, outcomes, places, win_tie_loss
 
@@ -23,7 +23,7 @@ def describe_pair(contest: Contest) -> str:
     """Two learners: their values, the verdict, what it covers, and how many tasks a small difference takes."""
     (first, one), (second, two) = contest.scores.items()
     metric = contest.metric
-    found = compare(one, two, seeded=(first not in contest.seedless, second not in contest.seedless))
+    found = contest.pair(first, second)
     margin = 0.01 if metric.percent else 0.1 * min(one.mean(), two.mean())
     what = "1 point" if metric.percent else f"{margin:.{metric.digits}f}, a tenth of the lower error,"
     lines = [_heading(contest), *_table(contest)]

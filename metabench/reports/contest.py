@@ -19,7 +19,8 @@ from metabench.records.keys import learner_name, same_tasks
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RunRecord
 from metabench.records.reference import with_reference
-from metabench.stats.comparison import compare as pair
+from metabench.stats.comparison import Comparison
+from metabench.stats.comparison import compare as compare_scores
 from metabench.stats.ranking import FEWEST_BLOCKS, Entrant, Ranking, places, rank
 
 
@@ -51,6 +52,11 @@ class Contest:
     def tasks(self) -> int:
         return int(next(iter(self.scores.values())).shape[1])
 
+    def pair(self, first: str, second: str) -> Comparison:
+        """How the scores of two of the learners differ: the first's less the second's."""
+        seeded = (first not in self.seedless, second not in self.seedless)
+        return compare_scores(self.scores[first], self.scores[second], seeded=seeded)
+
     def entrants(self, names: Iterable[str]) -> list[Entrant]:
         return [Entrant(self.scores[name], name not in self.seedless) for name in names]
 
@@ -74,8 +80,8 @@ def compare(*records: str | Path, reference: bool = False) -> pd.DataFrame:
     paths = tuple(map(Path, records))
     rows = []
     for contest in contests(with_reference(paths) if reference else paths):
-        for (first, one), (second, two) in itertools.combinations(contest.scores.items(), 2):
-            found = pair(one, two, seeded=(first not in contest.seedless, second not in contest.seedless))
+        for first, second in itertools.combinations(contest.scores, 2):
+            found = contest.pair(first, second)
             of, p_value = found.networks, found.networks_p
             if found.learners is not None and found.learners_p is not None:
                 of, p_value = found.learners, found.learners_p
@@ -92,7 +98,7 @@ def compare(*records: str | Path, reference: bool = False) -> pd.DataFrame:
                     "high": scale * of.high,
                     "p_value": p_value,
                     "covers": "seeds and tasks" if found.learners else "tasks",
-                    "seeds": (len(one), len(two)),
+                    "seeds": (len(contest.scores[first]), len(contest.scores[second])),
                     "tasks": contest.tasks,
                 }
             )

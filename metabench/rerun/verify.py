@@ -83,7 +83,7 @@ def verify(path: str | Path, device: str = "auto", **settings: Any) -> Verificat
     fitted = run.record.score.temperature is not None
     with faults_of(run.learner_class, run.config.learner, RunError):
         scored = score_learner(run.learner, run.floors, run.test, run.config, run.validation if fitted else None)
-        problems = (*_facts(run), *_contract(run, run.validation), *_printed(run, scored))
+        problems = (*_facts(run), *_contract(run, run.validation), *_values(run, scored))
     (run.folder / VERIFIED_FILE).unlink(missing_ok=True)
     differing = 0
     if not problems:
@@ -117,7 +117,7 @@ def _contract(run: TrainedRun, validation: EpisodeSource) -> Iterator[str]:
         yield from (f"contract: {point}" for point in broken_points(run.learner, validation))
 
 
-def _printed(run: TrainedRun, scored: Scored) -> Iterator[str]:
+def _values(run: TrainedRun, scored: Scored) -> Iterator[str]:
     """The values of the record that did not come out again."""
     record, again = run.record, scored.accuracies["learner"]
     if len(again) != len(run.of_tasks):
