@@ -25,6 +25,7 @@ class DataOptions:
             `{"train": [...], "validation": [...], "test": [...]}` of class names.
         image_size: height and width in pixels that the images are resized to, from 16 to 1024.
         channels: 1 for grey, 3 for colour.
+        max_tokens: of a text, special tokens included, from 8 to 512; the end of a longer one is cut.
         download: whether files that are missing may be downloaded.
     """
 
@@ -32,6 +33,7 @@ class DataOptions:
     split: str | None = None
     image_size: int | None = None
     channels: int | None = None
+    max_tokens: int | None = None
     download: bool = True
 
     @property
@@ -62,7 +64,7 @@ class Dataset(Generic[AnyBank]):
 
     @property
     def kind(self) -> Kind:
-        """Of all its banks: `images` or `functions`."""
+        """Of all its banks."""
         return self.train.kind
 
 

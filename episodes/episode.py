@@ -1,4 +1,4 @@
-"""EpisodeBatch and EpisodeIndices: several episodes as tensors, and as the numbers of their images."""
+"""EpisodeBatch and EpisodeIndices: several episodes as tensors, and as the numbers of their items."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class EpisodeBatch:
     A fixed task has S = N * K and Q = N * q. Queries are in random order.
 
     Attributes:
-        support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them. In
+        support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them. Of
+            text `[B, S, L]` int32 token ids, each plus 1, 0 where a text has ended; L is alike in all parts. In
             regression (see `episodes.datasets.functions.sinusoid`) `[B, S, 1]` float32 inputs.
         support_labels: `[B, S]` int64 in 0..N-1; in regression the outputs, float32.
         query: `[B, Q, C, H, W]`, likewise.
@@ -82,5 +83,7 @@ class LabelledEpisodeBatch(EpisodeBatch):
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 images to what networks see: float32 in [0, 1], on the same device; what is float stays as it is."""
-    return images if images.is_floating_point() else images.float().div_(255)
+    """uint8 images as networks take them: float32 in [0, 1], on the same device; other inputs stay as they are."""
+    import torch  # which takes seconds, and reading records needs none of it
+
+    return images.float().div_(255) if images.dtype == torch.uint8 else images

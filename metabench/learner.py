@@ -138,7 +138,7 @@ class Episodes:
 class Batches:
     """Training data of a stage: `size` images a step from all training classes, as a `LabelledBatch`."""
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("images",)
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
 
     size: int
 

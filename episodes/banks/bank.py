@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.errors import DataError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["images", "functions"]
+Kind = Literal["images", "text", "functions"]
 
-# What learners get of a bank's items: something that can be indexed, split, flattened over its first dimensions, and
-# moved to a device.
+# What learners get of a bank's items: pixels of images, int32 token ids of text (0 is padding), numbers of functions.
+# Text too is one tensor, so that whatever indexes, splits or flattens items does so with every kind.
 Inputs: TypeAlias = "Tensor"
 
 
@@ -23,12 +26,13 @@ class Bank(Protocol):
 
     Attributes:
         name: the dataset and split, for messages and records, e.g. `glyphs/test`.
-        kind: `images`, or `functions` (few-shot regression).
+        kind: `images`, `text`, or `functions` (few-shot regression).
         classes: how many; 0 for functions.
         class_names: one name per class, unique.
         class_sizes: the number of items of each class, each at least 1.
         groups: one name per class for what it belongs to (alphabet, script, superclass); may repeat.
-        item_shape: of one input, as learners get it: (C, H, W) for images, (1,) for functions of one variable.
+        item_shape: of one input, as learners get it: (C, H, W) for images, (1,) for functions of one variable, and for
+            text `episodes.banks.vocabulary.TextShape`.
         fingerprint: 32 hexadecimal digits over the content, not over the name.
     """
 
@@ -54,13 +58,19 @@ class ItemBank:
     """Base of the banks whose items lie class by class in rows: what tasks are drawn from.
 
     A subclass is a `Bank` with a `gather`.
+
+    Attributes:
+        noun: what messages call its items.
+        held_out: of each class, how many of its last items are for queries alone; empty where any item may be either.
     """
 
     name: str
     kind: ClassVar[Kind]
+    noun: ClassVar[str]
     class_names: tuple[str, ...]
     class_sizes: tuple[int, ...]
     groups: tuple[str, ...]
+    held_out: tuple[int, ...] = ()
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -73,6 +83,54 @@ class ItemBank:
     def gather(self, rows: Tensor) -> Inputs:
         """The items of the given rows `[...]` int64, `[..., *item_shape]`, on the device that the rows are on."""
         raise NotImplementedError
+
+    def gather_alike(self, parts: Sequence[Tensor]) -> list[Inputs]:
+        """What `gather` gives of each of several arrays of rows, so that items of any of them go into one tensor."""
+        return [self.gather(rows) for rows in parts]
+
+    def by_length(self, rows: Tensor) -> Tensor:
+        """The rows `[n]` in an order in which neighbours take as much work; any order where all items do."""
+        return rows
+
+    def select(self, name: str, classes: Sequence[int]) -> Self:
+        """A bank of only the given classes (indices), in the given order."""
+        raise NotImplementedError
+
+    def renamed(self, name: str, prefix: str = "") -> Self:
+        """The same under another name, with a prefix to the names of its classes and groups."""
+        raise NotImplementedError
+
+    def fitted(self, shape: tuple[int, ...]) -> Self:
+        """Its items brought to the `item_shape` of another bank of its kind."""
+        raise NotImplementedError
+
+    @classmethod
+    def joined(cls, name: str, banks: Sequence[Any]) -> Self:
+        """One bank of the classes of several of this kind and shape, in their order; no class name twice."""
+        raise NotImplementedError
+
+    def item_digests(self) -> list[int]:
+        """One number per item, `[M]`: the same for a copy, hardly ever for another."""
+        raise NotImplementedError
+
+    def check_classes(self, items: int) -> None:
+        """Raise DataError if names, sizes and groups do not fit together, or not so many items."""
+        classes = len(self.class_names)
+        if not classes == len(self.class_sizes) == len(self.groups) or classes != len(set(self.class_names)):
+            raise DataError(f"bank '{self.name}' needs one unique name, one size and one group per class")
+        if classes == 0 or min(self.class_sizes) < 1 or sum(self.class_sizes) != items:
+            raise DataError(
+                f"bank '{self.name}': {classes} class sizes that add up to {sum(self.class_sizes)} "
+                f"do not fit {items} {self.noun}"
+            )
+        fits = not self.held_out or len(self.held_out) == classes
+        if not fits or any(not 0 < held < size for held, size in zip(self.held_out, self.class_sizes, strict=False)):
+            raise DataError(f"bank '{self.name}' needs a number of held-out {self.noun} per class, fewer than it has")
+
+    def rows_of(self, classes: Sequence[int]) -> NDArray[np.int64]:
+        """The rows of the items of the given classes, in the given order."""
+        starts, sizes = self.class_starts, self.sizes
+        return np.concatenate([np.arange(starts[c], starts[c] + sizes[c]) for c in classes] or [np.zeros(0, np.int64)])
 
     def __len__(self) -> int:
         """The number of items."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from episodes.banks.bank import ItemBank, Kind
+from episodes.banks.convert import convert
 from episodes.errors import DataError
 
 
@@ -28,18 +29,21 @@ class ImageBank(ItemBank):
         class_names: one name per class, unique, in the order of the images.
         class_sizes: the number of images of each class, each at least 1; they add up to M.
         groups: one name per class for what it belongs to (alphabet, script, superclass); may repeat.
+        held_out: of each class, how many of its last images are for queries alone; empty where any may be either.
 
     Raises:
         DataError: if the parts do not fit together.
     """
 
     kind: ClassVar[Kind] = "images"
+    noun: ClassVar[str] = "images"
 
     name: str
     images: Tensor = field(repr=False)
     class_names: tuple[str, ...] = field(repr=False)
     class_sizes: tuple[int, ...] = field(repr=False)
     groups: tuple[str, ...] = field(repr=False)
+    held_out: tuple[int, ...] = field(default=(), repr=False)
     _copies: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -48,14 +52,7 @@ class ImageBank(ItemBank):
                 f"bank '{self.name}' needs uint8 images [M, 1 or 3, H, W]; "
                 f"found {self.images.dtype} {list(self.images.shape)}"
             )
-        classes = len(self.class_names)
-        if not classes == len(self.class_sizes) == len(self.groups) or classes != len(set(self.class_names)):
-            raise DataError(f"bank '{self.name}' needs one unique name, one size and one group per class")
-        if classes == 0 or min(self.class_sizes) < 1 or sum(self.class_sizes) != len(self.images):
-            raise DataError(
-                f"bank '{self.name}': {classes} class sizes that add up to {sum(self.class_sizes)} "
-                f"do not fit {len(self.images)} images"
-            )
+        self.check_classes(len(self.images))
 
     @classmethod
     def from_labels(
@@ -98,23 +95,42 @@ class ImageBank(ItemBank):
     def fingerprint(self) -> str:
         """32 hexadecimal digits over pixels, shape, class names and groups; not over the bank's name."""
         digest = hashlib.blake2b(digest_size=16)
-        header = (tuple(self.images.shape), self.class_names, self.class_sizes, self.groups)
+        header = (tuple(self.images.shape), self.class_names, self.class_sizes, self.groups, *self.held_out)
         digest.update(repr(header).encode())
         digest.update(self.images.contiguous().numpy().data)
         return digest.hexdigest()
 
+    def item_digests(self) -> list[int]:
+        return [hash(image.tobytes()) for image in self.images.numpy()]
+
     def select(self, name: str, classes: Sequence[int]) -> ImageBank:
-        """A bank of only the given classes (indices), in the given order."""
-        rows = np.concatenate(
-            [np.arange(self.class_starts[c], self.class_starts[c] + self.class_sizes[c]) for c in classes]
-            or [np.zeros(0, np.int64)]
-        )
         return ImageBank(
             name,
-            self.images[torch.from_numpy(rows)],
+            self.images[torch.from_numpy(self.rows_of(classes))],
             tuple(self.class_names[c] for c in classes),
             tuple(self.class_sizes[c] for c in classes),
             tuple(self.groups[c] for c in classes),
+        )
+
+    def renamed(self, name: str, prefix: str = "") -> ImageBank:
+        names, groups = (tuple(f"{prefix}{each}" for each in names) for names in (self.class_names, self.groups))
+        return replace(self, name=name, class_names=names, groups=groups)
+
+    def fitted(self, shape: tuple[int, ...]) -> ImageBank:
+        """The images resized, and in colour or in grey, as `shape` (C, H, W) says (see `episodes.banks.convert`)."""
+        if self.item_shape == shape:
+            return self
+        check_memory(self.name, (len(self.images), *shape))
+        return replace(self, images=convert(self.images, shape[0], (shape[1], shape[2])))
+
+    @classmethod
+    def joined(cls, name: str, banks: Sequence[ImageBank]) -> ImageBank:
+        return cls(
+            name,
+            torch.cat([bank.images for bank in banks]),
+            tuple(class_name for bank in banks for class_name in bank.class_names),
+            tuple(size for bank in banks for size in bank.class_sizes),
+            tuple(group for bank in banks for group in bank.groups),
         )
 
     def with_rotations(self) -> ImageBank:

@@ -8,61 +8,61 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from episodes.banks.convert import convert, join
-from episodes.banks.images import ImageBank
+from episodes.banks.bank import ItemBank, Kind
 from episodes.dataset import PARTS, Dataset
 from episodes.datasets.overlap import refuse_overlap
 from episodes.errors import DataError, nearest
 
 
-def mix(datasets: Sequence[Dataset[ImageBank]]) -> Dataset[ImageBank]:
+def mix(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:
     """All classes of several datasets, each split's together, as `omniglot+glyphs`.
 
     Images get the height and width of the first dataset's, and colour where any has it. Class and group names get
-    their dataset's name in front.
+    their dataset's name in front. The datasets are of one kind.
 
     Raises:
         DataError: a test class of one is in training of another, as far as `refuse_overlap` can tell.
     """
-    _only_images(datasets)
+    kind = _only_items(datasets)
     for train, test in itertools.permutations(datasets, 2):
         refuse_overlap(train, test)
-    channels = max(dataset.train.item_shape[0] for dataset in datasets)
-    size = datasets[0].train.item_shape[1:]
+    shape = datasets[0].train.item_shape
+    if kind == "images":
+        shape = (max(dataset.train.item_shape[0] for dataset in datasets), *shape[1:])
     name = "+".join(dataset.name for dataset in datasets)
 
-    def part(split: str) -> ImageBank:
-        banks = [convert(_prefixed(getattr(each, split), each.name), channels, size) for each in datasets]
-        return join(f"{name}/{split}", banks)
+    def part(split: str) -> ItemBank:
+        banks: list[ItemBank] = [getattr(each, split).renamed("", f"{each.name}:").fitted(shape) for each in datasets]
+        return type(banks[0]).joined(f"{name}/{split}", banks)
 
     splits = "+".join(dataset.split for dataset in datasets)
     return Dataset(name, splits, part("train"), part("validation"), part("test"))
 
 
-def cross_domain(train: Dataset[ImageBank], test: Dataset[ImageBank]) -> Dataset[ImageBank]:
+def cross_domain(train: Dataset[Any], test: Dataset[Any]) -> Dataset[Any]:
     """Train and validate on one dataset, test on the test classes of another.
 
-    The test images are brought to the size and channels of the training images, which the network is built for.
+    Test images are brought to the size and channels of the training images, which the network is built for. The two
+    datasets are of one kind.
 
     Raises:
         DataError: a test class is in training, as far as `refuse_overlap` can tell.
     """
-    _only_images((train, test))
+    _only_items((train, test))
     refuse_overlap(train, test)
-    channels, *size = train.train.item_shape
     return Dataset(
         f"{train.name} to {test.name}",
         f"{train.split} to {test.split}",
         train.train,
         train.validation,
-        convert(test.test, channels, (size[0], size[1])),
+        test.test.fitted(train.train.item_shape),
         test.test_episodes,
     )
 
 
 def named_tasks(
-    dataset: Dataset[ImageBank], train: Sequence[Sequence[str]] = (), test: Sequence[Sequence[str]] = ()
-) -> Dataset[ImageBank]:
+    dataset: Dataset[Any], train: Sequence[Sequence[str]] = (), test: Sequence[Sequence[str]] = ()
+) -> Dataset[Any]:
     """The dataset with only the classes of named tasks for training, for test, or for both.
 
     Names may be of any split; what is named leaves the splits that it was in, so that no test class is trained on.
@@ -83,7 +83,7 @@ def named_tasks(
                 raise DataError(f"'{dataset.name}' has no class '{name}'{nearest(name, every)}")
         if names:
             parts = [every[name].select("", [every[name].class_names.index(name)]) for name in names]
-            banks[kind] = join(f"{dataset.name}/{kind}", parts)
+            banks[kind] = type(parts[0]).joined(f"{dataset.name}/{kind}", parts)
     named = {*wanted["train"], *wanted["test"]}
     for kind in PARTS:
         if kind not in banks:
@@ -91,12 +91,20 @@ def named_tasks(
     return replace(dataset, train=banks["train"], validation=banks["validation"], test=banks["test"], test_episodes=())
 
 
-def _only_images(datasets: Sequence[Dataset[Any]]) -> None:
+def _only_items(datasets: Sequence[Dataset[Any]]) -> Kind:
+    """The one kind of the datasets; raises DataError where they have no items, or are of several kinds."""
     for dataset in datasets:
-        if dataset.kind != "images":
+        if dataset.kind == "functions":
             raise DataError(
-                f"'{dataset.name}' has {dataset.kind}, no images; it goes alone, as --dataset {dataset.name}"
+                f"'{dataset.name}' has functions, which have no classes; it goes alone, as --dataset {dataset.name}"
             )
+    first, *others = datasets
+    for other in others:
+        if other.kind != first.kind:
+            raise DataError(
+                f"'{first.name}' has {first.kind}, and '{other.name}' has {other.kind}; choose datasets of one kind"
+            )
+    return first.kind
 
 
 def _unique(tasks: Sequence[Sequence[str]]) -> list[str]:
@@ -108,12 +116,7 @@ def _origin(name: str) -> str:
     return re.sub(r"/rot(090|180|270)$", "", name)
 
 
-def _prefixed(bank: ImageBank, prefix: str) -> ImageBank:
-    names, groups = ([f"{prefix}:{name}" for name in names] for names in (bank.class_names, bank.groups))
-    return replace(bank, class_names=tuple(names), groups=tuple(groups))
-
-
-def _without(bank: ImageBank, names: Iterable[str]) -> ImageBank:
+def _without(bank: ItemBank, names: Iterable[str]) -> ItemBank:
     gone = {_origin(name) for name in names}
     left = [number for number, name in enumerate(bank.class_names) if _origin(name) not in gone]
     if not left:

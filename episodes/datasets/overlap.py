@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-from episodes.banks.images import ImageBank
 from episodes.dataset import Dataset
 from episodes.errors import DataError
 
@@ -12,17 +11,18 @@ from episodes.errors import DataError
 RELATED = (("cifar-fs", "fc100", "torchvision:CIFAR100"), ("mini-imagenet", "tiered-imagenet"))
 
 
-def refuse_overlap(train: Dataset[ImageBank], test: Dataset[ImageBank]) -> None:
+def refuse_overlap(train: Dataset[Any], test: Dataset[Any]) -> None:
     """Raise DataError if a test class of `test` is among the classes for training or validation of `train`.
 
-    It is if more than half of its images are there, to the byte; in datasets of the same source also if its name is.
+    It is if more than half of its items are there (images to the byte, texts but for case and white space); in datasets
+    of the same source also if its name is.
     """
     seen = [train.train, train.validation]
-    pixels = {image for bank in seen if bank.item_shape == test.test.item_shape for image in _hashes(bank)}
+    items = {item for bank in seen if bank.item_shape == test.test.item_shape for item in bank.item_digests()}
     names = {_plain(name) for bank in seen for name in bank.class_names} if _related(train, test) else set()
-    hashes = _hashes(test.test) if pixels else []
+    digests = test.test.item_digests() if items else []
     for name, start, size in zip(test.test.class_names, test.test.class_starts, test.test.class_sizes, strict=True):
-        again = sum(image in pixels for image in hashes[start : start + size])
+        again = sum(item in items for item in digests[start : start + size])
         if 2 * again > size or _plain(name) in names:
             raise DataError(
                 f"test class '{name}' of '{test.name}', split {test.split}, is in training or validation by "
@@ -30,12 +30,8 @@ def refuse_overlap(train: Dataset[ImageBank], test: Dataset[ImageBank]) -> None:
             )
 
 
-def _related(first: Dataset[ImageBank], second: Dataset[ImageBank]) -> bool:
+def _related(first: Dataset[Any], second: Dataset[Any]) -> bool:
     return any(all({*each.name.split("+")} & {*family} for each in (first, second)) for family in RELATED)
-
-
-def _hashes(bank: ImageBank) -> Sequence[int]:
-    return [hash(image.tobytes()) for image in bank.images.numpy()]
 
 
 def _plain(name: str) -> str:

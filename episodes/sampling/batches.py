@@ -36,7 +36,7 @@ class BatchSampler:
 
     def __init__(self, bank: ItemBank, size: int, seed: int, device: torch.device | str = "cpu") -> None:
         if not 1 <= size <= len(bank):
-            raise DataError(f"a batch of {size} images is not possible: '{bank.name}' has {len(bank)}")
+            raise DataError(f"a batch of {size} {bank.noun} is not possible: '{bank.name}' has {len(bank)}")
         self.size = size
         self.bank = bank
         self.labels = bank.labels.to(device)

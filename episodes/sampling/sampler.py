@@ -98,7 +98,11 @@ def stack(episodes: Sequence[EpisodeIndices]) -> EpisodeIndices:
 
 
 # By the kind of bank: each takes the bank, a task of that kind, the seed and the device.
-SAMPLERS: dict[Kind, Callable[..., EpisodeSource]] = {"images": EpisodeSampler, "functions": SinusoidSampler}
+SAMPLERS: dict[Kind, Callable[..., EpisodeSource]] = {
+    "images": EpisodeSampler,
+    "text": EpisodeSampler,
+    "functions": SinusoidSampler,
+}
 
 
 def sampler(bank: Bank, task: Task | RegressionTask, seed: int, device: torch.device | str = "cpu") -> EpisodeSource:

@@ -78,14 +78,17 @@ class BankSource(EpisodeSource):
         return replace(drawn, query=query, query_labels=labels)
 
     def batch(self, numbers: Iterable[int]) -> LabelledEpisodeBatch:
-        """The episodes of the given numbers as uint8 tensors on the source's device, the support class by class."""
+        """The episodes of the given numbers as compact tensors (see `Inputs`) on the source's device, the support
+        class by class."""
         drawn = self.indices(numbers)
+        parts = [drawn.support, drawn.query, *([drawn.unlabelled] if drawn.unlabelled.size else [])]
+        support, query, *pool = self.bank.gather_alike([self._on_device(rows) for rows in parts])
         return LabelledEpisodeBatch(
-            self.bank.gather(self._on_device(drawn.support)),
+            support,
             self._on_device(drawn.support_labels),
-            self.bank.gather(self._on_device(drawn.query)),
+            query,
             drawn.classes.shape[1],
-            self.bank.gather(self._on_device(drawn.unlabelled)) if drawn.unlabelled.size else None,
+            pool[0] if pool else None,
             query_labels=self._on_device(drawn.query_labels),
         )
 

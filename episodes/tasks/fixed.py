@@ -44,7 +44,7 @@ class FixedTask:
         DataError: if a number is out of its range, or two choices do not go together.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("images",)
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
 
     ways: int
     shots: int
@@ -110,14 +110,14 @@ class FixedTask:
         if shots + self.queries + self.unlabelled > size:
             also = f", {prefix}unlabelled {self.unlabelled}" if self.unlabelled else ""
             raise DataError(
-                f"'{bank.name}' has {size} images of class '{bank.class_names[smallest]}'; {prefix}shots {self.shots}"
-                f"{also} and {prefix}queries {self.queries} need {shots + self.queries + self.unlabelled}: "
-                "ask for fewer, or leave it out"
+                f"'{bank.name}' has {size} {bank.noun} of class '{bank.class_names[smallest]}'; "
+                f"{prefix}shots {self.shots}{also} and {prefix}queries {self.queries} need "
+                f"{shots + self.queries + self.unlabelled}: ask for fewer, or leave it out"
             )
         left = int(bank.sizes.max()) - self.queries - self.unlabelled
         if self.imbalance == "dirichlet" and left <= self.shots:
             raise DataError(
-                f"{prefix}imbalance dirichlet has no room: no class of '{bank.name}' has more than {left} images "
+                f"{prefix}imbalance dirichlet has no room: no class of '{bank.name}' has more than {left} {bank.noun} "
                 f"beside {self.queries} queries, and tasks would have {self.shots} of each class; lower {prefix}queries"
             )
 

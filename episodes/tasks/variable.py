@@ -37,7 +37,7 @@ class VariableTask:
         groups: `any` classes, or all `within` one group of at least 5 classes.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("images",)
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
 
     groups: Literal["any", "within"] = "any"
 
@@ -56,8 +56,8 @@ class VariableTask:
         smallest = min(range(bank.classes), key=bank.class_sizes.__getitem__)
         if bank.class_sizes[smallest] < 2:
             raise DataError(
-                f"'{bank.name}' has 1 image of class '{bank.class_names[smallest]}'; {prefix}task variable needs 2: "
-                "leave the class out"
+                f"'{bank.name}' has 1 {bank.noun[:-1]} of class '{bank.class_names[smallest]}'; "
+                f"{prefix}task variable needs 2: leave the class out"
             )
 
     def numbers(self, bank: ItemBank) -> int:

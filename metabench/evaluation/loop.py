@@ -178,6 +178,7 @@ class _Embedded:
             for part in (indices.support, indices.query, indices.unlabelled):
                 drawn[part.ravel()] = True
         rows = torch.from_numpy(np.flatnonzero(drawn)).to(self.sampler.device)
+        rows = bank.by_length(rows)
         parts = torch.split(rows, IMAGES_AT_ONCE)
         features = torch.cat([self._embed(to_float(bank.gather(part))) for part in parts])
         table = features.new_zeros(len(bank), features.shape[1])

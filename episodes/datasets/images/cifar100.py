@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR100
 
-from episodes.banks.convert import convert
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import published, published_split, refuse_split
@@ -39,7 +38,7 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     labels = [label for part in parts for label in part.targets]
     bank = ImageBank.from_labels(name, images, labels, names, [superclasses[each] for each in names])
     size = options.image_size or 32
-    return published_split(convert(bank, options.channels or 3, (size, size)), name, name)
+    return published_split(bank.fitted((options.channels or 3, size, size)), name, name)
 
 
 def find(name: str, options: DataOptions) -> Path:

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFont
 from torch import Tensor
 
-from episodes.banks.convert import convert
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import published, refuse_split
@@ -77,7 +76,7 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
                 stacklevel=2,
             )
         size = options.image_size or SIZE
-        banks[split] = convert(bank, options.channels or 1, (size, size))
+        banks[split] = bank.fitted((options.channels or 1, size, size))
     return Dataset(name, SPLIT, banks["train"], banks["validation"], banks["test"])
 
 

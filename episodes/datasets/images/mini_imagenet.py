@@ -23,7 +23,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from episodes.banks.convert import convert, join
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.folder import read_classes
@@ -122,7 +121,7 @@ def _class_folders(roots: list[Path], size: int, channels: int) -> ImageBank:
         pictures = Pictures(root)
         paths = [path for path in pictures.paths if not names.keys().isdisjoint(path.split("/")[:-1])]
         banks.append(read_classes(f"mini-imagenet/{root.name}", pictures, paths or pictures.paths, size, channels))
-    return join("mini-imagenet", banks)
+    return ImageBank.joined("mini-imagenet", banks)
 
 
 def _tables(files: list[Path], size: int, channels: int) -> ImageBank:
@@ -170,7 +169,6 @@ def _pickles(files: list[Path], size: int, channels: int) -> ImageBank:
                 f"'{path}' does not hold image_data and class_dict, or data, labels and catname2label, as expected "
                 f"({error}); download it again"
             ) from None
-        banks.append(
-            convert(ImageBank(f"mini-imagenet/{path.stem}", images, names, sizes, names), channels, (size, size))
-        )
-    return join("mini-imagenet", banks)
+        bank = ImageBank(f"mini-imagenet/{path.stem}", images, names, sizes, names)
+        banks.append(bank.fitted((channels, size, size)))
+    return ImageBank.joined("mini-imagenet", banks)

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from episodes.banks.convert import convert
 from episodes.banks.images import ImageBank, check_memory
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.folder import read_classes
@@ -131,7 +130,7 @@ def _from_labels(images_file: Path, labels_file: Path, part: str, size: int, cha
     bank = ImageBank.from_labels(
         f"tiered-imagenet/{part}", images, labels.tolist(), names, [groups[each] for each in names]
     )
-    return convert(bank, channels, (size, size))
+    return bank.fitted((channels, size, size))
 
 
 def _refuse_numbers(labels_file: Path, content: Any) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from episodes.banks.convert import join
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions
 from episodes.datasets.images.omniglot import evaluation_alphabets, load_upright
@@ -77,7 +76,7 @@ class OmniglotClassDataset(BankClassDataset):
         bank: ImageBank = getattr(dataset, PARTS[self.meta_split])
         if self.meta_split == "train" and not self.use_vinyals_split:
             # The validation classes are metabench's own, of the background alphabets.
-            return join("omniglot/images_background", [bank, dataset.validation])
+            return ImageBank.joined("omniglot/images_background", [bank, dataset.validation])
         return bank
 
     def stored(self, place: Path) -> Stored:

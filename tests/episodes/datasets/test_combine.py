@@ -5,13 +5,12 @@ import pytest
 import torch
 
 from episodes import DataError, DataOptions, Dataset, load
-from episodes.banks.convert import convert
 from episodes.datasets.combine import cross_domain, mix, named_tasks
 
 
 def colour(toy: Dataset) -> Dataset:
     """The toy dataset in colours, 32 x 40."""
-    banks = {name: convert(getattr(toy, name), 3, (32, 40)) for name in ("train", "validation", "test")}
+    banks = {name: getattr(toy, name).fitted((3, 32, 40)) for name in ("train", "validation", "test")}
     return replace(toy, name="colours", **banks)  # type: ignore[arg-type]
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from episodes import DataError, DataOptions, Dataset, ImageBank, load
-from episodes.banks.convert import convert
 from episodes.datasets.combine import cross_domain, mix
 
 
@@ -38,7 +37,7 @@ def test_names_count_in_datasets_of_the_same_photographs(toy: Dataset) -> None:
     names = ("goose, honker", *(f"other{number}" for number in range(7)))
     tiered = replace(toy, name="tiered-imagenet", train=replace(toy.train, class_names=names))
     mini = replace(toy, name="mini-imagenet", test=replace(toy.test, class_names=("Goose", *toy.test.class_names[1:])))
-    smaller = replace(mini, test=convert(mini.test, 3, (20, 20)))
+    smaller = replace(mini, test=mini.test.fitted((3, 20, 20)))
     with pytest.raises(DataError, match="test class 'Goose' of 'mini-imagenet', split fixed, is in training"):
         cross_domain(tiered, smaller)
     cross_domain(replace(tiered, name="folder:mine"), smaller)

@@ -107,7 +107,9 @@ def test_bad_requests_say_what_to_do() -> None:
         RegressionTask(0)
     with pytest.raises(DataError, match="--queries 0 is too small; give at least 1"):
         RegressionTask(5, 0)
-    with pytest.raises(DataError, match="'sinusoid' has functions, no images; it goes alone, as --dataset sinusoid"):
+    with pytest.raises(
+        DataError, match="'sinusoid' has functions, which have no classes; it goes alone, as --dataset sinusoid"
+    ):
         load("sinusoid+glyphs")
     with pytest.raises(DataError, match="'x' has functions, and FixedTask needs images"):
         sampler(Sinusoids("x"), FixedTask(2, 1), seed=0)
