@@ -2,7 +2,10 @@
 
 A backbone is a function `(shape, norm, width) -> Layers` that builds a network from images `[n, C, H, W]`, for C 1 or
 3 and any H, W of at least 16, to features `[n, D]`. One with `takes_numbers = True` takes the inputs `[n, 1]` of a
-regression, too.
+regression, too. One with `takes_text = True` takes token ids `[n, L]` alone (see `TextBank.gather`): its shape is an
+`episodes.banks.vocabulary.TextShape`, and where it has a vocabulary of its own, `vocabulary()` gives it. One with
+`takes_path = True` is written `name:PATH`, and gets the path in place of a width, as `path`. One with
+`outside_data = True` comes with weights that were trained on other data.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from episodes.banks.vocabulary import TextShape, Vocabulary
 from episodes.plugins import load_plugin, plugin_names
 from metabench.errors import UsageError
 
@@ -26,6 +30,7 @@ class Layers(nn.Sequential):
     """Layers one after the other. Those with `takes_rows` are told which rows of the batch to normalise by."""
 
     takes_rows = True
+    name: str | None = None  # that it was built by
 
     def forward(self, images: Tensor, rows: int | None = None) -> Tensor:
         for layer in self:
@@ -60,15 +65,22 @@ def build_backbone(name: str, image_shape: Shape, norm: Norm = nn.BatchNorm2d) -
     With `:W` behind, `conv4:128`, it has W filters (`mlp`: units) in its first block in place of 64.
 
     Args:
-        image_shape: (C, H, W) of the images, or (1,) of numbers.
+        image_shape: (C, H, W) of the images, (1,) of numbers, or the `TextShape` of texts.
         norm: makes the normalisation of a number of channels.
 
     Raises:
-        UsageError: unknown name, a width that is not a positive even number, images under 16 x 16, or
-            numbers for a network of images.
+        UsageError: unknown name, a width that is not a positive even number, images under 16 x 16, or a network of
+            other inputs.
     """
     base, width = _parts(name)
     build = get_backbone(base)
+    _check_inputs(name, build, image_shape)
+    if getattr(build, "takes_path", False):
+        if not width:
+            raise UsageError(f"backbone '{base}' needs a folder or a name: {base}:PATH")
+        network = build(image_shape, norm, 64, path=width)  # type: ignore[call-arg]
+        network.name = name
+        return network
     if width is not None and not (
         width.isdecimal() and len(width) < 5 and 2 <= int(width) <= MOST_WIDTH and int(width) % 2 == 0
     ):
@@ -76,14 +88,53 @@ def build_backbone(name: str, image_shape: Shape, norm: Norm = nn.BatchNorm2d) -
             f"backbone '{name:.60}' asks for '{width:.40}' filters; give an even number up to {MOST_WIDTH}, "
             f"e.g. {base}:128"
         )
-    if len(image_shape) < 3 and not getattr(build, "takes_numbers", False):
-        raise UsageError(f"backbone '{name}' takes images, and the inputs here are numbers; choose mlp, e.g. mlp:40")
     if min(image_shape[1:], default=16) < 16:
         raise UsageError(
             f"backbone '{name}' needs images of at least 16 x 16; found {image_shape[1]} x {image_shape[2]}"
         )
     network = build(image_shape, norm, int(width or 64))
+    network.name = name
     return network.to(memory_format=torch.channels_last)  # about 1.4 times as fast as the default layout on CPU
+
+
+def takes_text(name: str) -> bool:
+    """Whether the backbone of that name takes texts."""
+    return bool(getattr(get_backbone(_parts(name)[0]), "takes_text", False))
+
+
+def vocabulary_of(name: str) -> Vocabulary | None:
+    """The vocabulary that a backbone of that name was trained with; None for one that takes any, or takes no text.
+
+    Raises:
+        UsageError, episodes.DataError: it cannot be loaded.
+    """
+    base, rest = _parts(name)
+    build = get_backbone(base)
+    if not hasattr(build, "vocabulary"):
+        return None
+    found: Vocabulary = build.vocabulary(rest) if getattr(build, "takes_path", False) else build.vocabulary()
+    return found
+
+
+def has_outside_data(name: str) -> bool:
+    """Whether the backbone of that name comes with weights that were trained on other data."""
+    return bool(getattr(get_backbone(_parts(name)[0]), "outside_data", False))
+
+
+def example_inputs(count: int, shape: Shape) -> Tensor:
+    """So many inputs of that shape, the longest texts among them, for what depends on their size alone."""
+    return torch.ones(count, *shape, dtype=torch.int32) if isinstance(shape, TextShape) else torch.zeros(count, *shape)
+
+
+def _check_inputs(name: str, build: Build, shape: Shape) -> None:
+    if isinstance(shape, TextShape) != getattr(build, "takes_text", False):
+        found = "texts" if isinstance(shape, TextShape) else "no texts"
+        takes, advice = (
+            ("text", "") if getattr(build, "takes_text", False) else ("images", "; choose one such as minilm")
+        )
+        raise UsageError(f"backbone '{name}' takes {takes}, and the inputs here are {found}{advice}")
+    if not isinstance(shape, TextShape) and len(shape) < 3 and not getattr(build, "takes_numbers", False):
+        raise UsageError(f"backbone '{name}' takes images, and the inputs here are numbers; choose mlp, e.g. mlp:40")
 
 
 def _parts(name: str) -> tuple[str, str | None]:
@@ -100,6 +151,6 @@ def feature_size(backbone: nn.Module, image_shape: Shape) -> int:
     """D, the number of features that the backbone gives for images of that shape."""
     was_training = backbone.training
     with torch.no_grad():
-        size = backbone.eval()(torch.zeros(2, *image_shape)).shape[1]  # two, as one has no batch statistics
+        size = backbone.eval()(example_inputs(2, image_shape)).shape[1]  # two, as one has no batch statistics
     backbone.train(was_training)
     return int(size)

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from episodes.errors import nearest
 from episodes.names import FOLDER, folders, full_name, join_names, short_name, split_names
+from episodes.tasks.all_way import AllWayTask
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.named import NamedTask
 from episodes.tasks.regression import RegressionTask
@@ -46,6 +47,7 @@ RECIPE = ("task", *SHAPE, "disjoint", "test_task", "test_seed")
 # Those that have no meaning where tasks are functions.
 OF_CLASSES = ("task", *SHAPE, "disjoint", "test_task", "train_task", "tasks")
 
+VALIDATION_QUERIES = 5  # per class in the validation tasks of `all-way`
 MOST_EPISODES = 10_000_000  # whose scores and predictions still fit in memory
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_class_names)]
@@ -61,7 +63,7 @@ class DataConfig(_Section):
 
     Attributes:
         dataset: see `metabench list datasets`.
-        data_root, split, image_size, channels: see `episodes.DataOptions`.
+        data_root, split, image_size, channels, max_tokens: see `episodes.DataOptions`.
         test_dataset, test_split: another dataset to test on (see `episodes.datasets.combine.cross_domain`).
     """
 
@@ -72,12 +74,13 @@ class DataConfig(_Section):
     test_split: str | None = None
     image_size: int | None = None
     channels: int | None = None
+    max_tokens: int | None = None
 
     @property
     def options(self) -> DataOptions:
         from episodes.dataset import DataOptions  # with torch, which reading records needs none of
 
-        return DataOptions(self.data_root, self.split, self.image_size, self.channels)
+        return DataOptions(self.data_root, self.split, self.image_size, self.channels, self.max_tokens)
 
 
 class TaskConfig(_Section):
@@ -85,8 +88,9 @@ class TaskConfig(_Section):
 
     Attributes:
         ways, shots, queries: the task; queries are per class. In regression ways is 1, the others points.
-        task: `fixed` (see `episodes.FixedTask`), or `variable` (see `episodes.VariableTask`): then ways, shots and
-            queries are those of training episodes alone.
+        task: `fixed` (see `episodes.FixedTask`); `variable` (see `episodes.VariableTask`): then ways, shots and
+            queries are those of training episodes alone; or `all-way` (see `episodes.AllWayTask`): then ways is the
+            number of the dataset's classes, and there is no training on other classes.
         groups, imbalance, label_noise, unlabelled, distractors: see `episodes.FixedTask`. Like `task` they hold for
             validation and test; how it trains is the learner's own.
         train_task, test_task: tasks by the names of their classes, `cat,sheep,boar` each; ways is their number of
@@ -96,7 +100,7 @@ class TaskConfig(_Section):
     ways: int = Field(default=5, lt=2**31)
     shots: int = Field(default=1, lt=2**31)
     queries: int = Field(default=15, lt=2**31)
-    task: Literal["fixed", "variable"] = "fixed"
+    task: Literal["fixed", "variable", "all-way"] = "fixed"
     groups: Groups = "any"
     imbalance: Literal["none", "step", "dirichlet"] = "none"
     label_noise: float = 0.0
@@ -112,7 +116,7 @@ class TestConfig(_Section):
     Attributes:
         tasks: a file of frozen tasks to be tested on. Other settings of data and tasks are then its own.
         disjoint: no image is in two test tasks; there are as many as the images suffice for.
-        episodes: test tasks, at least 2; None for 600, or all of a list.
+        episodes: test tasks, at least 2; None for 600, for 10 draws of `all-way`, or for all of a list.
         until_interval: draw test tasks until the 95% interval is ± so many points, or in regression so much squared
             error (see `metabench.stats.stopping.FixedWidth`); episodes is then the most, None for 100,000 or all of a
             list.
@@ -224,28 +228,36 @@ class RunConfig(_Section):
             UsageError, episodes.DataError: settings that do not go together.
         """
         if self.test.disjoint:
-            self._refuse_variable("--disjoint")
+            self._refuse_with_task("--disjoint")
         if self.task.test_task:
-            self._refuse_variable("--test-task")
+            self._refuse_with_task("--test-task")
             if self.test.disjoint:
                 raise UsageError("--disjoint does not go with --test-task; leave one of them out")
             return NamedTask(**vars(self.shape(kind)), names=self.task.test_task)
+        if self.task.task == "all-way":
+            for name in ("queries", *SHAPE, "split", "test_dataset", "train_task"):
+                if self[name] != SETTINGS[name].default:
+                    self._refuse_with_task(f"--{name.replace('_', '-')}")
+            return AllWayTask(self.task.shots)
         return self.validation_recipe(kind)
 
     def validation_recipe(self, kind: Kind) -> Task | RegressionTask:
         """The recipe of validation tasks: as at test, but for the names."""
         if self.task.task == "fixed":
             return self.shape(kind)
+        if self.task.task == "all-way":
+            return AllWayTask(self.task.shots, VALIDATION_QUERIES)
         for name in self._variant:
             if name != "groups":
-                self._refuse_variable(f"--{name.replace('_', '-')}")
+                self._refuse_with_task(f"--{name.replace('_', '-')}")
         if self.task.groups == "across":
-            self._refuse_variable("--groups across")
+            self._refuse_with_task("--groups across")
         return VariableTask(self.task.groups)  # type: ignore[arg-type]
 
-    def _refuse_variable(self, other: str) -> None:
-        if self.task.task == "variable":
-            raise UsageError(f"--task variable does not go with {other}; leave one of them out")
+    def _refuse_with_task(self, other: str) -> None:
+        """Raise UsageError if it does not go with tasks of another kind than `fixed`."""
+        if self.task.task != "fixed":
+            raise UsageError(f"--task {self.task.task} does not go with {other}; leave one of them out")
 
     @property
     def _variant(self) -> dict[str, Any]:
@@ -262,8 +274,9 @@ class RunConfig(_Section):
 
     @property
     def numbers(self) -> dict[str, int]:
-        """Ways, shots and queries of the test tasks; nothing where they vary."""
-        return {} if self.task.task == "variable" else {name: self[name] for name in NUMBERS}
+        """Ways, shots and queries (per class) of the test tasks, as far as all of them have the same."""
+        names = {"fixed": NUMBERS, "variable": (), "all-way": ("ways", "shots")}[self.task.task]
+        return {name: self[name] for name in names}
 
     @property
     def recorded(self) -> RunConfig:

@@ -36,6 +36,7 @@ __all__ = [
     "EpisodeFeatures",
     "Episodes",
     "FixedTask",
+    "Kind",
     "LabelledBatch",
     "LabelledEpisodeBatch",
     "Learner",
@@ -81,7 +82,8 @@ class Problem:
     """What a learner is built for.
 
     Attributes:
-        image_shape: (C, H, W); in regression (1,), of an input.
+        image_shape: (C, H, W) of images; in regression (1,), of an input; of texts a
+            `episodes.banks.vocabulary.TextShape`, with their vocabulary.
         train_classes: how many classes there are to train on; 0 in regression.
         task: what it will be scored on; in regression, which a learner meets only if it declares so, a
             `RegressionTask`, whose `ways` is 1.
@@ -172,7 +174,9 @@ class Learner(nn.Module):
 
     Class attributes:
         Options: a frozen dataclass deriving from `TrainingOptions`, its fields made by `option`.
-        presets: other defaults for a dataset, by the dataset's name: `{"omniglot": {"steps": 5000}}`.
+        presets: other defaults for a dataset, by the dataset's name: `{"omniglot": {"steps": 5000}}`; for all datasets
+            of texts under `text`.
+        kinds: of the items that it takes, `images` and `text`.
         transductive: an answer may depend on the task's other queries.
         label_equivariant: renaming a task's labels only renames the predictions.
         outside_data: some weights were trained on data that is not the run's.
@@ -184,6 +188,7 @@ class Learner(nn.Module):
 
     Options: ClassVar[type[TrainingOptions]] = TrainingOptions
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
     transductive: bool = False
     label_equivariant: bool = True
     outside_data: bool = False

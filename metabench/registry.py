@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -19,8 +19,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from episodes.banks.bank import Kind
 from episodes.dataset import Dataset
+from episodes.datasets import kind_of
 from episodes.errors import DataError, nearest
 from episodes.plugins import load_plugin, plugin_names
+from metabench.backbone import Layers, has_outside_data
 from metabench.config import RunConfig
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
@@ -28,6 +30,7 @@ from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOption
 from metabench.values import check_given, first_problem
 
 LEARNERS, FLOORS = "metabench.learners", "metabench.floors"
+TRAINING_STEPS = ("steps", "teacher_steps", "alone_steps")  # options that say how long a learner is trained
 OURS = (DataError, RunError, UsageError, torch.OutOfMemoryError)  # which say themselves what is wrong
 
 
@@ -144,6 +147,25 @@ def learner_options(learner: type[Learner], name: str, dataset: str, given: dict
     return options
 
 
+def without_training(config: RunConfig, learner: type[Learner], options: TrainingOptions) -> TrainingOptions:
+    """The options with no training step, where all classes are in the tasks and none is left to train on.
+
+    Raises:
+        UsageError: steps were asked for.
+    """
+    if config.task.task != "all-way":
+        return options
+    known = {item.name for item in fields(learner.Options)}
+    training: dict[str, Any] = {name: 0 for name in TRAINING_STEPS if name in known}
+    for name in training:
+        if asked := int(config.options.get(name) or 0):
+            raise UsageError(
+                f"--set {name}={asked} does not go with --task all-way, which has no other classes to train on; "
+                "leave it out"
+            )
+    return replace(options, **training)
+
+
 def changed_options(learner: type[Learner], name: str, dataset: str, options: dict[str, Any]) -> dict[str, Any]:
     """Those of a run's options that are not the learner's defaults for the dataset, and of a part in its result."""
     defaults = asdict(learner_options(learner, name, dataset, {}))
@@ -152,8 +174,8 @@ def changed_options(learner: type[Learner], name: str, dataset: str, options: di
 
 
 def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:
-    """The learner's other defaults for that dataset."""
-    return dict(learner.presets.get(dataset, {}))
+    """The learner's other defaults for that dataset, which are added to those for its kind."""
+    return {**learner.presets.get(kind_of(dataset), {}), **learner.presets.get(dataset, {})}
 
 
 def build(config: RunConfig, dataset: Dataset[Any], options: TrainingOptions) -> Learner:
@@ -163,6 +185,8 @@ def build(config: RunConfig, dataset: Dataset[Any], options: TrainingOptions) ->
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         learner = learner_class(problem, options)
+        networks = [module.name for module in learner.modules() if isinstance(module, Layers) and module.name]
+        learner.outside_data = learner.outside_data or any(map(has_outside_data, networks))
         if getattr(learner, "problem", None) is not problem:
             raise UsageError(f"learner '{config.learner}': its __init__ must call super().__init__(problem, options)")
     return learner
@@ -170,6 +194,11 @@ def build(config: RunConfig, dataset: Dataset[Any], options: TrainingOptions) ->
 
 def check_kind(config: RunConfig, learner: type[Learner], kind: Kind) -> None:
     """Raise UsageError if the learner does not take data of that kind."""
+    if kind != "functions" and kind not in learner.kinds:
+        raise UsageError(
+            f"learner '{config.learner}' takes {' or '.join(learner.kinds)}, and --dataset {config.data.dataset} has "
+            f"{kind}; choose another learner"
+        )
     if kind == "functions" and not learner.regression:
         raise UsageError(
             f"learner '{config.learner}' classifies, and --dataset {config.data.dataset} asks for regression; "

@@ -81,6 +81,7 @@ class MAML(Learner):
         "glyphs": {"steps": 3000, "meta_batch": 2, **OMNIGLOT},
         "omniglot": {"steps": 12_000, "meta_batch": 4, **OMNIGLOT},
         "sinusoid": SINUSOID,
+        "text": {"backbone": "bert-tiny", "steps": 500, "first_order": True, "inner_learning_rate": 0.05},
     }
 
     def __init__(self, problem: Problem, options: Options) -> None:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MOST_VALUES = 2**26  # of differences at one time: 256 MB
+
 
 def prototypes(support: Tensor, labels: Tensor, ways: int) -> Tensor:
     """Mean feature of each class, `[B, N, D]` (Snell et al. 2017, equation 1), from `[B, N*K, D]` and `[B, N*K]`."""
@@ -15,7 +17,9 @@ def prototypes(support: Tensor, labels: Tensor, ways: int) -> Tensor:
 
 def squared_distances(query: Tensor, centres: Tensor) -> Tensor:
     """Squared Euclidean distances `[B, Q, N]` between `[B, Q, D]` and `[B, N, D]`."""
-    return (query.unsqueeze(2) - centres.unsqueeze(1)).square().sum(3)
+    at_once = max(1, MOST_VALUES // (len(query) * centres.shape[1] * centres.shape[2]))
+    parts = [(part.unsqueeze(2) - centres.unsqueeze(1)).square().sum(3) for part in torch.split(query, at_once, dim=1)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def refined(centres: Tensor, support: Tensor, labels: Tensor, unlabelled: Tensor) -> Tensor:

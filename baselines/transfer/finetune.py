@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -17,6 +17,7 @@ from baselines.backbones import build_backbone, feature_size
 from baselines.heads.ridge import ridge_head
 from metabench.learner import (
     Batches,
+    Count,
     EmbeddingLearner,
     EpisodeBatch,
     EpisodeFeatures,
@@ -27,6 +28,8 @@ from metabench.learner import (
     TrainingOptions,
     option,
 )
+
+QUERIES_AT_ONCE = 512  # of a fine-tuned network, which bounds memory where a task has a whole test split
 
 
 class FineTune(EmbeddingLearner):
@@ -45,11 +48,21 @@ class FineTune(EmbeddingLearner):
         ridge: Positive = option(0.1, "penalty of the head's ridge regression")
         tuning_steps: Annotated[int, Field(ge=0)] = option(20, "scope=all: gradient steps on the support")
         tuning_rate: Positive = option(0.01, "scope=all: their learning rate")
+        tuning_optimizer: Literal["sgd", "adam"] = option("sgd", "scope=all: plain gradient descent, or adam")
+        tuning_batch: Count | None = option(None, "scope=all: support items per step; default all of them")
         logit_scale: Positive = option(10.0, "factor from the head's scores to logits")
 
     presets: ClassVar = {
         "glyphs": {"steps": 1500},
         "omniglot": {"steps": 5000, "batch_size": 128},
+        "text": {
+            "backbone": "minilm",
+            "steps": 200,
+            "learning_rate": 2e-5,
+            "tuning_optimizer": "adam",
+            "tuning_rate": 2e-4,
+            "tuning_steps": 50,
+        },
     }
 
     def __init__(self, problem: Problem, options: Options) -> None:
@@ -63,7 +76,8 @@ class FineTune(EmbeddingLearner):
         return self.options.scope == "head"
 
     def idle_options(self) -> Mapping[str, str]:
-        return dict.fromkeys(("tuning_steps", "tuning_rate"), "scope is head") if self.frozen_embedding else {}
+        tuning = [item.name for item in fields(self.options) if item.name.startswith("tuning_")]
+        return dict.fromkeys(tuning, "scope is head") if self.frozen_embedding else {}
 
     def stages(self) -> Sequence[Stage]:
         trained = nn.ModuleList([self.backbone, self.head])
@@ -104,21 +118,34 @@ class FineTune(EmbeddingLearner):
         """Logits `[Q, N]` of one task after fine-tuning everything on its support."""
         features = self.embed(support)
         head = [part[0] for part in ridge_head(features[None], labels[None], ways, self.options.ridge)]
-        weights: dict[str, Tensor] = dict(self.backbone.named_parameters())
+        tuned = [part.detach().clone().requires_grad_() for part in (*self.backbone.parameters(), *head)]
+        weights = dict(zip((name for name, _ in self.backbone.named_parameters()), tuned[:-2], strict=True))
 
-        def logits(images: Tensor) -> Tensor:
-            embedding = F.normalize(functional_call(self.backbone, weights, images), dim=1)
-            return self.options.logit_scale * (embedding @ head[0] + head[1])
+        def logits(inputs: Tensor) -> Tensor:
+            embedding = F.normalize(functional_call(self.backbone, weights, inputs), dim=1)
+            return self.options.logit_scale * (embedding @ tuned[-2] + tuned[-1])
 
+        kind = torch.optim.Adam if self.options.tuning_optimizer == "adam" else torch.optim.SGD
+        optimizer = kind(tuned, lr=self.options.tuning_rate)
         with torch.enable_grad():
-            head = [part.detach().requires_grad_() for part in head]
-            for _ in range(self.options.tuning_steps):
-                changing = [*weights.values(), *head]
-                gradients = torch.autograd.grad(F.cross_entropy(logits(support), labels), changing)
-                changed = [
-                    (tensor - self.options.tuning_rate * gradient).detach().requires_grad_()
-                    for tensor, gradient in zip(changing, gradients, strict=True)
-                ]
-                weights, head = dict(zip(weights, changed[:-2], strict=True)), changed[-2:]
+            for rows in self._tuning_batches(len(labels)):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(logits(support[rows]), labels[rows])
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
         with torch.no_grad():
-            return logits(query)
+            return torch.cat([logits(part) for part in torch.split(query, QUERIES_AT_ONCE)])
+
+    def _tuning_batches(self, items: int) -> Iterator[Tensor | slice]:
+        """Which support items each tuning step takes: all, or each of them once before any comes again."""
+        size = self.options.tuning_batch or items
+        if size >= items:
+            yield from [slice(None)] * self.options.tuning_steps
+            return
+        random = torch.Generator().manual_seed(0)
+        order = torch.empty(0, dtype=torch.int64)
+        for _ in range(self.options.tuning_steps):
+            if len(order) < size:
+                order = torch.cat([order, torch.randperm(items, generator=random)])
+            yield order[:size]
+            order = order[size:]

@@ -2,7 +2,7 @@
 
 A dataset is a module, or any object, with `load(name, options) -> Dataset`. If it has files of its own, it also has
 `find(name, options) -> Path`. If `TAKES` is set, e.g. to `PATH`, users write `name:PATH`, and `name` is what follows
-the colon.
+the colon. `KIND` is what it has, `images` where it is not said.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from episodes.banks.bank import Kind
 from episodes.dataset import DataOptions, Dataset, with_data_root
 from episodes.datasets.combine import mix
 from episodes.errors import DataError
@@ -60,6 +61,16 @@ def find(name: str, options: DataOptions) -> Path | None:
         raise DataError(f"'{name}' is {len(names)} datasets; name one at a time: {', then '.join(names)}")
     module, rest = _module(name)
     found: Path | None = module.find(rest, with_data_root(options)) if hasattr(module, "find") else None
+    return found
+
+
+def kind_of(name: str) -> Kind:
+    """What the dataset of that name has, without loading it: its module's `KIND`, `images` where it has none.
+
+    Raises:
+        DataError: unknown name.
+    """
+    found: Kind = getattr(_module(parts(name)[0])[0], "KIND", "images")
     return found
 
 

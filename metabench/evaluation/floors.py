@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from episodes.banks.vocabulary import TextShape
 from episodes.episode import EpisodeBatch
 from episodes.sampling.source import EpisodeSource
 from metabench.errors import UsageError
@@ -58,10 +59,17 @@ def floor_learners(problem: Problem, backbone: str, seed: int) -> dict[str, Lear
     if problem.regression:
         return {ZERO: Zero(problem, TrainingOptions()), SUPPORT_MEAN: SupportMean(problem, TrainingOptions())}
     floors: dict[str, Learner] = {}
+    kind = "text" if isinstance(problem.image_shape, TextShape) else "images"
     for name, learner in floor_classes().items():
+        if kind not in learner.kinds:
+            continue
         with torch.random.fork_rng(devices=[]), suppress(UsageError):  # training is the same whatever floors there are
             torch.manual_seed(seed)
             floors[name] = learner(problem, replace(learner.Options(), backbone=backbone))
+            for module in floors[name].modules():
+                forget = getattr(module, "forget", None)  # of a network that came with weights
+                if callable(forget):
+                    forget()
     return floors
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from episodes.datasets.all_way import all_way
 
 import episodes
 from episodes.dataset import Dataset
@@ -23,6 +24,7 @@ from metabench.stats.stopping import MOST
 
 VALIDATION_SEED = 0
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
+DRAWS = 10  # of `--task all-way`, likewise
 
 
 def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
@@ -34,6 +36,8 @@ def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
         UsageError: other tasks are asked for than those that were published with the dataset.
         DataError: a dataset cannot be loaded, or test classes are in training.
     """
+    if config.task.task == "all-way":
+        return _all_way(config)
     dataset = episodes.load(config.data.dataset, config.data.options)
     config = config.on(dataset.kind)
     if config.data.test_dataset:
@@ -111,7 +115,8 @@ def scored_tasks(
     most = len(source) if isinstance(source, EpisodeList) else None
     if most is not None and config.test.episodes is not None and config.test.episodes > most:
         raise UsageError(f"--episodes {config.test.episodes} is too many: there are {most} such tasks; leave it out")
-    unlimited = MOST if config.test.until_interval else EPISODES
+    draws = DRAWS if config.task.task == "all-way" else EPISODES
+    unlimited = MOST if config.test.until_interval else draws
     return config.changed(episodes=config.test.episodes or most or unlimited), source
 
 
@@ -146,6 +151,24 @@ def freeze(path: str | Path, **settings: object) -> Manifest:
     every = flat(config.model_dump(mode="json", exclude_none=True))
     recipe = {name: value for name, value in every.items() if name in (*DATA, *NUMBERS, *RECIPE)}
     return write_manifest(Path(path), dataset.test, frozen, recipe)
+
+
+def _all_way(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
+    """All classes at once, and the configuration with their number as its ways.
+
+    Raises:
+        UsageError: another number of ways was asked for.
+        DataError: the dataset cannot be loaded.
+    """
+    config.test_recipe("images")  # which refuses what does not go with such tasks, before anything is loaded
+    dataset = all_way(config.data.dataset, config.data.options)
+    ways = dataset.test.classes
+    if config.given.get("ways", ways) != ways:
+        raise UsageError(
+            f"--ways {config.task.ways} does not go with --task all-way: '{dataset.name}' has {ways} classes; leave "
+            "it out"
+        )
+    return config.changed(ways=ways), dataset
 
 
 def _published(config: RunConfig, dataset: Dataset[Any]) -> RunConfig:

@@ -16,9 +16,10 @@ from metabench.errors import UsageError
 from metabench.evaluation.floors import floor_learners
 from metabench.experiment.data import load_data, scored_tasks, validation_tasks, with_frozen
 from metabench.experiment.environment import choose_device
+from metabench.experiment.tokens import with_tokens
 from metabench.learner import Learner, TrainingOptions
 from metabench.records.record import RunRecord
-from metabench.registry import build, check_kind, check_ways, faults_of, get_learner, learner_options
+from metabench.registry import build, check_kind, check_ways, faults_of, get_learner, learner_options, without_training
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +60,15 @@ class Prepared(PreparedTasks):
         return type(self.learner)
 
 
-def prepare_tasks(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> PreparedTasks:
+def prepare_tasks(
+    config: RunConfig, again: tuple[Path, RunRecord] | None = None, options: TrainingOptions | None = None
+) -> PreparedTasks:
     """Load the data and find the test tasks.
 
     Args:
         config: the settings.
         again: a finished run's folder and record, whose data these must be.
+        options: of the learner whose networks read the texts; None where none will, as for a picture of a task.
 
     Raises:
         UsageError: settings that do not go together, or other data than the run's.
@@ -75,6 +79,8 @@ def prepare_tasks(config: RunConfig, again: tuple[Path, RunRecord] | None = None
     config, dataset = load_data(config)
     if again:
         _check_data(*again, dataset)
+    if dataset.kind == "text" and options:
+        dataset = with_tokens(config, dataset, options)
     config, test = scored_tasks(config, dataset, manifest, device)
     return PreparedTasks(config, device, dataset, manifest, test)
 
@@ -87,7 +93,8 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         options = learner_options(learner_class, config.learner, config.data.dataset, config.options)
-    tasks = prepare_tasks(config, again)
+        options = without_training(config, learner_class, options)
+    tasks = prepare_tasks(config, again, options)
     config, device = _resolved(tasks.config, tasks.device, options), tasks.device
     check_kind(config, learner_class, tasks.dataset.kind)
     learner = build(config, tasks.dataset, options)

