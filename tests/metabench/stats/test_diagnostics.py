@@ -4,7 +4,15 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from metabench.metric import ACCURACY, SQUARED_ERROR
-from metabench.stats.diagnostics import by_class, by_group, calibration_error, confusions, reliability, worst_tasks
+from metabench.stats.diagnostics import (
+    LOW_CLASSES,
+    by_class,
+    by_group,
+    calibration_error,
+    confusions,
+    reliability,
+    worst_tasks,
+)
 
 NAMES = ["ant", "bee", "cat", "dog"]
 
@@ -100,6 +108,44 @@ def test_accuracy_by_class_and_group_is_the_diagonal_of_scikit_learns_confusion_
     groups = by_group(table).set_index("group")
     assert groups.loc["insects", "accuracy"] == pytest.approx(matrix.diagonal()[:2].sum() / matrix[:2].sum())
     assert groups["queries"].sum() == len(table)
+
+
+def test_rows_that_are_equal_are_in_the_order_of_their_names() -> None:
+    """Whatever the order of the tasks and of the categories; and rows are numbered as they stand."""
+    names = ["dog", "cat", "bee", "ant"]
+    table = pd.DataFrame(
+        {
+            "task": [0, 0, 1, 1],
+            "class": pd.Categorical(names, names),
+            "group": pd.Categorical(["mammals", "mammals", "insects", "insects"], ["mammals", "insects"]),
+            "prediction": pd.Categorical(["cat", "dog", "ant", "bee"], names),
+        }
+    )
+    classes, groups, pairs = by_class(table), by_group(table), confusions(table)
+    assert classes["class"].tolist() == ["ant", "bee", "cat", "dog"]
+    assert groups["group"].tolist() == ["insects", "mammals"]
+    assert pairs[["class", "prediction"]].agg(" ".join, axis=1).tolist() == ["ant bee", "bee ant", "cat dog", "dog cat"]
+    assert [found.index.tolist() for found in (classes, groups, pairs)] == [[0, 1, 2, 3], [0, 1], [0, 1, 2, 3]]
+
+
+def test_equal_accuracies_are_in_the_order_of_their_queries() -> None:
+    """The class of most queries first, since its accuracy is known best."""
+    table = predictions([(0, "ant", "ant", 1.0), *[(0, "bee", "bee", 1.0)] * 3, *[(0, "cat", "cat", 1.0)] * 2])
+    assert by_class(table)["class"].tolist() == ["bee", "cat", "ant"]
+
+
+def test_one_class_of_21_is_below_the_quantile_of_low_classes() -> None:
+    """With 21 classes, right in 0, 1, ... 20 of 20 queries, 5% of the 20 steps from the lowest to the highest is 1."""
+    names = [f"class {number:02}" for number in range(21)]
+    given = [names[number if query < number else number - 1] for number in range(21) for query in range(20)]
+    table = pd.DataFrame(
+        {
+            "class": pd.Categorical(np.repeat(names, 20), names),
+            "group": pd.Categorical(["all"] * 420),
+            "prediction": pd.Categorical(given, names),
+        }
+    )
+    assert by_class(table)["accuracy"].quantile(LOW_CLASSES) == pytest.approx(1 / 20)
 
 
 def test_confusions_are_the_rest_of_that_matrix() -> None:

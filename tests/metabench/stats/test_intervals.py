@@ -21,9 +21,11 @@ from metabench.stats.intervals import (
     SEEDS,
     Estimate,
     class_interval,
+    crossed,
     mean_interval,
     retraining_deviation,
     seed_interval,
+    seed_p_value,
 )
 
 AS_OFTEN_AS_IT_SAYS = (0.93, 0.97)
@@ -147,6 +149,20 @@ def test_over_classes_by_hand() -> None:
     assert (estimate.count, estimate.covers) == (4, CLASSES)
 
 
+def test_over_classes_with_the_noise_of_tasks_by_hand() -> None:
+    """The pairs above, and 0.1 more in tasks 01 and 23, 0.1 less in 02 and 13: noise that no class explains.
+
+    Its variance in a task is 4 * 0.01 / (6 - 4) = 0.02, in the mean 0.02 / 6. Leaving a class out leaves three tasks,
+    of which two such means share one: the jackknife has 9 / 16 * 4 / 3 * 3 * (1 / 3 - 1 / 9) = 1 / 2 of the 0.02,
+    three times what the mean has. Two of the three are taken off: 0.016667 - 2 * 0.02 / 6 = 0.01.
+    """
+    pairs = np.array([(one, two) for one in range(4) for two in range(one + 1, 4)])
+    rights = (pairs + 1).sum(1) + [1, -1, 0, 0, -1, 1]
+    estimate = class_interval(predictions((rights[:, None] > np.arange(10)).reshape(6, 2, 5), pairs))
+    assert estimate.mean == pytest.approx(0.5)
+    assert estimate.half_width == pytest.approx(3.182446 * 0.1, abs=1e-6)
+
+
 def simulated_predictions(
     random: np.random.Generator, kind: str, classes: int, tasks: int, ways: int = 5
 ) -> pd.DataFrame:
@@ -252,6 +268,9 @@ def test_classes_that_cannot_be_left_out_have_no_interval() -> None:
         class_interval(same)
     with pytest.raises(ValueError, match="more tasks than classes"):
         class_interval(predictions(np.ones((2, 2, 2), dtype=bool), np.array([[0, 1], [2, 3]])))
+    as_many = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
+    with pytest.raises(ValueError, match="found 4 tasks of 4 classes, one of them in 2"):
+        class_interval(predictions(np.arange(16).reshape(4, 2, 2) % 5 > 0, as_many))
 
 
 def seeds_by_tasks(
@@ -291,8 +310,34 @@ def test_over_seeds_by_hand() -> None:
     assert (found.seed, found.task, found.rest) == pytest.approx((7.5**0.5, 1.5**0.5, 1))
     bounded = seed_interval([[0.0, 0.1], [0.3, 0.6]], bounded=True).estimate
     assert 0 < bounded.low < 0.25 < bounded.high < 1
-    with pytest.raises(ValueError, match="two seeds and two tasks"):
-        seed_interval([[0.1, 0.2]])
+
+
+@pytest.mark.parametrize("scores", [[[0.1, 0.2]], [[0.1], [0.2]], [0.1, 0.2, 0.3], [[[0.1, 0.2]] * 2] * 2])
+def test_over_seeds_it_needs_two_of_each(scores: list) -> None:
+    with pytest.raises(ValueError, match="needs two seeds and two tasks"):
+        seed_interval(scores)
+
+
+@pytest.mark.parametrize("lead", [-0.3, -0.02, 0.01, 0.05, 3.0])
+def test_without_seeds_the_p_value_is_that_of_scipys_t_test(lead: float) -> None:
+    differences = np.random.default_rng(0).normal(0, 0.1, 40)
+    differences += lead - differences.mean()
+    found = seed_p_value(differences.mean(), [], differences.var(ddof=1) / 40, 40)
+    assert found == pytest.approx(max(1e-12, stats.ttest_1samp(differences, 0).pvalue))
+
+
+@pytest.mark.parametrize("lead", [-3.0, -0.5, 0.2, 1.0])
+def test_of_seeds_alone_the_p_value_is_that_of_welchs_test(lead: float) -> None:
+    """All tasks alike: Welch's t test (1947) of the seeds' means, by scipy."""
+    one, two = np.array([80.0, 81, 83, 84]), np.array([80.5, 81.5, 84, 82, 82]) - lead
+    tables = [crossed(means[:, None] + np.linspace(-1, 1, 30)) for means in (one, two)]
+    found = seed_p_value(one.mean() - two.mean(), tables, 0.0, 30)
+    assert found == pytest.approx(stats.ttest_ind(one, two, equal_var=False).pvalue)
+
+
+@pytest.mark.parametrize("difference", [0.0, 1e-15, -1e-15])
+def test_the_p_value_of_almost_no_difference_is_1(difference: float) -> None:
+    assert seed_p_value(difference, [], 0.01, 40) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("seeds", "of_seeds"), [(2, 0.02), (3, 0.0), (3, 0.02), (5, 0.01)])

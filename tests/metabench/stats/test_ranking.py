@@ -16,6 +16,7 @@ from metabench.stats.comparison import compare
 from metabench.stats.ranking import (
     SEED_FREEDOM,
     Entrant,
+    _paired,
     _seed_variances,
     outcomes,
     places,
@@ -162,6 +163,19 @@ def test_what_is_borrowed_is_the_pooled_mean_square() -> None:
     assert variance[2, 2] == pytest.approx(2 * 20 / 3)
 
 
+def test_what_is_borrowed_goes_with_the_lenders_own() -> None:
+    """By hand: seeds 84, 90, 96 (variance 36, two degrees) and 80, 86 (18, one): (2 * 36 + 18) / 3 = 30.
+
+    The single one against the first: 30 + 36 / 3 = 42, in which 36 is counted with 2 / 3 + 1 / 3 and 18 with 1 / 3. Its
+    freedom is 42^2 over the sum of 36^2 / 2 and 6^2 / 1: 1764 / 684 = 2.579, rounded down to 2.5625.
+    """
+    tasks = np.linspace(-1, 1, 20)
+    entrants = [Entrant(np.array(means, dtype=float)[:, None] + tasks) for means in ([84, 90, 96], [80, 86], [70])]
+    variance, freedom = _seed_variances(entrants)
+    assert variance[0, 2] == variance[2, 0] == pytest.approx(42)
+    assert SEED_FREEDOM[freedom[0, 2]] == SEED_FREEDOM[freedom[2, 0]] == pytest.approx(2.5625)
+
+
 def test_the_same_predictions_tie_and_a_constant_lead_does_not() -> None:
     row = np.linspace(0.5, 0.9, 20)
     same = [Entrant(row[None], seeded=False), Entrant(row[None], seeded=False)]
@@ -258,6 +272,31 @@ def test_pairs_are_those_of_scipys_paired_t_test_by_holm(missing: int) -> None:
         assert outcomes(untrained(scores))[two, one].tolist() == [-each for each in expected]
         said.add(sum(map(abs, expected)))
     assert len(said) > 3
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.0, 100.0])
+def test_variances_of_pairs_are_those_of_scipys_paired_t_test(shift: float) -> None:
+    """Of scores that have little in common, such as squared errors, and of those that an offset makes alike."""
+    scores = np.random.default_rng(0).exponential(np.linspace(0.5, 2, 5)[:, None], (5, 60)) + shift
+    scores[0, :7], scores[3, 50:] = np.nan, np.nan
+    mean, variance, freedom = _paired(scores)
+    for one, two in product(range(5), repeat=2):
+        if one != two:
+            pair = stats.ttest_rel(scores[one], scores[two], nan_policy="omit")
+            assert mean[one, two] / variance[one, two] ** 0.5 == pytest.approx(pair.statistic)
+            assert freedom[one, two] == pair.df
+            assert variance[one, two] == pytest.approx(np.nanvar(scores[one] - scores[two], ddof=1) / (pair.df + 1))
+
+
+def test_constant_leads_are_told_for_more_pairs_than_are_looked_at_at_once() -> None:
+    """Fifty learners, each 0.01 ahead of the one before on every task: 1,225 pairs whose differences are alike.
+
+    On nine tasks they are fewer than `FEWEST_ALIKE`, and say nothing.
+    """
+    scores = np.linspace(0.1, 0.4, 12) + np.arange(50)[:, None] / 100
+    order = np.arange(50)
+    assert (outcomes(untrained(scores)) == np.sign(order[:, None] - order)).all()
+    assert not outcomes(untrained(scores[:, :9])).any()
 
 
 def test_few_differences_that_are_alike_say_nothing() -> None:
