@@ -1,6 +1,6 @@
 """Plug-ins by name: entry points of installed packages, those that ship included, or `package.module:name`.
 
-To list the names imports none of them.
+Listing the names imports none of them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def load_plugin(
         describe: says in one line what an import raised.
 
     Returns:
-        The object, and how messages call it.
+        The object, and its name in messages.
 
     Raises:
         refusal: a name that is unknown or registered twice, or a plug-in that cannot be imported.

@@ -15,7 +15,7 @@ def generator_key(*parts: object) -> int:
 
 
 def derived_seed(seed: int, purpose: str) -> int:
-    """Another seed below 2^63 for one purpose: streams of other seeds or purposes have nothing to do with it."""
+    """Another seed below 2^63 for one purpose: streams of other seeds or purposes are independent of it."""
     return generator_key(seed, purpose) >> 65
 
 
@@ -67,7 +67,7 @@ def distinct(uniform: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[
     """For each row r, distinct integers below `sizes[r]`: the first steps of a Fisher-Yates shuffle.
 
     `uniform` is `[rows, draws]` in [0, 1); the result has its shape. Each row's items are in random order. A row whose
-    size is below `draws` has all its items first; what follows them is no item.
+    size is below `draws` has all its items first; what follows them is not an item.
     """
     rows, draws = uniform.shape
     most = max(draws, int(sizes.max(initial=0)))

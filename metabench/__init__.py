@@ -4,7 +4,7 @@ from typing import Any
 
 import lazy_loader
 
-# As `__init__.pyi` says, but only when it is asked for: torch takes seconds, and who reads records needs none of it.
+# The names of `__init__.pyi`, imported when first used: torch takes seconds, and reading records does not need it.
 _attribute, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 

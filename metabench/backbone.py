@@ -50,7 +50,7 @@ def get_backbone(name: str) -> Build:
     """The function that is registered under a name, or that `package.module:function` names.
 
     Raises:
-        UsageError: unknown or twice registered name, or a plug-in that cannot be imported or called.
+        UsageError: a name that is unknown or registered twice, or a plug-in that cannot be imported or called.
     """
     found, what = load_plugin(GROUP, "backbone", name, UsageError)
     if not callable(found):
@@ -62,7 +62,7 @@ def get_backbone(name: str) -> Build:
 def build_backbone(name: str, image_shape: Shape, norm: Norm = nn.BatchNorm2d) -> Layers:
     """The network of that name, or of `package.module:function`.
 
-    With `:W` behind, `conv4:128`, it has W filters (`mlp`: units) in its first block in place of 64.
+    With `:W` after it, as in `conv4:128`, it has W filters (`mlp`: units) in its first block in place of 64.
 
     Args:
         image_shape: (C, H, W) of the images, (1,) of numbers, or the `TextShape` of texts.

@@ -78,7 +78,7 @@ class DataConfig(_Section):
 
     @property
     def options(self) -> DataOptions:
-        from episodes.dataset import DataOptions  # with torch, which reading records needs none of
+        from episodes.dataset import DataOptions  # imports torch, which reading records does not need
 
         return DataOptions(self.data_root, self.split, self.image_size, self.channels, self.max_tokens)
 
@@ -174,7 +174,7 @@ class OutputConfig(_Section):
 class RunConfig(_Section):
     """Everything that decides a run's values, and where its files go.
 
-    Places on one machine (data_root, tasks, all of output) are no part of a record: fingerprints say which data and
+    Places on one machine (data_root, tasks, all of output) are not part of a record: fingerprints say which data and
     tasks it was. Of folder:PATH the record keeps the folder's name.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Text of records and plug-ins, made harmless where it is shown: it may be anybody's.
+"""Text of records and plug-ins, made harmless where it is shown: it may come from anyone.
 
 HTML needs nothing from here: the page's template escapes, and its script writes text, never markup.
 """
@@ -16,7 +16,7 @@ _MARKDOWN |= {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
-    """Without control characters, of which a terminal takes orders, and those that reorder what is read; not too long.
+    """Without control characters, which a terminal obeys, and those that reorder what is read; not too long.
 
     Line breaks and tabs become spaces, the others a replacement character.
     """

@@ -125,7 +125,7 @@ class EpisodeFeatures:
 
 @dataclass(frozen=True)
 class Episodes:
-    """Training data of a stage: `batch` episodes of `task` a step, as a `LabelledEpisodeBatch`."""
+    """Training data of a stage: `batch` episodes of `task` per step, as a `LabelledEpisodeBatch`."""
 
     task: FixedTask | RegressionTask
     batch: int = 1
@@ -138,7 +138,7 @@ class Episodes:
 
 @dataclass(frozen=True)
 class Batches:
-    """Training data of a stage: `size` images a step from all training classes, as a `LabelledBatch`."""
+    """Training data of a stage: `size` images per step from all training classes, as a `LabelledBatch`."""
 
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
 
@@ -177,7 +177,7 @@ class Learner(nn.Module):
         presets: other defaults for a dataset, by the dataset's name: `{"omniglot": {"steps": 5000}}`; for all datasets
             of texts under `text`.
         kinds: of the items that it takes, `images` and `text`.
-        transductive: an answer may depend on the task's other queries.
+        transductive: a prediction may depend on the task's other queries.
         label_equivariant: renaming a task's labels only renames the predictions.
         outside_data: some weights were trained on data that is not the run's.
         fixed_ways: it classifies tasks of `problem.task.ways` classes and no others.

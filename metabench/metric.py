@@ -69,7 +69,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (ACCURACY, SQUAR
 
 
 def _alike(below: float, above: float, metric: Metric) -> bool:
-    """Whether two arms of an interval differ by less than a fifth, or than the digits that are shown."""
+    """Whether two arms of an interval differ by less than a fifth, or by less than the digits that are shown."""
     digit = float(10**-metric.digits) / metric.scale
     return abs(below - above) < max(1.5 * digit, 0.2 * max(below, above))
 

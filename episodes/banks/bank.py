@@ -161,6 +161,6 @@ class ItemBank:
     @cached_property
     def labels(self) -> Tensor:
         """The class of every item, `[M]` int64."""
-        import torch  # which takes seconds, and reading records needs none of it
+        import torch  # which takes seconds, and reading records does not need it
 
         return torch.repeat_interleave(torch.arange(self.classes), torch.tensor(self.class_sizes))

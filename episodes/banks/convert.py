@@ -14,7 +14,7 @@ LUMA = (299, 587, 114)  # thousandths of red, green and blue in grey (ITU-R BT.6
 def convert(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
     """Images `[M, C, H, W]` uint8 as `[M, channels, *size]`.
 
-    Bilinear with antialiasing; grey is repeated, colour weighed to grey.
+    Bilinear with antialiasing; grey is repeated, colour is weighted to grey.
     """
     return torch.cat([_convert(part, channels, size) for part in torch.split(images, AT_ONCE)])
 

@@ -57,7 +57,7 @@ def bank_from_pairs(name: str, pairs: PairSource, class_names: Sequence[str] | N
 
     Raises:
         DataError: no pairs, items that cannot be read, images of several shapes or kinds, floats out of range, labels
-            that are no such number or have no name, or names that are empty or there twice.
+            that are not such numbers or have no name, or names that are empty or there twice.
     """
     images, labels = [], []
     for number in range(_count(name, pairs)):

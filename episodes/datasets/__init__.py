@@ -88,7 +88,7 @@ def get_dataset(name: str) -> Any:
     """What is registered under a name, or what `package.module:name` names.
 
     Raises:
-        DataError: unknown or twice registered name, or a plug-in that cannot be imported or has no `load`.
+        DataError: a name that is unknown or registered twice, or a plug-in that cannot be imported or has no `load`.
     """
     found, what = load_plugin(GROUP, "dataset", name)
     if not callable(getattr(found, "load", None)):

@@ -57,7 +57,7 @@ def is_file(split: str | None) -> TypeGuard[str]:
 
 
 def split_key(split: str | None) -> str:
-    """Another for another split, or another content of its file."""
+    """A key that differs for another split, or another content of its file."""
     if is_file(split):
         with suppress(DataError):  # which `split_classes` raises too
             return repr(_content(user_path(split)))

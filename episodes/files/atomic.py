@@ -45,7 +45,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(stat.S_IMODE(mode))
         Path(temporary).replace(path)
-    except BrokenPipeError:  # no fault: such as `head` has seen enough
+    except BrokenPipeError:  # not a fault: a reader such as `head` has seen enough
         raise
     except OSError as error:
         raise DataError(

@@ -25,7 +25,7 @@ Thing = TypeVar("Thing")
 
 
 def made_files() -> dict[Path, int]:
-    """The files there with their bytes, those that interrupted processes left too; none of another's making."""
+    """The files there with their bytes, those that interrupted processes left too; no files of other programs."""
     patterns = ("*.npz", "*.safetensors", ".*.npz.*", ".*.safetensors.*")
     return {path: path.stat().st_size for pattern in patterns for path in sorted(made_folder().glob(pattern))}
 
@@ -46,7 +46,7 @@ def clear_cache() -> dict[Path, int]:
 
 
 def content_key(files: Iterable[Path], *more: object) -> str:
-    """16 hexadecimal digits, others for other files, without reading them; and for others of what else is given.
+    """16 hexadecimal digits that differ for other files, without reading them, and for another `more`.
 
     Files are known by place, size and times of change, of which the system's own (`ctime`) is not hidden by
     setting back the time of modification. Links on the way are part of the place: their names may be those of classes.

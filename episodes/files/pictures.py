@@ -76,7 +76,7 @@ class Pictures:
 
     @cached_property
     def left_out(self) -> Counter[str]:
-        """How many files of each ending are no pictures; raises DataError where they are, in a format not read here."""
+        """How many files of each ending are not pictures; DataError for pictures of a format that is not read here."""
         others = [path for path in (*self.listing.sizes, *self.listing.special) if not is_picture(path)]
         unread = [path for path in others if _ending(path) in _unread()]
         if unread:
@@ -228,7 +228,7 @@ def _decode(content: bytes, size: int, channels: int) -> Tensor:
             picture = flat(ImageOps.exif_transpose(opened)).convert("RGB")
     except UnreadableError:
         raise
-    except UnidentifiedImageError:  # whose own words name an object in memory
+    except UnidentifiedImageError:  # whose own message names an object in memory
         raise UnreadableError("its content is not a picture") from None
     except Exception as error:  # Pillow's readers raise whatever the broken bytes lead to
         raise UnreadableError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None

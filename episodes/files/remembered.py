@@ -1,4 +1,4 @@
-"""Where a folder of pictures was last read on this machine: a record has its name alone, and finds it again so."""
+"""Where a folder of pictures was last read on this machine: a record has only its name, by which it is found again."""
 
 from __future__ import annotations
 

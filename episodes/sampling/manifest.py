@@ -122,7 +122,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _fits(episode: EpisodeIndices, bank: ItemBank, noisy: bool) -> bool:
-    """Whether it is a task: images of its classes, each once, queries under their own labels, no label unheard of.
+    """Whether it is a task: images of its classes, each once, queries under their own labels, no unknown label.
 
     Labels in the support may be wrong if it is `noisy`, and the pool may have other classes.
     """

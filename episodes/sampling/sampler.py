@@ -55,7 +55,7 @@ class EpisodeList(BankSource):
 
     Args:
         bank: whose images they number.
-        episodes: one `EpisodeIndices` of B = 1 an episode.
+        episodes: one `EpisodeIndices` of B = 1 per episode.
         device: where the images are kept, gathered and returned.
 
     Raises:

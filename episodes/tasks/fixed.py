@@ -26,7 +26,7 @@ class FixedTask:
     Attributes:
         ways: classes in an episode, at least 2.
         shots: labelled (support) images per class, at least 1; with `imbalance` their mean.
-        queries: images to be classified a class, at least 1.
+        queries: images to be classified per class, at least 1.
         groups: `any` classes; all `within` one group (an alphabet, a superclass), drawn first, each group alike; or
             each of another group (`across`).
         imbalance: `none`; `step`: half of the classes (rounded down) have 1 shot, the others share the rest evenly;

@@ -22,7 +22,7 @@ class NamedTask(FixedTask):
     """Every episode is one of the named tasks, each equally likely; its images and the order of its classes are drawn.
 
     Attributes:
-        names: a tuple of class names a task, as many as `ways`, none twice in one task.
+        names: a tuple of class names per task, as many as `ways`, none twice in one task.
 
     Raises:
         DataError: the numbers do not fit, or `groups` or `distractors` ask for a choice of classes.

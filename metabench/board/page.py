@@ -39,7 +39,7 @@ SCRIPTS = tuple(
 )
 PICTURE_BYTES, PICTURES_BYTES = 2**20, 24 * 2**20  # one, and all: a page should open at once
 PICTURE_SIDE = 4000
-MOST_RANKED = 20  # of whom average ranks are drawn
+MOST_RANKED = 20  # learners whose average ranks are drawn
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _images(entry: Entry) -> dict[str, str]:
 
 
 def _apart(rows: Sequence[Entry]) -> list[str]:
-    """Of each row what tells it from others of the same learner and settings on the same test images, in words."""
+    """For each row, what distinguishes it from others of the same learner, settings and test images, in words."""
 
     def name(entry: Entry) -> tuple[object, ...]:
         return tuple(
@@ -223,7 +223,7 @@ def _best(entry: Entry) -> float:
 
 
 def _picture(run: Run) -> str | None:
-    """A run's picture, if it is one: the file came from elsewhere with the record, perhaps."""
+    """A run's picture, if it is one: the file may have come from elsewhere with the record."""
     path = run.folder / HARDEST_FILE if run.folder else Path()
     try:
         if not path.is_file() or path.stat().st_size > PICTURE_BYTES:

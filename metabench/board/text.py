@@ -32,7 +32,7 @@ LEARNER = 26  # characters that a learner's name and settings have on a line
 
 
 def csv(rows: Sequence[Entry]) -> str:
-    """A row an entry, in the columns of `metabench.board.rows.COLUMNS`; text of records is escaped."""
+    """A row per entry, in the columns of `metabench.board.rows.COLUMNS`; text of records is escaped."""
     table = frame(rows)
     for name in table.columns:
         if any(isinstance(value, str) for value in table[name]):

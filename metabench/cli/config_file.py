@@ -53,7 +53,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
     """The settings of a YAML file, in RunConfig's sections or by themselves; `backbone` and `steps` short for options.
 
     Raises:
-        UsageError: a file that is missing, unreadable or no text, bad YAML, or not a mapping.
+        UsageError: a file that is missing, unreadable or not text, bad YAML, or not a mapping.
     """
     try:
         content = yaml.load(_text(path), _Loader)

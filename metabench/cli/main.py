@@ -83,7 +83,7 @@ OUTPUT_ERRORS = (errno.ENOSPC, errno.EBADF, errno.EIO)
 
 
 def _open_streams() -> None:
-    """A closed standard stream is one that swallows all: else the next file that is opened would take its place."""
+    """A closed standard stream discards everything from here on: else the next opened file would take its place."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -97,7 +97,7 @@ def _open_streams() -> None:
 
 
 def _refuse_empty(words: list[str]) -> None:
-    """An empty text is mostly a shell's variable that is not set; as a path it would be the folder one is in."""
+    """An empty argument is mostly an unset variable of the shell; as a path it would be the current folder."""
     for before, word in pairwise(["", *words]):
         if not word or re.fullmatch("--[a-z-]+=", word):
             name = word.rstrip("=") or (before if before.startswith("-") and before != "--" else "an argument")
@@ -112,9 +112,8 @@ def _failed(message: str, code: int) -> int:
 def _say(message: str) -> None:
     one_line = re.sub(r"\S{400,}", lambda found: f"{found[0][:100]}...", " ".join(message.split()))
     with suppress(OSError):  # where there is nowhere to say it, the exit code says it
-        click.echo(
-            f"metabench: {plain(one_line, len(one_line))}", err=True
-        )  # it may quote a record, which is anybody's
+        # Made plain, since it may quote a record, which may come from anyone.
+        click.echo(f"metabench: {plain(one_line, len(one_line))}", err=True)
 
 
 def _output_failed(error: OSError) -> int:

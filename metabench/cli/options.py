@@ -11,8 +11,8 @@ import click
 USAGE_ERROR, RUN_ERROR = 2, 1  # exit codes
 
 
-class ReaderLeft(Exception):  # noqa: N818 - no error: such as `head` has seen enough
-    """What reads a pipe has closed it. Click would end the program as a failure."""
+class ReaderLeft(Exception):  # noqa: N818 - not an error: a reader such as `head` has seen enough
+    """The reader of a pipe has closed it. Click would end the program as a failure."""
 
 
 class Group(click.Group):

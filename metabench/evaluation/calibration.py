@@ -12,7 +12,7 @@ from metabench.evaluation.loop import predicted_logits
 from metabench.learner import Learner
 
 ENOUGH = 30  # tasks, of some 75 queries each
-WIDEST = 1000.0  # times the logits' own spread, up or down: where all predictions are right there is no best
+WIDEST = 1000.0  # times the logits' standard deviation, up or down: where all predictions are right there is no best
 
 
 def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: int) -> float:
@@ -49,14 +49,14 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     known = torch.isfinite(scores)
     scores = scores - scores.amax(1, keepdim=True)  # a constant within a query changes nothing
     centred = scores - scores.where(known, 0.0).sum(1, keepdim=True) / known.sum(1, keepdim=True)
-    spread = float(centred[known].square().mean().sqrt())
-    if spread == 0:
+    deviation = float(centred[known].square().mean().sqrt())
+    if deviation == 0:
         return 1.0
 
     def error(log_inverse: float) -> float:
-        scaled = scores * (np.exp(log_inverse) / spread)
+        scaled = scores * (np.exp(log_inverse) / deviation)
         return float(torch.nn.functional.cross_entropy(scaled, right))
 
     reach = np.log(WIDEST)
     found = optimize.minimize_scalar(error, bounds=(-reach, reach), method="bounded", options={"xatol": 1e-5})
-    return float(spread * np.exp(-found.x))
+    return float(deviation * np.exp(-found.x))

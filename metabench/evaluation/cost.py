@@ -35,7 +35,7 @@ def task_megabytes(learner: Learner, source: EpisodeSource) -> float:
 
 
 def task_multiply_adds(learner: Learner, source: EpisodeSource) -> int:
-    """Multiply-adds of adapting to task 0 and answering its queries: those of matrix products and convolutions alone.
+    """Multiply-adds of adapting to task 0 and predicting its queries, of matrix products and convolutions alone.
 
     Inner steps with their ways back are in it. Two floating-point operations, as torch counts them, are one.
     """
@@ -84,7 +84,7 @@ LATENCY_SECONDS = 1.0
 
 
 def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, repeats: int = 20) -> float:
-    """Median milliseconds to adapt to one of the first `episodes` tasks and answer its queries.
+    """Median milliseconds to adapt to one of the first `episodes` tasks and predict its queries.
 
     Over `repeats`, or as many (at least two) as fit in `LATENCY_SECONDS`.
     """

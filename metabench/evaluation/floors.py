@@ -24,7 +24,7 @@ ZERO, SUPPORT_MEAN = "zero", "support mean"
 
 
 class Zero(Learner):
-    """Regression: the answer is always 0."""
+    """Regression: the prediction is always 0."""
 
     regression = True
 
@@ -33,7 +33,7 @@ class Zero(Learner):
 
 
 class SupportMean(Learner):
-    """Regression: the answer is the mean of the task's known outputs."""
+    """Regression: the prediction is the mean of the task's known outputs."""
 
     regression = True
 

@@ -1,4 +1,4 @@
-"""The one evaluation loop: a learner's score on each of a sequence of episodes, and its answer to each query."""
+"""The one evaluation loop: a learner's score on each of a sequence of episodes, and its prediction for each query."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Evaluation:
         queries: how many queries each has, `[E]` int64; they add up to R.
         labels: the queries' true labels within their episodes, episode by episode, `[R]` int64; in regression empty,
             like the next two.
-        predictions: the labels answered, `[R]` int64.
-        confidences: the softmax probability of each answer, of the logits over a temperature, `[R]` float32.
+        predictions: the predicted labels, `[R]` int64.
+        confidences: the softmax probability of each prediction, of the logits over a temperature, `[R]` float32.
     """
 
     scores: NDArray[np.float64]
@@ -64,7 +64,7 @@ def predict_episodes(
     start: int = 0,
     temperature: float = 1.0,
 ) -> Evaluation:
-    """The learner's metric on each of the episodes `start` to `episodes` - 1, and its answer to each of their queries.
+    """The learner's metric on each of the episodes `start` to `episodes` - 1, and its predictions for their queries.
 
     Args:
         learner: on the sampler's device.
@@ -137,7 +137,7 @@ def evaluate_until(
 
 
 class _Direct:
-    """Answers by `Learner.classify`."""
+    """Predictions by `Learner.classify`."""
 
     def __init__(self, learner: Learner, sampler: EpisodeSource) -> None:
         self.learner, self.sampler = learner, sampler
@@ -148,7 +148,7 @@ class _Direct:
 
 
 class _Embedded:
-    """Answers on features, after embedding each image that occurs in any of the episodes once."""
+    """Predictions from features, after embedding each image that occurs in any of the episodes once."""
 
     def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: range) -> None:
         self.learner, self.sampler, self.episodes = learner, sampler, episodes

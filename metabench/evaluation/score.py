@@ -204,7 +204,7 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
     first = np.repeat(np.cumsum(ways) - ways, evaluation.queries)
     flat = np.concatenate(classes)
     by_class = np.argsort(first + evaluation.labels, kind="stable")  # which takes half of the bytes in a file
-    true, answered = flat[first + evaluation.labels][by_class], flat[first + evaluation.predictions][by_class]
+    true, predicted = flat[first + evaluation.labels][by_class], flat[first + evaluation.predictions][by_class]
     class_names, group_names = pd.Index(bank.class_names), pd.Index(list(bank.group_members))
     group_numbers = group_names.get_indexer(pd.Index(bank.groups))
     return pd.DataFrame(
@@ -212,7 +212,7 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
             "task": np.repeat(np.arange(len(episodes), dtype=np.int32), evaluation.queries),
             "class": pd.Categorical.from_codes(true, class_names),
             "group": pd.Categorical.from_codes(group_numbers[true], group_names),
-            "prediction": pd.Categorical.from_codes(answered, class_names),
+            "prediction": pd.Categorical.from_codes(predicted, class_names),
             "confidence": np.round(evaluation.confidences[by_class].astype(np.float64), CONFIDENCE_DIGITS),
         }
     )

@@ -40,7 +40,7 @@ def run(*, learner: str | type[Learner] = "protonet", resume: bool = False, **se
     Args:
         learner: a registered name, `package.module:Class`, or the class itself.
         resume: go on from the checkpoint that an interrupted run of the same settings left.
-        settings:  the fields of `metabench.config.RunConfig`.
+        settings: the fields of `metabench.config.RunConfig`.
 
     Raises:
         UsageError, episodes.DataError: a request that cannot be met.
@@ -116,7 +116,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
 
 
 def _draw(folder: Path, test: EpisodeSource, of_tasks: NDArray[np.float64], learner: Learner, name: str) -> None:
-    """The picture of the hardest tasks. No trouble with it may cost a run that is done: it is warned of."""
+    """The picture of the hardest tasks. A failure to draw it must not cost a run that is done: it only warns."""
     try:
         draw_hardest(folder, test, of_tasks, learner, name)
     except Exception as error:
@@ -131,7 +131,7 @@ def _refuse_idle(changed: dict[str, Any], learner: Learner) -> None:
 
 
 def _check_contract(config: RunConfig, learner: Learner, validation: EpisodeSource) -> None:
-    """Raise UsageError if the untrained learner breaks its contract on tasks as it will meet."""
+    """Raise UsageError if the untrained learner breaks its contract on tasks like those that it will meet."""
     broken = broken_points(learner, validation)
     if broken:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Logger: what a run tells as it goes on, and in which words."""
+"""Logger: what a run reports as it goes on, and under which names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Logger(ABC):
     def rows(self, curve: Curve) -> None:
         """Log what is missing of the training curve so far (see `metabench.training.plan.TrainingLog`)."""
         logged = self._read() if self._logged is None else self._logged
-        self._logged = None  # unless all goes well: a request that fails may have been heard all the same
+        self._logged = None  # unless all goes well: a request that fails may have been received all the same
         for row in curve:
             stage, step = row["stage"], row["step"]
             values = {value_name(stage, key): value for key, value in row.items() if key not in ("stage", "step")}
@@ -97,5 +97,5 @@ def values_of(record: RunRecord) -> dict[str, float]:
 
 
 def value_name(*parts: str) -> str:
-    """The name of a value, of what both packages take in names; a plug-in's stages may have any."""
+    """The name of a value, of the characters that both packages take in names; a plug-in's stages may have any."""
     return "/".join(re.sub(r"[^A-Za-z0-9_-]+", "_", part)[:100] or "_" for part in parts)

@@ -37,7 +37,7 @@ class TensorBoardLogger(Logger):
         self._write(self._hparams()[2])
 
     def stop(self, status: str) -> None:
-        pass  # there is no word for it in event files
+        pass  # event files have nothing for it
 
     def _read(self) -> Points:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

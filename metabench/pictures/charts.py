@@ -1,4 +1,4 @@
-"""Pictures of figures: what a run's predictions say, and its metric against shots, ways and gradient steps."""
+"""Charts: what a run's predictions say, and its metric against shots, ways and gradient steps."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class _Sheet:
             self.axes.text(self.margin - 0.08, middle, name, ha="right", va="center", fontsize=8, parse_math=False)
 
     def place(self, row: int, column: int, number: int) -> None:
-        import torch  # which takes seconds, and charts need none of it
+        import torch  # which takes seconds, and charts do not need it
 
         image = self.bank.gather(torch.tensor(number)).permute(1, 2, 0).numpy()
         x, y = self._corner(row, column)

@@ -54,7 +54,7 @@ def draw_predicted(
 
 
 def hardest(of_tasks: NDArray[np.float64], more_is_better: bool) -> list[int]:
-    """The numbers of the tasks with the worst metric, the worst first; of equals the lower number."""
+    """The numbers of the tasks with the worst metric, the worst first; among equals the lower number first."""
     worst_first = of_tasks if more_is_better else -of_tasks
     return [int(number) for number in np.argsort(worst_first, kind="stable")[:TASKS]]
 

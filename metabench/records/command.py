@@ -20,11 +20,11 @@ def command(record: RunRecord) -> str | None:
     """The command line of `metabench run`, for a POSIX shell, with every option of the learner.
 
     So it repeats the run after the defaults have changed too. Places on the machine (`--data-root`, `--output`, and
-    the file of frozen tasks) are no part of a record and are left to the reader.
+    the file of frozen tasks) are not part of a record and are left to the reader.
 
     Returns:
         The command; None where the record's text holds control characters, which are not to be pasted into a
-        terminal, or is endless.
+        terminal, or is too long.
     """
     words = list(_words(record.config, record.regression))
     line = shlex.join(["metabench", "run", *words])

@@ -131,21 +131,21 @@ def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> N
     """
     try:
         learner.load_state_dict(weights)
-    except (RuntimeError, TypeError, AttributeError, KeyError):  # the file may be anybody's
+    except (RuntimeError, TypeError, AttributeError, KeyError):  # the file may come from anyone
         raise UsageError(
             f"the learner of '{folder}' does not fit these images or ways; leave --dataset, --image-size and --ways out"
         ) from None
 
 
 def numbered(folder: Path) -> Iterator[Path]:
-    """The folder, and the names to take in its place where it is there already: with -2, -3 and so on behind."""
+    """The folder, and the names to take in its place where it already exists: with -2, -3 and so on at the end."""
     yield folder
     for number in itertools.count(2):
         yield folder.with_name(f"{folder.name}-{number}")
 
 
 def run_name(config: RunConfig, regression: bool) -> str:
-    """What the folder of a run is called, but for a number behind it where there are several."""
+    """The name of a run's folder, without the number that it ends in where there are several."""
     ways = [] if regression else [f"{config.task.ways}way"]
     task = [*ways, f"{config.task.shots}shot"] if config.numbers else [config.task.task]
     words = [short_name(config.data.dataset), *task, config.learner, f"seed{config.training.seed}"]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 PREDICTIONS_FILE = "predictions.parquet"
 ANSWERS_FILE = "answers.parquet"  # the same in runs of schema version 2, where `prediction` is `answer`
-MOST_QUERIES = 20_000  # a task; more than a file of tasks that anybody draws
-CONFIDENCE_DIGITS = 3  # more would tell no calibration apart, and double the file
+MOST_QUERIES = 20_000  # per task; more than in any task that is worth drawing
+CONFIDENCE_DIGITS = 3  # more would change no calibration that is shown, and double the file
 
 NAMES = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
@@ -108,7 +108,7 @@ def _problem(table: pa.Table, accuracies: NDArray[np.float64]) -> str:
 
 
 def _categories_alike(predictions: pd.DataFrame) -> pd.DataFrame:
-    """With the same categories for true and answered classes, which a file's two columns need not share."""
+    """With the same categories for true and predicted classes, which a file's two columns need not share."""
     names = pd.api.types.union_categoricals([predictions["class"], predictions["prediction"]]).categories
     changed = {name: predictions[name].cat.set_categories(names) for name in ("class", "prediction")}
     return predictions.assign(**changed)

@@ -19,7 +19,7 @@ from metabench.metric import ACCURACY
 from metabench.records.predictions import digest, predictions_file
 from metabench.records.record import ACCURACIES_FILE, MOST_ERROR, RECORD_FILE, SCORES_FILE, RunRecord
 
-# A file beyond is no record's: ten million tasks take less.
+# No record has a larger file: ten million tasks take less.
 MOST_BYTES, MOST_BYTES_OF_TASKS = 2**25, 2**29
 BYTES_AT_ONCE = 2**22  # of tables
 COLUMNS = ("episode", "learner")
@@ -168,7 +168,7 @@ def _check_predictions(file: Path, path: Path, record: RunRecord) -> None:
 
 
 def _bytes(path: Path, most: int) -> bytes:
-    """The file's content; OSError for what is no file, as a pipe that would never end, or larger than `most`."""
+    """The file's content; OSError for what is not a file, such as an endless pipe, or larger than `most`."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError("it is no file")

@@ -29,7 +29,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-# Values that any table can hold and average: what a file says is not to be trusted with more.
+# Bounds on the values in a file, so that any table can hold and average them.
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Amount = Annotated[float, Field(ge=0, le=1e15)]
 MOST_ERROR = 1e100  # its square is still a number
@@ -65,7 +65,7 @@ class Score(_Part):
             tasks are too few for it.
         class_quantile: the 5% quantile of the test classes' accuracies; None in regression.
         parameters: that scoring a task needs.
-        task_milliseconds: median time to adapt to one task and answer its queries.
+        task_milliseconds: median time to adapt to one task and predict its queries.
         task_megabytes: what memory that takes (`metabench.evaluation.cost.task_megabytes`).
         task_multiply_adds: of matrix products and convolutions in it (`metabench.evaluation.cost.task_multiply_adds`).
 
@@ -231,7 +231,7 @@ def now() -> str:
 
 
 def write_scores(folder: Path, columns: dict[str, NDArray[np.float64]]) -> None:
-    """One row a test task: its number and the score of the learner and of each companion; atomically."""
+    """One row per test task: its number and the score of the learner and of each companion; atomically."""
     table = pd.DataFrame(columns)
     text = table.to_csv(index_label="episode", float_format="%.6g")
     write_bytes(folder / SCORES_FILE, text.encode())

@@ -25,7 +25,7 @@ class Added:
 
     Attributes:
         folders: of the records that were added, in the results.
-        released: how many of these are reference records, to the byte, and so verified by the release.
+        released: how many of these are reference records, byte for byte, and so verified by the release.
         known: how many were there before.
         problems: a line on each that is not valid.
     """
@@ -39,16 +39,16 @@ class Added:
 def add_records(theirs: Path, results: Path) -> Added:
     """Copy every valid run below a folder to `added/` in the results, marked as added.
 
-    What is one of the reference records that ship with metabench, to the byte, is marked as verified too. Of a run's
+    What is one of the reference records that ship with metabench, byte for byte, is marked as verified too. Of a run's
     folder only the files that runs have are taken: values, weights, the picture of the hardest tasks. A record that is
-    in the results already, to the byte, is not added again.
+    in the results already, byte for byte, is not added again.
 
     Args:
         theirs: a folder with runs.
         results: the folder with one's own; made if it is not there.
 
     Raises:
-        UsageError: `theirs` is missing, has no record, or lies within the results or about them.
+        UsageError: `theirs` is missing, has no record, or lies within the results or contains them.
         RunError: the copies cannot be written.
     """
     source, target = theirs.resolve(), results.resolve()

@@ -128,7 +128,7 @@ def curve(
 
 
 def printable(table: pd.DataFrame) -> str:
-    """The curves for a terminal: a row a point, a column a learner or floor, each with its interval."""
+    """The curves for a terminal: a row per point, a column per learner or floor, each with its interval."""
     metric = ACCURACY if ACCURACY.name in table else SQUARED_ERROR
     ends = (table[name] / metric.scale for name in (metric.name, "low", "high"))
     texts = [with_interval(metric, mean, mean - low, high - mean) for mean, low, high in zip(*ends, strict=True)]

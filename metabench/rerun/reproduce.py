@@ -26,7 +26,7 @@ from metabench.rerun.load import config_again
 from metabench.stats.intervals import retraining_deviation
 
 SAME = 1e-5  # of a task's score: files keep six digits
-OWN_SEEDS = 3  # from which a learner's own say enough of it
+OWN_SEEDS = 3  # from which on a learner's own seeds say enough of it
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Reproduction:
     def allowed(self) -> float:
         """How far the means of two trainings may be apart on the same tasks, at 95%: t s sqrt(2); nan if not known.
 
-        Training that does not repeat to the bit differs like training from another seed. The interval over tasks has
+        Training that does not repeat bit for bit differs like training from another seed. The interval over tasks has
         no part in it, for the tasks are the same.
         """
         return float(stats.t.ppf(0.975, self.freedom) * self.deviation * np.sqrt(2)) if self.freedom else np.nan
@@ -97,7 +97,7 @@ class Reproduction:
 def reproduce(path: str | Path, *, resume: bool = False, **settings: Any) -> Reproduction:
     """Run a record's configuration again, as a new run, and compare the two.
 
-    On the same processor and versions and with as many threads, a run on CPU repeats to the bit.
+    On the same processor and versions and with as many threads, a run on CPU repeats bit for bit.
 
     Args:
         path: the record, or its folder.

@@ -22,7 +22,7 @@ from metabench.records.record import Floor, RunRecord, Score, now
 from metabench.registry import changed_options, faults_of, get_learner
 from metabench.rerun.load import TrainedRun, load_trained
 
-# What other processors and versions of torch round otherwise: an answer here and there, of many thousands.
+# Other processors and versions of torch round differently: a prediction here and there, of many thousands.
 TOLERANCES = {
     "worst_tasks": 0.01,
     "worst_class": 0.02,
@@ -31,7 +31,7 @@ TOLERANCES = {
     "calibration_error": 0.005,
 }
 TOLERANCE = 0.001
-TEMPERATURE_TOLERANCE = 0.05  # as a part of it
+TEMPERATURE_TOLERANCE = 0.05  # as a fraction of it
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _facts(run: TrainedRun) -> Iterator[str]:
     record, learner = run.record, run.learner
     config = record.config
     changed = changed_options(get_learner(config.learner), config.learner, config.data.dataset, config.options)
-    # More than those is no fault: a default may be today's that was another then.
+    # More than those are not a fault: a default may have changed since.
     options = {name: config.options.get(name) for name in record.changed_options}
     found: dict[str, tuple[Any, Any]] = {
         "changed_options": (record.changed_options, {**options, **changed}),

@@ -77,7 +77,7 @@ def compare(
 
 
 def tasks_to_tell(deviation: float, margin: float, power: float = 0.8) -> int:
-    """How many test tasks it takes to tell two networks apart whose means differ by the margin.
+    """How many test tasks it takes for two networks whose means differ by the margin to differ significantly.
 
     By the power of the paired t test at the level 0.05, two-sided (statsmodels' TTestPower).
 

@@ -20,13 +20,13 @@ LOW_CLASSES = 0.05  # the quantile of the classes' accuracies that stands beside
 
 
 def reliability(predictions: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
-    """The reliability diagram: how often predictions of like confidence are right.
+    """The reliability diagram: how often predictions of similar confidence are right.
 
     Bin m of M holds the confidences in ((m - 1) / M, m / M], the first 0 too (Guo, Pleiss, Sun, Weinberger 2017,
     section 2).
 
     Returns:
-        One row a bin, empty ones too: `low` and `high` (its ends), `queries`, `accuracy` and `confidence` (means,
+        One row per bin, empty ones too: `low` and `high` (its ends), `queries`, `accuracy` and `confidence` (means,
         nan in an empty bin).
     """
     edges = np.arange(bins + 1) / bins

@@ -18,7 +18,7 @@ GROUPS = "the choice of whole groups of test classes, and the draw of test tasks
 SEEDS = "the training seed, and the draw of test tasks from these test classes and images; not the choice of either"
 
 FEWEST_GROUPS = 3
-LEAST_P = 1e-12  # smaller ones are no more than that: 1 - p has no digits left for them
+LEAST_P = 1e-12  # smaller p-values are given as this: 1 - p has no digits left for them
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """The longer arm: mean - half_width to mean + half_width has the interval in it, and mostly is it."""
+        """The longer arm: mean - half_width to mean + half_width contains the interval, and mostly equals it."""
         return max(self.mean - self.low, self.high - self.mean)
 
 
@@ -76,7 +76,7 @@ class Crossed:
     def of_seeds(self) -> float:
         """What seeds add beyond the rest, which is in their mean square too; of two seeds, for safety, all of that.
 
-        Two seeds are alike by chance too often: intervals that took it for certain would cover in less than 92%.
+        Two seeds are alike by chance too often: intervals that relied on it would cover in less than 92% of cases.
         """
         return max(0, self.seeds - self.rest) if self.shape[0] > 2 else self.seeds
 
@@ -86,8 +86,8 @@ def mean_interval(
 ) -> Estimate:
     """Mean and Student's t interval of independent values, e.g. the accuracies of n test tasks.
 
-    What it covers is a matter of how the values were drawn: tasks that redraw the same images tell of the draw
-    of tasks alone (`REDRAWN_TASKS`), disjoint ones of the images too (`DISJOINT_TASKS`; Lafargue et al. 2024,
+    What it covers depends on how the values were drawn: with tasks that redraw the same images it is the draw of
+    tasks alone (`REDRAWN_TASKS`), with disjoint ones that of the images too (`DISJOINT_TASKS`; Lafargue et al. 2024,
     arXiv 2409.02850, section 3).
 
     Args:
@@ -198,7 +198,7 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95, *, bounded: bool 
     """Mean over training seeds and tasks with an interval that covers both.
 
     All seeds meet the same tasks, so the two are crossed: variance components by the two-way analysis of variance
-    with random effects, one score a cell (Searle, Casella and McCulloch 1992, chapter 4). For the interval see
+    with random effects, one score per cell (Searle, Casella and McCulloch 1992, chapter 4). For the interval see
     `seed_reach`.
 
     Args:
@@ -224,7 +224,8 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95, *, bounded: bool 
 def crossed(table: NDArray[np.float64]) -> Crossed:
     """The parts of the variance of a table's mean, `[seeds, tasks]`.
 
-    statsmodels has the same by a regression on a dummy variable a task, whose cost grows with the cube of their number.
+    statsmodels has the same by a regression on a dummy variable per task, whose cost grows with the cube of their
+    number.
 
     Raises:
         ValueError: fewer than two seeds or tasks.
@@ -247,7 +248,7 @@ def seed_reach(tables: Sequence[Crossed], of_tasks: float, tasks: int, confidenc
     Seeds are few and tasks many, so each has Student's t of its own, and the two halves are squared and added (Howe
     1974, Journal of the American Statistical Association 69; Zou and Donner 2008, Statistics in Medicine 27). One t
     for their sum, with Satterthwaite's degrees of freedom, covers too seldom where three seeds differ much. The seeds
-    of two learners go together by Welch's (1947).
+    of two learners are combined as in Welch's test (1947).
 
     Args:
         tables: of one learner or two, on the same tasks; none of a learner without training, which has no seeds.
@@ -265,7 +266,7 @@ def seed_reach(tables: Sequence[Crossed], of_tasks: float, tasks: int, confidenc
 
 
 def seed_p_value(difference: float, tables: Sequence[Crossed], of_tasks: float, tasks: int) -> float:
-    """The p-value to the interval of `seed_reach`: 1 less the confidence at which it ends at 0.
+    """The p-value that belongs to the interval of `seed_reach`: 1 less the confidence at which it ends at 0.
 
     Args:
         difference: of the two means.

@@ -16,9 +16,9 @@ from metabench.stats.comparison import LEVEL
 from metabench.stats.intervals import Crossed, crossed
 
 FEWEST_ALIKE = 10
-FEWEST_LENT = 6  # degrees of freedom that seeds' variance is lent with, before the rest in it is taken off
+FEWEST_LENT = 6  # degrees of freedom from which on the rest is taken off the seeds' variance that is lent
 FEWEST_BLOCKS = 5
-SEED_FREEDOM = np.arange(1, 64.01, 1 / 16)  # what is between them is rounded down, and asks for more
+SEED_FREEDOM = np.arange(1, 64.01, 1 / 16)  # values in between are rounded down, which is conservative
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +51,13 @@ class Entrant:
 
     @property
     def borrows(self) -> bool:
-        """Whether nothing is known of its seeds but from others."""
+        """Whether the variance of its seeds is known from others alone."""
         return self.seeded and self.of_seeds is None
 
 
 @dataclass(frozen=True)
 class Place:
-    """A learner's rank on a board: from 1 + sure losses to n - sure wins, as an interval.
+    """A learner's rank on a board: from 1 + significant losses to n - significant wins, as an interval.
 
     Attributes:
         low, high: the ranks.
@@ -179,11 +179,11 @@ class Ranking:
 def rank(scores: pd.DataFrame) -> Ranking:
     """Rank learners over datasets.
 
-    Tasks of one dataset are no blocks of their own: they share its images, and the tests then reject equality in 30 to
+    Tasks of one dataset are not blocks of their own: they share its images, and the tests then reject equality in 30 to
     90% of cases. Give their mean.
 
     Args:
-        scores: one row a dataset, one column a learner, more is better (turn errors around); at least 5 x 3.
+        scores: one row per dataset, one column per learner, more is better (negate errors); at least 5 x 3.
 
     Raises:
         ValueError: fewer rows or columns, or a score is missing.
@@ -219,7 +219,7 @@ def average_ranks(scores: pd.DataFrame) -> pd.Series[float]:
     """Of each learner over the blocks, the lowest and so best first; equals share the mean of their places.
 
     Args:
-        scores: one row a block, one column a learner, more is better.
+        scores: one row per block, one column per learner, more is better.
     """
     return scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
 

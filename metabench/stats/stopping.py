@@ -29,7 +29,7 @@ class FixedWidth:
         half_width: in the unit of the scores, more than 0.
         bounded: whether scores are fractions. As long as all are 1, or all 0, the deviation tells nothing, and the
             number is that of the exact binomial interval (see `mean_interval`).
-        most: tasks at which it ends at any rate, at least 2.
+        most: tasks at which it ends in any case, at least 2.
         pilot: tasks of the first stage.
     """
 

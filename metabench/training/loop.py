@@ -28,7 +28,7 @@ from metabench.records.checkpoint import kept, save_tensors, unusable
 from metabench.training.plan import TrainingLog, TrainingPlan, _data
 from metabench.training.progress import Progress
 
-VALIDATIONS = 10  # a stage
+VALIDATIONS = 10  # per stage
 
 
 def train(
@@ -40,7 +40,7 @@ def train(
         learner: trained in place.
         dataset: trained on its `train` bank.
         plan: how.
-        state: a checkpoint to go on from, as saved to `plan.checkpoint`; the result is the same to the bit as
+        state: a checkpoint to go on from, as saved to `plan.checkpoint`; the result is bit for bit the same as
             without the interruption (on CPU, with the same number of threads).
 
     Raises:
@@ -69,7 +69,7 @@ def train(
 def _damaged(checkpoint: Path) -> Iterator[None]:
     try:
         yield
-    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:  # the file may be anybody's
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:  # the file may come from anyone
         raise unusable(checkpoint, (str(error) or type(error).__name__).splitlines()[0]) from None
 
 
@@ -132,7 +132,7 @@ class _StageRun:
             self.learner.load_state_dict(self.best_weights)
 
     def _watched(self) -> NDArray[np.float64]:
-        """The time that it took to let the curve be watched: it is none of training's."""
+        """The time that `watch` took, which does not count as training time."""
         began = _clocks()
         if self.plan.watch:
             self.plan.watch(self.log.curve)

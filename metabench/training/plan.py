@@ -51,7 +51,7 @@ class TrainingPlan:
         seed: from which the order of episodes and batches derives.
         precision: `float32`, or `bfloat16` for mixed precision.
         validation: where validation episodes come from; on the device that is trained on.
-        validation_episodes: how many a validation.
+        validation_episodes: how many per validation.
         checkpoint: the file to keep the state in.
         identity: what makes it this run, kept in the checkpoint so that only the same run is resumed from it.
         named_tasks: the only tasks that training episodes may be, by the names of their classes; none for any.

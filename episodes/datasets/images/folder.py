@@ -64,7 +64,9 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
 
 
 def find(name: str, options: DataOptions) -> Path:
-    """The folder or archive itself: `name`, if it is no full path first in `data_root`, or that, if it has the name.
+    """The folder or archive itself.
+
+    A `name` that is not a full path is looked for in `data_root` first, and is `data_root` itself where that has it.
 
     Raises:
         DataError: it is not there, is something else, or has a name that no record could hold.

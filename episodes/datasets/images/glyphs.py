@@ -40,7 +40,7 @@ FACES = [
     )
     for style in styles
 ]
-IMAGES = 40  # a class
+IMAGES = 40  # per class
 SIZE = 28
 CANVAS = 2 * SIZE  # letters are distorted at twice the size, then halved
 BOX = 40  # a letter's longer side on the canvas

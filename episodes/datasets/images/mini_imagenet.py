@@ -37,7 +37,7 @@ FILES = ("train", "val", "test")
 PHASES = ("train_phase_train", "val", "test")
 FOLDERS = ("mini-imagenet", "miniimagenet", "mini_imagenet", ".")
 ARCHIVES = ("", ".zip", ".tar", ".tar.gz", ".tgz")
-PLAIN = (".csv", ".pkl", ".pickle")  # files that are no archives of pictures
+PLAIN = (".csv", ".pkl", ".pickle")  # files that are not archives of pictures
 Reader = Callable[[list[Path], int, int], ImageBank]
 
 

@@ -169,6 +169,6 @@ def _check_counts(root: Path, paths: list[str], counts: dict[str, Any]) -> None:
 
 
 def _stamp(root: Path) -> str:
-    """Another for other files, without reading them: places, sizes and times of change of the zips or folders."""
+    """A key that differs for other files, which are not read: places, sizes and times of change of zips or folders."""
     paths = [root / part if (root / part).is_dir() else root / f"{part}.zip" for part in PARTS]
     return content_key(paths)

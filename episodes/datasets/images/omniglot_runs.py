@@ -26,7 +26,7 @@ from episodes.files.download import fetch
 
 SOURCE = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/one-shot-classification/all_runs.zip"
 RUNS = WAYS = 20
-# SHA-256 of the 800 drawings in the order of the bank, one bit a pixel.
+# SHA-256 of the 800 drawings in the order of the bank, one bit per pixel.
 PIXELS = "5a6ad76fa9104d13510091e134fa50345e8582fcfedb2e04e40b9890c96a382a"
 
 
