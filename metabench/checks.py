@@ -14,40 +14,33 @@ import copy
 import io
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from episodes.banks.functions import Sinusoids
-from episodes.sampling.functions import SinusoidSampler
 from episodes.sampling.source import EpisodeSource
-from episodes.tasks.fixed import FixedTask
-from episodes.tasks.regression import RegressionTask
 from metabench.learner import (
     EmbeddingLearner,
     EpisodeBatch,
     EpisodeFeatures,
-    Episodes,
-    LabelledBatch,
     LabelledEpisodeBatch,
     Learner,
     Problem,
     Stage,
 )
+from metabench.samples import PROBLEM, REGRESSION, random_episodes, text_problem, training_data
 
 TOLERANCE = 1e-2  # how far logits that should agree may differ for rounding, as a part of their standard deviation
 FEW_QUERIES = 10
-TASK = FixedTask(ways=3, shots=2, queries=4)
-PROBLEM = Problem(image_shape=(1, 28, 28), train_classes=6, task=TASK)
-REGRESSION = Problem(image_shape=(1,), train_classes=0, task=RegressionTask(shots=5, queries=4))
 
 
 def check_learner(learner_class: type[Learner], tolerance: float = TOLERANCE, **options: Any) -> None:
-    """Check a freshly built, untrained learner against every point of the contract, on random images.
+    """Check a freshly built, untrained learner against every point of the contract, on random images and texts.
 
-    One that does regression too is also checked on sinusoids, with its preset for them.
+    It is checked on the kinds of data that it declares; on texts with a small network, `bert-tiny`. One that does
+    regression too is also checked on sinusoids, with its preset for them.
 
     Args:
         learner_class: the class to check.
@@ -57,7 +50,13 @@ def check_learner(learner_class: type[Learner], tolerance: float = TOLERANCE, **
     Raises:
         AssertionError: says which point is broken.
     """
-    check_problem(learner_class, PROBLEM, options, tolerance)
+    if "images" in learner_class.kinds:
+        check_problem(learner_class, PROBLEM, options, tolerance)
+    if "text" in learner_class.kinds:
+        known = {item.name for item in fields(learner_class.Options)}
+        networks = {name: "bert-tiny" for name in known if name.endswith("backbone")}
+        preset = {**learner_class.presets.get("text", {}), **networks, **options}
+        check_problem(learner_class, text_problem(), preset, tolerance)
     if learner_class.regression:
         preset = {**learner_class.presets.get("sinusoid", {}), **options}
         check_problem(learner_class, REGRESSION, preset, tolerance)
@@ -66,7 +65,10 @@ def check_learner(learner_class: type[Learner], tolerance: float = TOLERANCE, **
 def check_problem(learner_class: type[Learner], problem: Problem, options: dict[str, Any], tolerance: float) -> None:
     """All points for one problem."""
     learner = build(learner_class, problem=problem, **options)
-    episodes, others = (random_episodes(task=problem.task, seed=seed).without_query_labels() for seed in (0, 1))
+    episodes, others = (
+        random_episodes(seed=seed, task=problem.task, shape=problem.image_shape).without_query_labels()
+        for seed in (0, 1)
+    )
     check_methods(learner)
     check_shape(learner, episodes)
     check_seed(learner_class, problem, options, tolerance)
@@ -133,27 +135,6 @@ def build(learner_class: type[Learner], seed: int = 0, problem: Problem = PROBLE
     return learner_class(problem, learner_class.Options(**options)).eval()
 
 
-def random_episodes(count: int = 2, seed: int = 0, task: FixedTask | RegressionTask = TASK) -> LabelledEpisodeBatch:
-    """Episodes of `task` whose classes are random patterns under noise, so that predictions are not all alike."""
-    if isinstance(task, RegressionTask):
-        return SinusoidSampler(Sinusoids("check"), task, seed).batch(range(count))
-    generator = torch.Generator().manual_seed(seed)
-    patterns = torch.rand(count, task.ways, 1, 1, 28, 28, generator=generator)
-
-    def images(number: int) -> Tensor:
-        noise = torch.rand(count, task.ways, number, 1, 28, 28, generator=generator)
-        return (0.6 * patterns + 0.4 * noise).flatten(1, 2)
-
-    labels = torch.arange(task.ways)
-    return LabelledEpisodeBatch(
-        images(task.shots),
-        labels.repeat_interleave(task.shots).expand(count, -1),
-        images(task.queries),
-        task.ways,
-        query_labels=labels.repeat_interleave(task.queries).expand(count, -1),
-    )
-
-
 def logits_problem(logits: Any, shape: tuple[int, ...]) -> str:
     """What is wrong with what `classify` gives, where it should be floats `[B, Q, N]` of that shape; "" for nothing."""
     if not isinstance(logits, Tensor):
@@ -183,7 +164,7 @@ def check_shape(learner: Learner, episodes: EpisodeBatch) -> None:
 
 def check_seed(learner_class: type[Learner], problem: Problem, options: dict[str, Any], tolerance: float) -> None:
     """The same seed gives the same learner."""
-    episodes = random_episodes(task=problem.task)
+    episodes = random_episodes(task=problem.task, shape=problem.image_shape)
     first, second = (_classify(build(learner_class, problem=problem, **options), episodes) for _ in range(2))
     _assert_equal(first, second, tolerance, "two learners from the same seed predict differently")
 
@@ -209,7 +190,9 @@ def check_save_and_load(
     torch.save(saved.state_dict(), file)
     file.seek(0)
     loaded.load_state_dict(torch.load(file, weights_only=True))
-    first, second = (_classify(learner, random_episodes(task=problem.task)) for learner in (saved, loaded))
+    first, second = (
+        _classify(learner, random_episodes(task=problem.task, shape=problem.image_shape)) for learner in (saved, loaded)
+    )
     _assert_equal(first, second, tolerance, "a loaded learner predicts differently: something is not in its state_dict")
 
 
@@ -222,7 +205,7 @@ def check_neighbours(learner: Learner, episodes: EpisodeBatch, tolerance: float)
 
 def check_shots_order(learner: Learner, tolerance: float) -> None:
     """The order of the support images does not matter."""
-    episodes = random_episodes(task=learner.problem.task)
+    episodes = random_episodes(task=learner.problem.task, shape=learner.problem.image_shape)
     order = torch.randperm(episodes.support.shape[1], generator=torch.Generator().manual_seed(0))
     shuffled = replace(
         episodes, support=episodes.support[:, order], support_labels=episodes.support_labels[:, order].contiguous()
@@ -236,7 +219,7 @@ def check_labels(learner: Learner, tolerance: float) -> None:
     """Renaming the labels renames the predictions; a learner that says otherwise (`label_equivariant`) is believed."""
     if not learner.label_equivariant or learner.problem.regression:
         return
-    episodes = random_episodes()
+    episodes = random_episodes(task=learner.problem.task, shape=learner.problem.image_shape)
     renamed = torch.tensor([2, 0, 1])  # label k is now called renamed[k]
     logits = _classify(learner, replace(episodes, support_labels=renamed[episodes.support_labels]))
     _assert_equal(
@@ -294,20 +277,13 @@ def check_stages(learner: Learner) -> None:
     assert len({stage.name for stage in stages}) == len(stages), "two stages have one name"
     for stage in stages:
         stage.module.train().zero_grad()
-        loss = stage.loss(_training_data(stage))
+        loss = stage.loss(training_data(stage, learner.problem))
         for part in [loss] if isinstance(loss, Tensor) else loss:
             assert torch.isfinite(part), f"the loss of stage '{stage.name}' is not finite"
             part.backward()
         reached = any(parameter.grad is not None for parameter in stage.module.parameters())
         assert reached, f"the loss of stage '{stage.name}' reaches none of the parameters that it trains"
         learner.eval()
-
-
-def _training_data(stage: Stage) -> LabelledEpisodeBatch | LabelledBatch:
-    if isinstance(stage.data, Episodes):
-        return random_episodes(stage.data.batch, task=stage.data.task)
-    size = stage.data.size
-    return LabelledBatch(torch.rand(size, *PROBLEM.image_shape), torch.arange(size) % PROBLEM.train_classes)
 
 
 def _classify(learner: Learner, episodes: EpisodeBatch) -> Tensor:

@@ -176,7 +176,7 @@ class Learner(nn.Module):
         Options: a frozen dataclass deriving from `TrainingOptions`, its fields made by `option`.
         presets: other defaults for a dataset, by the dataset's name: `{"omniglot": {"steps": 5000}}`; for all datasets
             of texts under `text`.
-        kinds: of the items that it takes, `images` and `text`.
+        kinds: of the items that it takes: `images`, `text` (int32 token ids `[..., L]`), or both.
         transductive: a prediction may depend on the task's other queries.
         label_equivariant: renaming a task's labels only renames the predictions.
         outside_data: some weights were trained on data that is not the run's.
@@ -188,7 +188,7 @@ class Learner(nn.Module):
 
     Options: ClassVar[type[TrainingOptions]] = TrainingOptions
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
+    kinds: ClassVar[tuple[Kind, ...]] = ("images",)
     transductive: bool = False
     label_equivariant: bool = True
     outside_data: bool = False

@@ -64,29 +64,33 @@ class TextEncoder(nn.Module):
         self.model.load_state_dict(type(self.model)(self.model.config).state_dict(), strict=False)
 
 
-def _own(layers: int, hidden: int) -> Any:
-    """A builder of BERT with random weights: so many layers, of so many features, a head for every 64 of them."""
-
-    def build(shape: Shape, norm: Norm, width: int) -> Layers:
-        vocabulary = _vocabulary_of(shape)
-        transformers = _transformers()
-        config = transformers.BertConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=hidden,
-            num_hidden_layers=layers,
-            num_attention_heads=max(2, hidden // 64),
-            intermediate_size=4 * hidden,
-            pad_token_id=vocabulary.number("pad"),
-        )
-        model = transformers.BertModel(config, add_pooling_layer=False)
-        return Layers(TextEncoder(model, vocabulary.number("separator")))
-
-    build.takes_text = True  # type: ignore[attr-defined]
-    return build
+def bert_tiny(shape: Shape, norm: Norm, width: int) -> Layers:
+    """BERT of 2 layers and 128 features with random weights, for text (Devlin et al. 2019)."""
+    return _bert(shape, layers=2, features=128)
 
 
-bert_tiny = _own(layers=2, hidden=128)
-bert_small = _own(layers=4, hidden=256)
+def bert_small(shape: Shape, norm: Norm, width: int) -> Layers:
+    """BERT of 4 layers and 256 features with random weights, for text (Devlin et al. 2019)."""
+    return _bert(shape, layers=4, features=256)
+
+
+for _build in (bert_tiny, bert_small):
+    _build.takes_text = True  # type: ignore[attr-defined]
+
+
+def _bert(shape: Shape, layers: int, features: int) -> Layers:
+    vocabulary = _vocabulary_of(shape)
+    transformers = _transformers()
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=features,
+        num_hidden_layers=layers,
+        num_attention_heads=features // 64,
+        intermediate_size=4 * features,
+        pad_token_id=vocabulary.number("pad"),
+    )
+    model = transformers.BertModel(config, add_pooling_layer=False)
+    return Layers(TextEncoder(model, vocabulary.number("separator")))
 
 
 def _vocabulary_of(shape: Shape) -> Vocabulary:
@@ -97,15 +101,17 @@ def _vocabulary_of(shape: Shape) -> Vocabulary:
 class Pretrained:
     """A builder of an encoder with the weights that it was published with.
 
-    `hf:PATH` and `hf:NAME` take any encoder that `transformers` reads from safetensors, `hf-first:` likewise with the
-    features of its first token in place of the mean.
+    Args:
+        about: a line for `metabench list backbones`.
+        pooling: as of `TextEncoder`.
+        package: that has the encoder in its folder `model`; none where users name a folder or a model of the hub.
     """
 
     takes_text = True
     outside_data = True
 
-    def __init__(self, pooling: str = "mean", package: str = "") -> None:
-        self.pooling, self.package = pooling, package
+    def __init__(self, about: str, pooling: str = "mean", package: str = "") -> None:
+        self.__doc__, self.pooling, self.package = about, pooling, package
         self.takes_path = not package
 
     def __call__(self, shape: Shape, norm: Norm, width: int, path: str = "") -> Layers:
@@ -151,9 +157,11 @@ class Pretrained:
         return Vocabulary(json.dumps(content), {use: token or SPECIAL[use] for use, token in found.items()})
 
 
-minilm = Pretrained(package=MINILM)
-hf = Pretrained()
-hf_first = Pretrained(pooling="first")
+minilm = Pretrained(
+    "MiniLM, 6 layers and 384 features trained on 10^9 pairs of sentences, for text (Wang et al. 2020).", package=MINILM
+)
+hf = Pretrained("hf:PATH or hf:NAME: an encoder of transformers, for text; features are the mean over tokens.")
+hf_first = Pretrained("The same; features are those of the first token, as BERT's [CLS].", pooling="first")
 
 
 def _has_length(place: str) -> bool:

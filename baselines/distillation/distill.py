@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.transfer.finetune import FineTune
+from metabench.backbone import example_inputs
 from metabench.learner import LabelledBatch, Learner, Positive, Problem, Stage, option
 
 
@@ -48,6 +49,9 @@ class Distill(FineTune):
         teacher_steps: Annotated[int, Field(ge=0)] | None = option(
             None, "the teacher's training steps; default as the student's"
         )
+        teacher_learning_rate: Positive | None = option(
+            None, "the teacher's learning rate at the start; default as the student's"
+        )
         temperature: Positive = option(4.0, "softening of both predictions, above 0")
         mixing: Annotated[float, Field(ge=0, le=1)] = option(
             0.9, "weight of the teacher's predictions against the labels, 0 to 1"
@@ -58,13 +62,26 @@ class Distill(FineTune):
             beside=True,
         )
 
-    presets: ClassVar = {**FineTune.presets, "glyphs": {"steps": 1000}}
+    presets: ClassVar = {
+        **FineTune.presets,
+        "glyphs": {"steps": 1000},
+        "text": {
+            **FineTune.presets["text"],
+            "backbone": "bert-tiny",
+            "teacher_backbone": "minilm",
+            "steps": 1500,
+            "learning_rate": 5e-4,
+            "teacher_steps": 200,
+            "teacher_learning_rate": 2e-5,
+        },
+    }
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)
         self.options: Distill.Options = options
         steps = options.steps if options.teacher_steps is None else options.teacher_steps
-        teacher_options = replace(options, backbone=options.teacher_backbone, steps=steps)
+        rate = options.teacher_learning_rate or options.learning_rate
+        teacher_options = replace(options, backbone=options.teacher_backbone, steps=steps, learning_rate=rate)
         self.teacher = FineTune(problem, teacher_options)
         alone = options.alone_steps
         if alone is None:
@@ -96,11 +113,11 @@ class Distill(FineTune):
         return {"teacher": self.teacher, **({"network alone": self.alone} if self.alone else {})}
 
 
-def forward_cost(network: nn.Module, image_shape: Sequence[int]) -> int:
-    """Floating-point operations of one image's way through a network."""
+def forward_cost(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """Floating-point operations of one input's way through a network."""
     training = network.training
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.eval()(torch.zeros(1, *image_shape))
+        network.eval()(example_inputs(1, shape))
     network.train(training)
     return int(counter.get_total_flops())
 

@@ -20,6 +20,7 @@ from metabench.learner import (
     Count,
     Episodes,
     FixedTask,
+    Kind,
     LabelledEpisodeBatch,
     Learner,
     Positive,
@@ -60,6 +61,7 @@ class MAML(Learner):
     `inner_steps=0` training does not adapt to tasks, which makes it the paper's baseline "pretrained on all tasks".
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
     label_equivariant = False
     fixed_ways = True
     regression = True

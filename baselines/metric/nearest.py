@@ -19,6 +19,8 @@ class Nearest(Learner):
     al. 2016 ("pixels"). The logit of a class is the negative distance to its nearest support item.
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
+
     def idle_options(self) -> Mapping[str, str]:
         return {**super().idle_options(), "backbone": "the learner has no network"}
 

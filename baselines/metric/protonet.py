@@ -19,6 +19,7 @@ from metabench.learner import (
     EpisodeFeatures,
     Episodes,
     FixedTask,
+    Kind,
     LabelledEpisodeBatch,
     Problem,
     Stage,
@@ -47,6 +48,7 @@ class ProtoNet(EmbeddingLearner):
         train_queries: Count = option(5, "query images per class in training")
         refine_steps: Annotated[int, Field(ge=0)] = option(0, "steps of soft k-means on a task's unlabelled images")
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
     presets: ClassVar = {
         "glyphs": {"steps": 800},
         "omniglot": {"steps": 4000, "train_ways": 60},

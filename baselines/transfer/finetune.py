@@ -21,6 +21,7 @@ from metabench.learner import (
     EmbeddingLearner,
     EpisodeBatch,
     EpisodeFeatures,
+    Kind,
     LabelledBatch,
     Positive,
     Problem,
@@ -52,6 +53,7 @@ class FineTune(EmbeddingLearner):
         tuning_batch: Count | None = option(None, "scope=all: support items per step; default all of them")
         logit_scale: Positive = option(10.0, "factor from the head's scores to logits")
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
     presets: ClassVar = {
         "glyphs": {"steps": 1500},
         "omniglot": {"steps": 5000, "batch_size": 128},

@@ -55,25 +55,27 @@ def data_settings(command: Any) -> Any:
         click.option("--test-split", help="Class split of --test-dataset."),
         click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024."),
         click.option("--channels", type=int, help="1 for grey, 3 for colour."),
+        click.option("--max-tokens", type=int, help="Cut texts after so many tokens, 8 to 512.  [default: 128]"),
         click.option("--ways", type=int, help="Classes per task.  [default: 5]"),
-        click.option("--shots", type=int, help="Labelled (support) images per class.  [default: 1]"),
-        click.option("--queries", type=int, help="Images to classify per class.  [default: 15]"),
+        click.option("--shots", type=int, help="Labelled (support) items per class.  [default: 1]"),
+        click.option("--queries", type=int, help="Items to classify per class.  [default: 15]"),
         click.option(
             "--task",
-            help="fixed, or variable: ways, shots and imbalance drawn per task, as in Meta-Dataset.  [default: fixed]",
+            help="fixed; variable: ways, shots and imbalance drawn per task, as in Meta-Dataset; or all-way: all "
+            "classes, --shots of each from the training split, the test split as queries.  [default: fixed]",
         ),
         click.option("--groups", help="any classes, all within one group, or each across another.  [default: any]"),
         click.option(
             "--imbalance", help="Shots per class: none (all alike), step or dirichlet. --shots is then the mean."
         ),
         click.option("--label-noise", type=float, help="Fraction of wrong support labels, up to 0.5."),
-        click.option("--unlabelled", type=int, help="Images per class in a pool without labels."),
+        click.option("--unlabelled", type=int, help="Items per class in a pool without labels."),
         click.option("--distractors", type=int, help="Further classes that are only in that pool."),
         click.option(
             "--disjoint",
             is_flag=True,
             default=None,
-            help="No image is in two test tasks. There are as many tasks as the images allow.",
+            help="No item is in two test tasks. There are as many tasks as the items allow.",
         ),
         click.option("--train-task", multiple=True, help="Train on the task of these classes: A,B,C. Repeatable."),
         click.option(

@@ -17,7 +17,7 @@ from metabench.cli.options import data_settings, given
 @click.option("--backbone", help="Short for --set backbone=NAME.")
 @click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="Test on the tasks of a file of `episodes freeze`.")
-@click.option("--episodes", type=int, help="Number of test tasks.  [default: 600, or all of a list]")
+@click.option("--episodes", type=int, help="Number of test tasks.  [default: 600; 10 of all-way; all of a list]")
 @click.option(
     "--until-interval",
     type=float,

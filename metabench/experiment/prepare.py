@@ -141,4 +141,11 @@ def _resolved(config: RunConfig, device: torch.device, options: TrainingOptions)
     """The configuration with nothing left to be chosen, as the record keeps it."""
     mixed = config.training.precision == "auto" and device.type == "cuda"
     precision = "bfloat16" if mixed or config.training.precision == "bfloat16" else "float32"
-    return config.changed(options=asdict(options), device=device.type, precision=precision)
+    shown = {name: _without_place(value) for name, value in asdict(options).items()}
+    return config.changed(options=shown, device=device.type, precision=precision)
+
+
+def _without_place(value: Any) -> Any:
+    """A backbone's name with the path in it cut to the folder's own name: records keep no place on a machine."""
+    name, colon, path = value.partition(":") if isinstance(value, str) else ("", "", "")
+    return f"{name}:{Path(path).name}" if colon and path and Path(path).expanduser().is_dir() else value

@@ -12,6 +12,7 @@ from baselines.transfer.finetune import FineTune
 from episodes import EpisodeBatch, LabelledEpisodeBatch
 from metabench import checks
 from metabench.registry import get_learner, learner_names
+from metabench.samples import PROBLEM, random_episodes, text_problem
 
 
 @pytest.mark.parametrize("name", learner_names())
@@ -33,7 +34,10 @@ def test_variants_keep_the_contract(learner: type, options: dict[str, object]) -
 )
 def test_scores_do_not_depend_on_the_order_of_queries(learner: type, options: dict[str, object]) -> None:
     """They came class by class once; what a learner predicts for each is the same in any order."""
-    built, episodes = checks.build(learner, **options).eval(), checks.random_episodes().without_query_labels()
+    problem = PROBLEM if "images" in learner.kinds else text_problem()
+    small = {} if "images" in learner.kinds else {"backbone": "bert-tiny"}
+    built = checks.build(learner, problem=problem, **small, **options).eval()
+    episodes = random_episodes(task=problem.task, shape=problem.image_shape).without_query_labels()
     order = torch.randperm(episodes.query.shape[1], generator=torch.Generator().manual_seed(0))
     logits = built.classify(episodes).detach()
     shuffled = built.classify(replace(episodes, query=episodes.query[:, order])).detach()
@@ -58,7 +62,7 @@ def test_transductive_maml_truly_looks_at_other_queries() -> None:
     learner = checks.build(MAML, transductive=True)
     learner.transductive = False
     with pytest.raises(AssertionError, match="depends on the other queries"):
-        checks.check_transduction(learner, checks.random_episodes(), 1e-2)
+        checks.check_transduction(learner, random_episodes(), 1e-2)
 
 
 class Leaky(ProtoNet):
@@ -156,6 +160,6 @@ def test_a_healthy_copy_passes() -> None:
 
 
 def test_random_episodes_repeat() -> None:
-    first, second = checks.random_episodes(seed=3), checks.random_episodes(seed=3)
+    first, second = random_episodes(seed=3), random_episodes(seed=3)
     assert torch.equal(first.query, second.query)
-    assert not torch.equal(first.query, checks.random_episodes(seed=4).query)
+    assert not torch.equal(first.query, random_episodes(seed=4).query)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from baselines.backbones import Layers, build_backbone
 from baselines.gradient.maml import MAML, TaskBatchNorm2d
 from episodes import EpisodeBatch
-from metabench.checks import REGRESSION, TASK, build, random_episodes
+from metabench.checks import build
+from metabench.samples import REGRESSION, TASK, random_episodes
 
 
 def double_episodes() -> EpisodeBatch:

@@ -6,8 +6,9 @@ from sklearn.neighbors import NearestCentroid
 
 from baselines.metric.protonet import ProtoNet, prototypes, refined, squared_distances
 from episodes import FixedTask
-from metabench.checks import build, random_episodes
+from metabench.checks import build
 from metabench.learner import Episodes, Problem
+from metabench.samples import random_episodes
 
 
 def test_refinement_looks_at_the_pool_and_trains_with_one() -> None:

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 
 from baselines.transfer.finetune import FineTune, ridge_head
-from metabench.checks import build, random_episodes
+from metabench.checks import build
 from metabench.learner import LabelledBatch
+from metabench.samples import random_episodes
 
 
 def test_embedding_has_unit_length() -> None:
@@ -49,6 +50,27 @@ def test_scope_all_changes_the_networks_weights_by_gradient_descent() -> None:
     optimizer = torch.optim.SGD([*copy.backbone.parameters(), *head], lr=0.5)
     F.cross_entropy(10 * (copy.embed(support) @ head[0] + head[1]), labels).backward()
     optimizer.step()
+    expected = 10 * (copy.embed(query) @ head[0] + head[1])
+    torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
+
+
+def test_scope_all_with_adam_and_parts_of_the_support_is_torch_optims() -> None:
+    """Each support item comes once before any comes again; Adam of torch on a copy takes the same steps."""
+    episodes = random_episodes(1)
+    learner = build(FineTune, scope="all", tuning_steps=3, tuning_rate=1e-3, tuning_optimizer="adam", tuning_batch=4)
+    assert isinstance(learner, FineTune)
+    predictions = learner.classify(episodes).detach()
+    rows = list(learner._tuning_batches(6))
+    assert sorted(torch.cat([rows[0], rows[1][:2]]).tolist()) == list(range(6))  # type: ignore[list-item]
+    copy = build(FineTune, scope="all")
+    assert isinstance(copy, FineTune)
+    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
+    head = [part[0].detach().requires_grad_() for part in ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)]
+    optimizer = torch.optim.Adam([*copy.backbone.parameters(), *head], lr=1e-3)
+    for few in rows:
+        optimizer.zero_grad()
+        F.cross_entropy(10 * (copy.embed(support[few]) @ head[0] + head[1]), labels[few]).backward()
+        optimizer.step()
     expected = 10 * (copy.embed(query) @ head[0] + head[1])
     torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
 
