@@ -166,7 +166,7 @@ class RunRecord(_Part):
         environment: versions, platform, device, processor, threads, commit.
     """
 
-    schema_version: Literal[4] = 4
+    schema_version: Literal[5] = 5
     id: str
     created: str
     config: RunConfig
