@@ -71,7 +71,7 @@ class Distill(FineTune):
             "teacher_backbone": "minilm",
             "steps": 1500,
             "learning_rate": 5e-4,
-            "teacher_steps": 200,
+            "teacher_steps": 100,
             "teacher_learning_rate": 2e-5,
         },
     }

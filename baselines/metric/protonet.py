@@ -52,7 +52,7 @@ class ProtoNet(EmbeddingLearner):
     presets: ClassVar = {
         "glyphs": {"steps": 800},
         "omniglot": {"steps": 4000, "train_ways": 60},
-        "text": {"backbone": "minilm", "steps": 200, "learning_rate": 2e-5},
+        "text": {"backbone": "minilm", "steps": 100, "learning_rate": 2e-5, "train_ways": 10, "train_queries": 3},
     }
 
     def __init__(self, problem: Problem, options: Options) -> None:

@@ -59,7 +59,8 @@ class FineTune(EmbeddingLearner):
         "omniglot": {"steps": 5000, "batch_size": 128},
         "text": {
             "backbone": "minilm",
-            "steps": 200,
+            "steps": 100,
+            "batch_size": 32,
             "learning_rate": 2e-5,
             "tuning_optimizer": "adam",
             "tuning_rate": 2e-4,

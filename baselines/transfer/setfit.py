@@ -64,7 +64,7 @@ class SetFit(Learner):
         encoder = next(module for module in self.backbone.modules() if isinstance(module, TextEncoder))
         names = {"pad": "pad", "unknown": "unk", "first": "cls", "separator": "sep", "mask": "mask"}
         special = {f"{names[use]}_token": token for use, token in self.vocabulary.special.items()}
-        with tempfile.TemporaryDirectory() as folder, _quiet():
+        with tempfile.TemporaryDirectory() as folder, _generators_as_found(), _quiet():
             parts = need("sentence_transformers.models", *NEEDS[1:])
             encoder.model.save_pretrained(folder)
             tokenizers = need("tokenizers", *NEEDS[1:])

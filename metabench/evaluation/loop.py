@@ -96,9 +96,9 @@ def predicted_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -
     """
     logits_of = _predictor(learner, sampler, numbers)
     was_training = learner.training
+    learner.eval()
     at_once = FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
     for block in _chunks(numbers, at_once if sampler.one_shape else 1):
-        learner.eval()
         with torch.no_grad():
             logits, labels, ways = logits_of(block)
         if problem := logits_problem(logits, (*labels.shape, ways)):

@@ -6,13 +6,15 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-SECONDS = 4.0  # for one comparison, if that is not less than 20 rounds or more than 500
+SECONDS = 4.0  # for one comparison, if that is not less than `least` rounds or more than 500
 
 
 def ratio_of_best(
-    benchmark: BenchmarkFixture, ours: Callable[[], Any], theirs: Callable[[], Any], more_work: int = 1
+    benchmark: BenchmarkFixture, ours: Callable[[], Any], theirs: Callable[[], Any], more_work: int = 1, least: int = 20
 ) -> float:
     """How many times as long theirs takes for as much work as ours, which does `more_work` times as much a call.
+
+    Work of many seconds may be timed fewer times, `least`.
 
     Each is timed in turn, so that a busy machine slows both, and short ones more often, as a moment's noise is more of
     their time.
@@ -30,7 +32,7 @@ def ratio_of_best(
 
     timed(their_times, theirs)()
     timed(our_times, ours)()
-    rounds = round(min(max(SECONDS / (their_times[0] + our_times[0]), 20), 500))
+    rounds = round(min(max(SECONDS / (their_times[0] + our_times[0]), least), 500))
     benchmark.pedantic(timed(our_times, ours), setup=timed(their_times, theirs), rounds=rounds)
     ratio = more_work * min(their_times[1:]) / min(our_times[1:])
     benchmark.extra_info.update(their_seconds=min(their_times[1:]), times_as_fast=round(ratio, 2))
