@@ -96,6 +96,13 @@ class ItemBank:
         """A bank of only the given classes (indices), in the given order."""
         raise NotImplementedError
 
+    def at(self, name: str, rows: NDArray[np.int64]) -> Self:
+        """A bank of only the given rows, class by class in the bank's order of classes; each class keeps at least one.
+
+        None of its items is held out.
+        """
+        raise NotImplementedError
+
     def renamed(self, name: str, prefix: str = "") -> Self:
         """The same under another name, with a prefix to the names of its classes and groups."""
         raise NotImplementedError
@@ -131,6 +138,11 @@ class ItemBank:
         """The rows of the items of the given classes, in the given order."""
         starts, sizes = self.class_starts, self.sizes
         return np.concatenate([np.arange(starts[c], starts[c] + sizes[c]) for c in classes] or [np.zeros(0, np.int64)])
+
+    def sizes_at(self, rows: NDArray[np.int64]) -> tuple[int, ...]:
+        """How many of the rows are of each class."""
+        numbers = np.searchsorted(self.class_starts, rows, side="right") - 1
+        return tuple(np.bincount(numbers, minlength=self.classes).tolist())
 
     def __len__(self) -> int:
         """The number of items."""

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.banks.bank import ItemBank, Kind
@@ -111,6 +112,9 @@ class ImageBank(ItemBank):
             tuple(self.class_sizes[c] for c in classes),
             tuple(self.groups[c] for c in classes),
         )
+
+    def at(self, name: str, rows: NDArray[np.int64]) -> ImageBank:
+        return ImageBank(name, self.images[torch.from_numpy(rows)], self.class_names, self.sizes_at(rows), self.groups)
 
     def renamed(self, name: str, prefix: str = "") -> ImageBank:
         names, groups = (tuple(f"{prefix}{each}" for each in names) for names in (self.class_names, self.groups))

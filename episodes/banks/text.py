@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.banks.bank import ItemBank, Kind
@@ -151,18 +152,24 @@ class TextBank(ItemBank):
         return [hash_text(text) for text in self.texts()]
 
     def select(self, name: str, classes: Sequence[int]) -> TextBank:
-        rows = self.rows_of(classes)
-        start = np.concatenate([[0], self.ends.numpy()])
-        pieces = [self.content[start[row] : start[row + 1]] for row in rows]
-        sizes = np.diff(start)[rows]
         return TextBank(
             name,
-            torch.cat(pieces) if pieces else self.content[:0],
-            torch.from_numpy(np.cumsum(sizes)),
+            *self._cut(self.rows_of(classes)),
             tuple(self.class_names[c] for c in classes),
             tuple(self.class_sizes[c] for c in classes),
             tuple(self.groups[c] for c in classes),
         )
+
+    def at(self, name: str, rows: NDArray[np.int64]) -> TextBank:
+        return TextBank(name, *self._cut(rows), self.class_names, self.sizes_at(rows), self.groups)
+
+    def _cut(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """The bytes of the given rows, and where each ends."""
+        edges = np.concatenate([[0], self.ends.numpy()])
+        runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)  # of rows that follow each other
+        pieces = [self.content[edges[run[0]] : edges[run[-1] + 1]] for run in runs if len(run)]
+        sizes = np.diff(edges)[rows]
+        return torch.cat(pieces) if pieces else self.content[:0], torch.from_numpy(np.cumsum(sizes))
 
     def renamed(self, name: str, prefix: str = "") -> TextBank:
         names, groups = (tuple(f"{prefix}{each}" for each in names) for names in (self.class_names, self.groups))

@@ -2,7 +2,8 @@
 
 A dataset is a module, or any object, with `load(name, options) -> Dataset`. If it has files of its own, it also has
 `find(name, options) -> Path`. If `TAKES` is set, e.g. to `PATH`, users write `name:PATH`, and `name` is what follows
-the colon. `KIND` is what it has, `images` where it is not said.
+the colon. `KIND` is what it has, `images` where it is not said. `load_all(name, options)`, if it has that, gives two
+banks of all its classes, the items for training and those for test (see `all_way`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from episodes.banks.bank import Kind
 from episodes.dataset import DataOptions, Dataset, with_data_root
 from episodes.datasets.combine import mix
 from episodes.errors import DataError
+from episodes.extras import need
 from episodes.names import GROUP, parts
 from episodes.plugins import load_plugin, plugin_names
 
 MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then 1 GB
+TOKENS = (8, 512)  # of a text, the fewest and the most: BERT has places for 512
 
 
 def load(name: str, options: DataOptions | None = None) -> Dataset[Any]:
@@ -27,26 +30,36 @@ def load(name: str, options: DataOptions | None = None) -> Dataset[Any]:
     Raises:
         DataError: unknown name, missing or unreadable files, or an option that this dataset does not have.
     """
-    options = with_data_root(options or DataOptions())
-    if options.channels not in (None, 1, 3):
-        raise DataError(f"--channels {options.channels} is not possible; give 1 (grey) or 3 (colour)")
-    if options.image_size is not None and options.image_size < 16:
-        raise DataError(f"--image-size {options.image_size} is too small; give at least 16")
-    if options.image_size is not None and options.image_size > MOST_SIZE:
-        raise DataError(
-            f"--image-size {options.image_size} is too large; give at most {MOST_SIZE}, at which a task of 80 colour "
-            "images takes a gigabyte"
-        )
-    names = parts(name)
+    options, names = _checked(options), parts(name)
     if len(names) > 1:
         if twice := [each for each in names if names.count(each) > 1]:
             raise DataError(f"--dataset {name} has '{twice[0]}' twice; name each dataset once")
         if options.split is not None:
             raise DataError(f"--split {options.split} does not fit several datasets; leave it out, or name one dataset")
         return mix([load(each, options) for each in names])
-    module, rest = _module(name)
+    module, rest, options = prepared(name, options)
     dataset: Dataset[Any] = module.load(rest, options)
     return dataset
+
+
+def prepared(name: str, options: DataOptions | None) -> tuple[Any, str, DataOptions]:
+    """The module of one dataset, what its `load` is to be called with, and the options.
+
+    Raises:
+        DataError: unknown name, an option that is out of its range or is not one of its kind, or a missing package.
+    """
+    options = _checked(options)
+    module, rest = _module(name)
+    kind = getattr(module, "KIND", "images")
+    if kind == "text":
+        for setting in ("image_size", "channels"):
+            if getattr(options, setting) is not None:
+                option = f"--{setting.replace('_', '-')}"
+                raise DataError(f"{option} does not go with --dataset {name}, whose items are texts; leave it out")
+        need("tokenizers", "text", f"dataset '{name}'")
+    elif options.max_tokens is not None:
+        raise DataError(f"--max-tokens does not go with --dataset {name}, whose items are {kind}; leave it out")
+    return module, rest, options
 
 
 def find(name: str, options: DataOptions) -> Path | None:
@@ -100,6 +113,24 @@ def usage(name: str) -> str:
     """The name of a registered dataset as users write it, e.g. `folder:PATH`."""
     takes = getattr(get_dataset(name), "TAKES", "")
     return f"{name}:{takes}" if takes else name
+
+
+def _checked(options: DataOptions | None) -> DataOptions:
+    """The options with the data root of the environment; raises DataError for a number out of its range."""
+    options = with_data_root(options or DataOptions())
+    if options.channels not in (None, 1, 3):
+        raise DataError(f"--channels {options.channels} is not possible; give 1 (grey) or 3 (colour)")
+    if options.image_size is not None and options.image_size < 16:
+        raise DataError(f"--image-size {options.image_size} is too small; give at least 16")
+    if options.image_size is not None and options.image_size > MOST_SIZE:
+        raise DataError(
+            f"--image-size {options.image_size} is too large; give at most {MOST_SIZE}, at which a task of 80 colour "
+            "images takes a gigabyte"
+        )
+    low, high = TOKENS
+    if options.max_tokens is not None and not low <= options.max_tokens <= high:
+        raise DataError(f"--max-tokens {options.max_tokens} is not possible; give {low} to {high}")
+    return options
 
 
 def _module(name: str) -> tuple[Any, str]:

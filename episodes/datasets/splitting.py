@@ -8,13 +8,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
-from episodes.banks.images import ImageBank
+from episodes.banks.bank import ItemBank
 from episodes.dataset import PARTS, Dataset
 from episodes.errors import DataError, nearest
 from episodes.files.archives import user_path
@@ -24,8 +25,22 @@ ENOUGH = 31  # classes from which a fifth for test is 6, enough for 5 ways
 HELD = 5  # classes of validation, and of test, in a small split of 15 classes or more
 MOST_BYTES = 2**26  # of a file with a split
 
+# What folders and columns call the parts of a split, and their names here.
+PART_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
 
-def split_classes(bank: ImageBank, split: str | None) -> Dataset[ImageBank]:
+AnyItems = TypeVar("AnyItems", bound=ItemBank)
+
+
+def split_classes(bank: AnyItems, split: str | None) -> Dataset[AnyItems]:
     """The bank's classes as train, validation and test.
 
     Args:
@@ -69,7 +84,7 @@ def split_name(split: str | None, classes: int) -> str:
     return Path(split or (DEFAULT if classes >= ENOUGH else SMALL)).name
 
 
-def published_split(bank: ImageBank, name: str, file: str) -> Dataset[ImageBank]:
+def published_split(bank: AnyItems, name: str, file: str) -> Dataset[AnyItems]:
     """The split that was published with a dataset, from `splits/FILE.json` in this package.
 
     Args:
@@ -88,6 +103,29 @@ def published_split(bank: ImageBank, name: str, file: str) -> Dataset[ImageBank]
             f"'{name}' lacks {len(missing)} classes of its split, '{missing[0]}' first; download its files again"
         )
     return by_names(bank, name, file, content)
+
+
+def whole_split(bank: AnyItems, file: str, split: str | None, called: str = "") -> Dataset[AnyItems]:
+    """The split of a dataset that was published without one: metabench's own, or what the user asks for.
+
+    Args:
+        bank: all classes of the dataset, under its name.
+        file: metabench's split, as for `published_split`; it has every class.
+        split: what was asked: None or its name for that split, or as for `split_classes`.
+        called: its name, where that is not the file's.
+
+    Raises:
+        DataError: the bank has other classes, or as `split_classes`.
+    """
+    content = published(file)
+    known = {class_name for part in PARTS for class_name in content[part]}
+    if other := [class_name for class_name in bank.class_names if class_name not in known]:
+        raise DataError(
+            f"'{bank.name}' has {len(other)} classes that are not its own, '{other[0]}' first; download its files again"
+        )
+    if split in (None, called or file):
+        return replace(published_split(bank, bank.name, file), split=called or file)
+    return split_classes(bank, split)
 
 
 def refuse_split(name: str, split: str | None, known: Sequence[str] = ()) -> None:
@@ -113,7 +151,7 @@ def published(file: str) -> dict[str, Any]:
     return content
 
 
-def by_names(bank: ImageBank, name: str, split: str, names: dict[str, list[str]]) -> Dataset[ImageBank]:
+def by_names(bank: AnyItems, name: str, split: str, names: dict[str, list[str]]) -> Dataset[AnyItems]:
     """The bank's classes as train, validation and test, by the names that each part has."""
     number = {class_name: index for index, class_name in enumerate(bank.class_names)}
     train, validation, test = (
@@ -122,7 +160,7 @@ def by_names(bank: ImageBank, name: str, split: str, names: dict[str, list[str]]
     return Dataset(name, split, train, validation, test)
 
 
-def _shuffled(bank: ImageBank, seed: int, *, small: bool) -> dict[str, list[str]]:
+def _shuffled(bank: ItemBank, seed: int, *, small: bool) -> dict[str, list[str]]:
     count = bank.classes
     if count < 6:
         raise DataError(f"'{bank.name}' has {count} classes; train, validation and test need at least 6, two for each")
@@ -155,7 +193,7 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _read_list(path: Path, bank: ImageBank) -> dict[str, list[str]]:
+def _read_list(path: Path, bank: ItemBank) -> dict[str, list[str]]:
     try:
         content = json.loads(_content(path), object_pairs_hook=_no_key_twice)  # UTF-8, 16 or 32, by its first bytes
     except DataError:
@@ -176,7 +214,7 @@ def _read_list(path: Path, bank: ImageBank) -> dict[str, list[str]]:
     return _known(path, bank, {part: [unicodedata.normalize("NFC", each) for each in content[part]] for part in PARTS})
 
 
-def _known(path: Path, bank: ImageBank, parts: dict[str, list[str]]) -> dict[str, list[str]]:
+def _known(path: Path, bank: ItemBank, parts: dict[str, list[str]]) -> dict[str, list[str]]:
     known = {unicodedata.normalize("NFC", name): name for name in bank.class_names}
     missing = [name for part in PARTS for name in parts[part] if name not in known]
     if missing:

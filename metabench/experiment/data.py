@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from episodes.datasets.all_way import all_way
 
 import episodes
 from episodes.dataset import Dataset
+from episodes.datasets.all_way import all_way
 from episodes.datasets.combine import cross_domain, named_tasks
 from episodes.files.remembered import with_places
 from episodes.sampling.manifest import Manifest, read_manifest, write_manifest

@@ -9,19 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from episodes.dataset import PARTS
+from episodes.datasets.splitting import PART_NAMES
 from episodes.errors import DataError
 from episodes.files.pictures import Pictures
-
-PART_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True)
