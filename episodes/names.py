@@ -10,13 +10,14 @@ from pathlib import Path
 from episodes.plugins import plugin_names
 
 GROUP = "episodes.datasets"
-FOLDER = "folder:"
+FILES, FOLDERS = ("csv:", "jsonl:"), ("folder:", "txt:")  # what begins the name of a dataset at a place of the user's
 
 
 @cache
 def _next() -> str:
     """What begins the name of a dataset, for a pattern."""
-    return rf"(?={'|'.join(map(re.escape, plugin_names(GROUP)))})"
+    placed = {each[:-1]: each for each in (*FILES, *FOLDERS)}  # with the colon, since paths may have the word
+    return rf"(?={'|'.join(re.escape(placed.get(name, name)) for name in plugin_names(GROUP))})"
 
 
 def parts(name: str) -> list[str]:
@@ -25,9 +26,9 @@ def parts(name: str) -> list[str]:
 
 
 def short_name(name: str) -> str:
-    """The name with every folder's path cut to the folder's own name: `folder:/data/tiny/` gives `folder:tiny`.
+    """The name with every path cut to the folder's or file's own name: `folder:/data/tiny/` gives `folder:tiny`.
 
-    Records and leaderboard know a folder by it, and by the fingerprint of what is in it, never by a place on a machine.
+    Records and leaderboard know it by that, and by the fingerprint of what is in it, never by a place on a machine.
 
     Args:
         name: of one dataset, of several (`omniglot+folder:/data/tiny`), or of a test on another (`glyphs to omniglot`).
@@ -40,22 +41,26 @@ def full_name(name: str) -> str:
     return "+".join(map(_full, parts(name)))
 
 
-def folders(name: str) -> list[str]:
-    """The paths in the name, as they stand there."""
-    return [each.removeprefix(FOLDER) for each in parts(name) if each.startswith(FOLDER)]
+def placed(name: str) -> list[tuple[str, str]]:
+    """The paths in the name, as they stand there, each with what is before it: `("folder:", "/data/tiny")`."""
+    return [(prefix, path) for prefix, path in map(place_of, parts(name)) if prefix]
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """The name of one dataset as what says how it is read, e.g. `csv:`, and its path; two empty texts without one."""
+    prefix = next((each for each in (*FILES, *FOLDERS) if name.startswith(each)), "")
+    return (prefix, name.removeprefix(prefix)) if prefix else ("", "")
 
 
 def _short(name: str) -> str:
-    if not name.startswith(FOLDER):
-        return name
-    path = name.removeprefix(FOLDER)
-    return FOLDER + (Path(path).name or path)
+    prefix, path = place_of(name)
+    return prefix + (Path(path).name or path) if prefix else name
 
 
 def _full(name: str) -> str:
-    path = Path(name.removeprefix(FOLDER))
-    nameless = name.startswith(FOLDER) and name != FOLDER and path.name in ("", "..", "~")
-    return FOLDER + str(path.expanduser().resolve()) if nameless else name
+    prefix, path = place_of(name)
+    nameless = path and Path(path).name in ("", "..", "~")
+    return prefix + str(Path(path).expanduser().resolve()) if nameless else name
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.fields import FieldInfo
 
 from episodes.errors import nearest
-from episodes.names import FOLDER, folders, full_name, join_names, short_name, split_names
+from episodes.names import FILES, full_name, join_names, placed, short_name, split_names
 from episodes.tasks.all_way import AllWayTask
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.named import NamedTask
@@ -280,7 +280,7 @@ class RunConfig(_Section):
 
     @property
     def recorded(self) -> RunConfig:
-        """What a record keeps of it: folders of pictures by their names alone, and no place on this machine."""
+        """What a record keeps of it: folders and files by their names alone, and no place on this machine."""
         other = self.data.test_dataset
         return self.changed(dataset=short_name(self.data.dataset), test_dataset=other and short_name(other))
 
@@ -380,15 +380,16 @@ def _with_full_names(config: RunConfig) -> RunConfig:
     """The same with nameless paths, such as `.`, written in full.
 
     Raises:
-        UsageError: two folders with the same name, which a record could not keep apart.
+        UsageError: two folders or files with the same name, which a record could not keep apart.
     """
     names = {name: full_name(value) for name in ("dataset", "test_dataset") if (value := config[name])}
     known: dict[str, str] = {}
-    for path in itertools.chain.from_iterable(map(folders, names.values())):
-        other = known.setdefault(short_name(FOLDER + path), path)
+    for prefix, path in itertools.chain.from_iterable(map(placed, names.values())):
+        other = known.setdefault(short_name(prefix + path), path)
         if Path(path).resolve() != Path(other).resolve():
+            noun = "files" if prefix in FILES else "folders"
             raise UsageError(
-                f"'{other}' and '{path}' are two folders with the same name, and records know folders by their names; "
+                f"'{other}' and '{path}' are two {noun} with the same name, and records know {noun} by their names; "
                 "rename one of them"
             )
     return config.changed(**names)

@@ -1,19 +1,46 @@
-"""Where a folder of pictures was last read on this machine: a record has only its name, by which it is found again."""
+"""Where a user's own folders and files are, and where they were last read: records have their names alone."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 from pathlib import Path
 
 from episodes.errors import DataError
+from episodes.files.archives import user_path
 from episodes.files.atomic import write_bytes
-from episodes.names import FOLDER, parts
+from episodes.names import parts, place_of
 from episodes.places import cache_folder
 
 
+def user_place(name: str, data_root: Path | None, noun: str) -> Path:
+    """The path that a user gave.
+
+    One that is not a full path is looked for in `data_root` first, and is `data_root` itself where that has its name.
+
+    Args:
+        name: the path.
+        data_root: as in `DataOptions`.
+        noun: `folder` or `file`, for the message.
+
+    Raises:
+        DataError: a name that no record could hold.
+    """
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    if shown != name:
+        raise DataError(
+            f"the name of the {noun} '{shown}' is not UTF-8, and no record could hold it; rename it, or name a link"
+        )
+    path = user_path(name)
+    if data_root is None or path.is_absolute() or path.name in ("", ".."):
+        return path
+    itself = [data_root] if str(path) in (data_root.name, data_root.resolve().name) else []
+    return next((each for each in (data_root / path, *itself) if os.path.lexists(each)), path)
+
+
 def remember(name: str, root: Path) -> None:
-    """Keep the place of a folder that was read, by its short name; where the cache cannot be written, nothing is."""
+    """Keep the place of what was read, by its short name; where the cache cannot be written, nothing is."""
     with suppress(DataError, OSError):
         write_bytes(_note(name), str(root.absolute()).encode())
 
@@ -24,12 +51,13 @@ def with_places(name: str) -> str:
 
 
 def _placed(name: str) -> str:
-    if not name.startswith(FOLDER) or Path(name.removeprefix(FOLDER)).exists():
+    prefix, path = place_of(name)
+    if not prefix or Path(path).exists():
         return name
     with suppress(DataError, OSError, ValueError):
         place = Path(_note(name).read_bytes().decode())
         if place.exists():
-            return f"{FOLDER}{place}"
+            return f"{prefix}{place}"
     return name
 
 

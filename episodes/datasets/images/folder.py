@@ -12,12 +12,12 @@ from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.layout import Layout, check_parts, read_layout
 from episodes.datasets.splitting import by_names, split_classes, split_key, split_name
 from episodes.errors import DataError
-from episodes.files.archives import is_archive, user_path
+from episodes.files.archives import is_archive
 from episodes.files.bank_cache import cached_dataset
 from episodes.files.cache import content_key
 from episodes.files.pictures import Pictures, describe_left_out
-from episodes.files.remembered import remember
-from episodes.names import FOLDER, full_name, short_name
+from episodes.files.remembered import remember, user_place
+from episodes.names import full_name, short_name
 
 TAKES = "PATH"  # as users write it: folder:PATH
 OWN = "folders"  # the split that folders train, validation and test are
@@ -51,7 +51,7 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     asked = OWN if own else options.split or split_name(None, len(layout.groups))
     size, channels = options.image_size or 84, options.channels or 3
     key = content_key(pictures.files(), size, channels, split_key(asked))
-    short = short_name(full_name(f"{FOLDER}{root}"))
+    short = short_name(full_name(f"folder:{root}"))
 
     def make() -> Dataset[ImageBank]:
         bank = _bank(short, pictures, paths, layout, size, channels)
@@ -71,13 +71,8 @@ def find(name: str, options: DataOptions) -> Path:
     Raises:
         DataError: it is not there, is something else, or has a name that no record could hold.
     """
-    root = _place(user_path(name), options.data_root)
+    root = user_place(name, options.data_root, "folder")
     needs = "--dataset folder:PATH needs one with a folder of pictures per class, or a .zip or .tar of one"
-    shown = name.encode("utf-8", "backslashreplace").decode()
-    if shown != name:
-        raise DataError(
-            f"the name of the folder '{shown}' is not UTF-8, and no record could hold it; rename it, or name a link"
-        )
     try:
         if root.is_dir() or (root.is_file() and is_archive(root)):
             return root
@@ -91,13 +86,6 @@ def find(name: str, options: DataOptions) -> Path:
     if options.data_root:
         raise DataError(f"there is no folder '{root}', neither here nor in --data-root '{options.data_root}'; {needs}")
     raise DataError(f"there is no folder '{root}'; {needs}; for one elsewhere, --data-root names the folder it is in")
-
-
-def _place(path: Path, data_root: Path | None) -> Path:
-    if data_root is None or path.is_absolute() or path.name in ("", ".."):
-        return path
-    itself = [data_root] if str(path) in (data_root.name, data_root.resolve().name) else []
-    return next((each for each in (data_root / path, *itself) if os.path.lexists(each)), path)
 
 
 def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int, channels: int) -> ImageBank:

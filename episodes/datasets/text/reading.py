@@ -23,13 +23,14 @@ MOST_FIELD = 2**31 - 1  # characters of one field of a table; Python's own limit
 
 # What no text needs and some files have, the mark between the texts of a pair (`PARTS`) among them.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a character, as JSON can write it, and UTF-8 cannot
 
 
 def clean(text: str) -> str:
-    """The text with line ends as `\\n`, and a space in place of every other control character but the tab."""
+    """The text with line ends as `\\n`, and a space for every other control character but the tab."""
     if text.isprintable():  # most are, and this is fast
         return text
-    return _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _CONTROL.sub(" ", _SURROGATE.sub("?", text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def clean_label(text: str) -> str:

@@ -27,7 +27,9 @@ def places(options: DataOptions, folder: str) -> list[Path]:
     return [root / folder, root / "text" / folder, root]
 
 
-def find_folder(name: str, options: DataOptions, folder: str, files: Sequence[str], source: str) -> Path:
+def find_folder(
+    name: str, options: DataOptions, folder: str, files: Sequence[str], source: str, complete: str = ""
+) -> Path:
     """The folder that has all of a dataset's files.
 
     Nothing is downloaded: the sources give no digest by which a file could be checked.
@@ -38,6 +40,7 @@ def find_folder(name: str, options: DataOptions, folder: str, files: Sequence[st
         folder: what the dataset's own folder is called.
         files: in it, each as it is or with `.gz` after its name.
         source: where users get them.
+        complete: what to call them in the message, where there are more than must be there.
 
     Raises:
         DataError: no place has them all.
@@ -45,7 +48,8 @@ def find_folder(name: str, options: DataOptions, folder: str, files: Sequence[st
     for place in places(options, folder):
         if all(file_in(place, file) for file in files):
             return place
+    wanted = complete or ", ".join(files)
     raise DataError(
-        f"{name} needs {' and '.join(files)} of {source} in '{options.folder / folder}'; put them there (packed as .gz "
+        f"{name} needs {wanted} of {source} in '{options.folder / folder}'; put them there (packed as .gz "
         "or not), or name the folder above by --data-root"
     )

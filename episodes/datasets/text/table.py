@@ -1,0 +1,199 @@
+"""The rows of a user's own texts, checked one by one, as banks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from episodes.banks.text import TextBank
+from episodes.banks.vocabulary import PARTS
+from episodes.dataset import DataOptions, Dataset
+from episodes.datasets.item_split import halves
+from episodes.datasets.splitting import PART_NAMES, refuse_split, split_classes
+from episodes.datasets.text.reading import clean, clean_label
+from episodes.errors import DataError, nearest
+from episodes.files.remembered import remember, user_place
+from episodes.names import full_name, short_name
+
+NEEDED, POSSIBLE = ("text", "label"), ("group", "text_b", "split")
+COLUMNS = (
+    "`text` and `label` are needed; `group`, `text_b` (a second text, which makes a pair) and `split` may be there"
+)
+
+
+class Table:
+    """Texts with their labels, in the order in which they were read.
+
+    Attributes:
+        place: what they are read from, for messages.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._texts: list[str] = []
+        self._labels: list[str] = []
+        self._tests: list[bool | None] = []  # whether each text is for test; None where nothing says so
+        self._groups: dict[str, str] = {}
+        self._cleaned: dict[str, str] = {}  # labels as they are written, to labels
+        self._empty = 0
+
+    def add(self, where: object, values: Mapping[str, str | None]) -> None:
+        """Add one text; one that is empty or white space, or a pair that has such a part, is counted and left out.
+
+        Args:
+            where: what to call the row in a message, e.g. `line 7`.
+            values: by column; None where there is no such column.
+
+        Raises:
+            DataError: no label, a label in two groups, or a split that is none.
+        """
+        written = values["label"] or ""
+        label = self._cleaned.get(written)
+        if label is None:
+            label = self._cleaned[written] = clean_label(written)
+        if not label:
+            raise DataError(f"'{self.place}', {where}: no label; give it one, or remove the row")
+        texts = [clean(values["text"] or "").strip()]
+        if values["text_b"] is not None:
+            texts.append(clean(values["text_b"]).strip())
+        if not all(texts):
+            self._empty += 1
+            return
+        self._add_group(where, label, values["group"])
+        self._texts.append(PARTS.join(texts))
+        self._labels.append(label)
+        self._tests.append(self._is_test(where, values["split"]))
+
+    def load(self, short: str, split: str | None) -> Dataset[TextBank]:
+        """Its classes as train, validation and test (see `splitting.split_classes`).
+
+        Raises:
+            DataError: no texts, or as `split_classes`.
+        """
+        self._warn()
+        return split_classes(self._bank(short, None), split)
+
+    def load_all(self, short: str) -> tuple[TextBank, TextBank]:
+        """Its texts for training and for test, as the rows say, or else the halves of each class.
+
+        Raises:
+            DataError: no texts, some rows say it and others do not, or a class without texts for one of the two.
+        """
+        self._warn()
+        said = set(self._tests)
+        if said <= {None}:
+            return halves(self._bank(short, None))
+        if None in said:
+            raise DataError(f"'{self.place}' has rows with a split and rows without; give every row train or test")
+        for test in (False, True):
+            if test not in said:
+                raise DataError(
+                    f"'{self.place}' has no row whose split is {'test' if test else 'train'}; add some, or leave the "
+                    "column out"
+                )
+        training, test_bank = self._bank(f"{short}/train", False), self._bank(f"{short}/test", True)
+        for one, other, what in ((training, test_bank, "train"), (test_bank, training, "test")):
+            if alone := [name for name in one.class_names if name not in set(other.class_names)]:
+                raise DataError(
+                    f"'{self.place}' has class '{alone[0]}' ({len(alone)} in all) in {what} alone, and --task all-way "
+                    "takes all classes in both; add texts of it, or leave the class out"
+                )
+        return training, test_bank
+
+    def _bank(self, called: str, test: bool | None) -> TextBank:
+        """All texts, or those for training or for test."""
+        rows = [row for row, each in enumerate(self._tests) if test is None or each is test]
+        if not rows:
+            raise DataError(f"'{self.place}' has no texts; give it rows with a text and a label")
+        names = sorted({self._labels[row] for row in rows})
+        numbers = {name: number for number, name in enumerate(names)}
+        return TextBank.from_labels(
+            called,
+            [self._texts[row] for row in rows],
+            [numbers[self._labels[row]] for row in rows],
+            names,
+            [self._groups[name] for name in names],
+        )
+
+    def _add_group(self, where: object, label: str, written: str | None) -> None:
+        group = clean_label(written or "") or label
+        known = self._groups.setdefault(label, group)
+        if group != known:
+            raise DataError(
+                f"'{self.place}', {where}: class '{label}' is in group '{group}', and before in '{known}'; put a class "
+                "in one group"
+            )
+
+    def _is_test(self, where: object, written: str | None) -> bool | None:
+        if written is None or not written.strip():
+            return None
+        part = PART_NAMES.get(written.strip().lower())
+        if part is None:
+            meant = nearest(written.strip().lower(), PART_NAMES) or "; give train, validation or test"
+            raise DataError(f"'{self.place}', {where}: there is no split '{written.strip()[:40]}'{meant}")
+        return part == "test"
+
+    def _warn(self) -> None:
+        """Of texts that are left out, and of those that are there twice."""
+        if self._empty:
+            lost = sorted(set(self._cleaned.values()) - self._groups.keys())
+            classes = f", and with them {len(lost):,} classes, such as '{lost[0]}'" if lost else ""
+            warnings.warn(
+                f"'{self.place}': left out {self._empty:,} empty texts (or pairs with an empty part){classes}",
+                stacklevel=4,
+            )
+        first: dict[int, str] = {}  # the label of each text, known by its hash
+        alike = other = 0
+        for text, label in zip(self._texts, self._labels, strict=True):
+            known = first.setdefault(hash(" ".join(text.casefold().split())), label)
+            other += known != label
+            alike += known == label
+        alike -= len(first)  # each is its own first
+        for count, where in ((alike, "the same class"), (other, "different classes")):
+            if count:
+                warnings.warn(
+                    f"'{self.place}' has {count:,} texts that are copies of others in {where} but for case and white "
+                    "space; scores are too high or too low by them: remove copies",
+                    stacklevel=4,
+                )
+
+
+def load_table(prefix: str, root: Path, table: Table, options: DataOptions) -> Dataset[TextBank]:
+    """The dataset of a user's place, by its short name, and the place is remembered."""
+    short = short_name(full_name(f"{prefix}{root}"))
+    dataset = table.load(short, options.split)
+    remember(short, root)
+    return dataset
+
+
+def load_all_table(prefix: str, root: Path, table: Table, options: DataOptions) -> tuple[TextBank, TextBank]:
+    """The same with all classes in both banks."""
+    short = short_name(full_name(f"{prefix}{root}"))
+    refuse_split(short, options.split)
+    banks = table.load_all(short)
+    remember(short, root)
+    return banks
+
+
+def find_file(prefix: str, name: str, options: DataOptions) -> Path:
+    """A user's file: `name`, which is looked for in `data_root` first if it is not a full path.
+
+    Raises:
+        DataError: it is not there or is no file, or has a name that no record could hold.
+    """
+    path = user_place(name, options.data_root, "file")
+    needs = f"--dataset {prefix}FILE needs a table of texts with their labels, as it is or as .gz"
+    try:
+        if path.is_file():
+            return path
+        there = path.exists()
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}; {needs}") from None
+    if path.is_dir():
+        raise DataError(f"'{path}' is a folder; {needs}, and --dataset txt:FOLDER a folder of .txt files per class")
+    if there:
+        raise DataError(f"'{path}' is not a regular file; {needs}")
+    if options.data_root:
+        raise DataError(f"there is no file '{path}', neither here nor in --data-root '{options.data_root}'; {needs}")
+    raise DataError(f"there is no file '{path}'; {needs}; for one elsewhere, --data-root names the folder it is in")
