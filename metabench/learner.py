@@ -49,6 +49,8 @@ __all__ = [
 ]
 
 
+ITEMS_AT_ONCE = 512  # that are embedded together where nothing is learned
+
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -262,17 +264,23 @@ class EmbeddingLearner(Learner):
         """Features `[n, D]` of images `[n, C, H, W]`, in evaluation mode each on its own."""
         raise NotImplementedError(f"{type(self).__name__} needs embed()")
 
+    def _embed_in_parts(self, images: Tensor) -> Tensor:
+        """As `embed`, where nothing is learned in parts: a task may have a whole test split, more than memory takes."""
+        if torch.is_grad_enabled():
+            return self.embed(images)
+        return torch.cat([self.embed(part) for part in torch.split(images, ITEMS_AT_ONCE)])
+
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
         """Logits `[B, Q, N]` from the features of B tasks, each task on its own."""
         raise NotImplementedError(f"{type(self).__name__} needs classify_features()")
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
-        # In one batch, so that in training both meet the same batch statistics.
+        # In training in one batch, so that both meet the same batch statistics.
         parts = [episodes.support, episodes.query]
         if self.semi_supervised and episodes.unlabelled is not None:
             parts.append(episodes.unlabelled)
         images = torch.cat(parts, dim=1)
-        features = self.embed(images.flatten(0, 1)).view(*images.shape[:2], -1)
+        features = self._embed_in_parts(images.flatten(0, 1)).view(*images.shape[:2], -1)
         support, query, *pool = torch.split(features, [part.shape[1] for part in parts], dim=1)
         return self.classify_features(
             EpisodeFeatures(support, episodes.support_labels, query, episodes.ways, pool[0] if pool else None)

@@ -41,6 +41,7 @@ class TextEncoder(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """From token ids `[n, L]` as `TextBank.gather` gives them to features `[n, D]`."""
+        ids = ids[:, : int((ids != 0).any(0).sum())]  # without what is padding in all of them
         hidden = self.hidden(ids)
         if self.pooling == "first":
             features = hidden[:, 0]

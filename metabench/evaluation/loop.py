@@ -15,12 +15,11 @@ from episodes.episode import to_float
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.checks import logits_problem
 from metabench.errors import RunError
-from metabench.learner import EmbeddingLearner, EpisodeFeatures, Learner
+from metabench.learner import ITEMS_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner
 from metabench.stats.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
 FUNCTIONS_AT_ONCE = 64  # in regression, whose episodes are a few numbers each
-IMAGES_AT_ONCE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +178,7 @@ class _Embedded:
                 drawn[part.ravel()] = True
         rows = torch.from_numpy(np.flatnonzero(drawn)).to(self.sampler.device)
         rows = bank.by_length(rows)
-        parts = torch.split(rows, IMAGES_AT_ONCE)
+        parts = torch.split(rows, ITEMS_AT_ONCE)
         features = torch.cat([self._embed(to_float(bank.gather(part))) for part in parts])
         table = features.new_zeros(len(bank), features.shape[1])
         table[rows] = features
