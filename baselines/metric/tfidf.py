@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.heads.bags import bags, tf_idf
+from baselines.heads.logistic import logistic_head
 from baselines.heads.prototypes import prototypes, squared_distances
 from episodes.banks.vocabulary import TextShape
-from episodes.extras import need
 from metabench.learner import Kind, Learner, Positive, Problem, TrainingOptions, option
 
 
@@ -54,8 +54,7 @@ class TfIdf(Learner):
         support, query = self._features(ids, query)
         if self.options.head == "centroid":
             return -squared_distances(query, prototypes(support, labels, ways))
-        tasks = zip(support, labels, query, strict=True)
-        return torch.stack([self._logistic(*task, ways) for task in tasks])
+        return logistic_head(support, labels, query, ways, self.options.penalty, "tfidf with head=logistic")
 
     def _features(self, support: Tensor, query: Tensor) -> list[Tensor]:
         """TF-IDF of both, `[B, S, U]` and `[B, Q, U]`."""
@@ -69,13 +68,3 @@ class TfIdf(Learner):
             frequencies, documents = (counts[:, : sizes[0]] > 0).sum(1).float(), sizes[0]
         features = tf_idf(counts, frequencies, torch.tensor(float(documents), device=counts.device))
         return list(torch.split(features, sizes, dim=1))
-
-    def _logistic(self, support: Tensor, labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        """Log-probabilities `[Q, N]` of one task."""
-        linear = need("sklearn.linear_model", "text", "tfidf with head=logistic")
-        inverse = 1 / (self.options.penalty * len(labels))  # scikit-learn's C is of the sum over items, not their mean
-        fitted = linear.LogisticRegression(C=inverse, max_iter=1000).fit(support.cpu().numpy(), labels.cpu().numpy())
-        found = torch.from_numpy(fitted.predict_log_proba(query.cpu().numpy())).float()
-        logits = found.new_full((len(query), ways), -1e4)
-        logits[:, fitted.classes_] = found
-        return logits.to(query.device)

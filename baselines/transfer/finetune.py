@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from baselines.backbones import build_backbone, feature_size
+from baselines.heads.logistic import logistic_head
 from baselines.heads.ridge import ridge_head
 from metabench.learner import (
     Batches,
@@ -37,7 +38,8 @@ class FineTune(EmbeddingLearner):
     """Pre-train with a softmax head on all training classes; each task gets a new head on the frozen features.
 
     The baseline of Chen et al. 2019 (section 3.1), on features of unit length as in Tian et al. 2020 (section 3.1),
-    with a ridge-regression head in closed form. With `scope=all` that head is only where each task starts, and
+    with a ridge-regression head in closed form, or theirs, logistic regression (`head=logistic`). With `scope=all` the
+    former is only where each task starts, and
     `tuning_steps` of gradient descent on its support change head and network together (BatchNorm keeps the training
     set's statistics).
     """
@@ -46,7 +48,9 @@ class FineTune(EmbeddingLearner):
     class Options(TrainingOptions):
         batch_size: Annotated[int, Field(ge=2)] = option(64, "images per training step")
         scope: Literal["head", "all"] = option("head", "what a task's support changes: the head, or the whole network")
+        head: Literal["ridge", "logistic"] = option("ridge", "ridge regression, or logistic regression by scikit-learn")
         ridge: Positive = option(0.1, "penalty of the head's ridge regression")
+        logistic: Positive = option(0.01, "head=logistic: penalty of its regression")
         tuning_steps: Annotated[int, Field(ge=0)] = option(20, "scope=all: gradient steps on the support")
         tuning_rate: Positive = option(0.01, "scope=all: their learning rate")
         tuning_optimizer: Literal["sgd", "adam"] = option("sgd", "scope=all: plain gradient descent, or adam")
@@ -80,7 +84,10 @@ class FineTune(EmbeddingLearner):
 
     def idle_options(self) -> Mapping[str, str]:
         tuning = [item.name for item in fields(self.options) if item.name.startswith("tuning_")]
-        return dict.fromkeys(tuning, "scope is head") if self.frozen_embedding else {}
+        idle = dict.fromkeys(tuning, "scope is head") if self.frozen_embedding else {}
+        if self.options.head == "ridge" or not self.frozen_embedding:
+            return {**idle, "logistic": "the head is ridge regression"}
+        return {**idle, **dict.fromkeys(("ridge", "logit_scale"), "the head is logistic regression")}
 
     def stages(self) -> Sequence[Stage]:
         trained = nn.ModuleList([self.backbone, self.head])
@@ -101,6 +108,9 @@ class FineTune(EmbeddingLearner):
         return F.normalize(self.backbone(images), dim=1)
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
+        if self.options.head == "logistic":
+            parts = features.support, features.support_labels, features.query, features.ways
+            return logistic_head(*parts, self.options.logistic, "finetune with head=logistic")
         weight, bias = ridge_head(features.support, features.support_labels, features.ways, self.options.ridge)
         return self.options.logit_scale * (features.query @ weight + bias)
 

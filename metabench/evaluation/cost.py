@@ -87,15 +87,15 @@ SLOW_SECONDS = 10.0  # of a task, beside which warming up is nothing
 def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, repeats: int = 20) -> float:
     """Median milliseconds to adapt to one of the first `episodes` tasks and predict its queries.
 
-    Over `repeats`, or as many (at least two) as fit in `LATENCY_SECONDS`; of a task that takes longer than `SLOW_SECONDS` the
-    first time, beside which warming up is nothing, is all.
+    Over `repeats`, or as many (at least two) as fit in `LATENCY_SECONDS`. Of a task that takes longer than
+    `SLOW_SECONDS` the first time is all, beside which warming up is nothing.
     """
     was_training = learner.training
     learner.eval()
     seconds: list[float] = []
     with torch.no_grad():
         for number in range(repeats + 1):
-            if (len(seconds) > 2 and sum(seconds) > LATENCY_SECONDS) or seconds[:1] > [SLOW_SECONDS]:
+            if (len(seconds) > 2 and sum(seconds) > LATENCY_SECONDS) or sum(seconds) > SLOW_SECONDS:
                 break
             episode = sampler.batch([number % episodes]).to_float().without_query_labels()
             if sampler.device.type == "cuda":

@@ -1,7 +1,9 @@
 from dataclasses import replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
 
 from baselines.transfer.finetune import FineTune, ridge_head
 from metabench.checks import build
@@ -23,6 +25,18 @@ def test_logits_are_the_ridge_heads_scores_times_their_scale() -> None:
     weight, bias = ridge_head(learner.embed(episodes.support[0])[None], episodes.support_labels, 3, 0.1)
     scores = learner.embed(episodes.query[0]) @ weight + bias
     torch.testing.assert_close(learner.classify(episodes), 7 * scores, rtol=1e-4, atol=1e-4)
+
+
+def test_the_logistic_head_is_scikit_learns() -> None:
+    episodes = random_episodes(2)
+    learner = build(FineTune, head="logistic", logistic=0.05)
+    assert isinstance(learner, FineTune)
+    logits = learner.classify(episodes)
+    for task in range(2):
+        support, query = (learner.embed(part[task]).detach().numpy() for part in (episodes.support, episodes.query))
+        labels = episodes.support_labels[task].numpy()
+        fitted = LogisticRegression(C=1 / (0.05 * len(labels)), max_iter=1000).fit(support, labels)
+        np.testing.assert_allclose(logits[task].detach(), fitted.predict_log_proba(query), atol=1e-3)
 
 
 def test_scope_all_starts_at_the_ridge_head_and_lowers_the_support_loss() -> None:
