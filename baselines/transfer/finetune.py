@@ -39,9 +39,8 @@ class FineTune(EmbeddingLearner):
 
     The baseline of Chen et al. 2019 (section 3.1), on features of unit length as in Tian et al. 2020 (section 3.1),
     with a ridge-regression head in closed form, or theirs, logistic regression (`head=logistic`). With `scope=all` the
-    former is only where each task starts, and
-    `tuning_steps` of gradient descent on its support change head and network together (BatchNorm keeps the training
-    set's statistics).
+    former is only where each task starts, and `tuning_steps` of gradient descent on its support change head and network
+    together (BatchNorm keeps the training set's statistics).
     """
 
     @dataclass(frozen=True)
