@@ -21,8 +21,8 @@ class Columns:
     dataset: str = column("dataset as given to --dataset")
     split: str = column("its class split")
     ways: int | None = column("classes per task; 1 in regression; empty where tasks vary")
-    shots: int | None = column("support images per class; in regression known points; empty where tasks vary")
-    queries: int | None = column("query images per class; in regression points to predict; empty where tasks vary")
+    shots: int | None = column("support items per class; in regression known points; empty where tasks vary")
+    queries: int | None = column("query items per class; in regression points to predict; empty where tasks vary")
     task: str = column("what makes the tasks other than plain N-way K-shot; empty for plain")
     rank_low: int | None = column(
         "1 and one more for each learner that is significantly better (over seeds and tasks, Holm, 5%)"
@@ -79,10 +79,10 @@ class Columns:
     training_seconds: float = column("of a clock, of whatever else the machine did too; mean over seeds")
     processor_seconds: float = column("of training, mean over seeds; empty where they were not measured")
     multiply_adds: float = column("of training, mean over seeds; empty where they were not counted")
-    images: int = column("images (in regression points) seen in training, mean over seeds")
+    images: int = column("items (in regression points) seen in training, mean over seeds")
     device: str = column("where it ran, as given by the machine")
     test_fingerprint: str = column(
-        "first 8 digits of the test images' fingerprint: rows compare only where it is the same"
+        "first 8 digits of the test data's fingerprint: rows compare only where it is the same"
     )
 
 

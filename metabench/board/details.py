@@ -89,8 +89,8 @@ def _facts(record: RunRecord) -> list[list[str]]:
             f"{name} {versions[name]}" for name in ("metabench", "torch", "numpy") if name in versions
         ),
         "Commit": environment.get("commit"),
-        "Test images": record.dataset.fingerprints.test,
-        "Training images": record.dataset.fingerprints.train,
+        "Test data": record.dataset.fingerprints.test,
+        "Training data": record.dataset.fingerprints.train,
         "Frozen tasks": record.dataset.tasks,
     }
     return [[name, plain(str(value), 200)] for name, value in facts.items() if value]

@@ -160,11 +160,11 @@ def _images(entry: Entry) -> dict[str, str]:
     dataset = entry.record.dataset
     prints = dataset.fingerprints
     shape = "x".join(map(str, dataset.image_shape))
-    return {"training images": prints.train[:8], "validation images": prints.validation[:8], "image shape": shape}
+    return {"training data": prints.train[:8], "validation data": prints.validation[:8], "image shape": shape}
 
 
 def _apart(rows: Sequence[Entry]) -> list[str]:
-    """For each row, what distinguishes it from others of the same learner, settings and test images, in words."""
+    """For each row, what distinguishes it from others of the same learner, settings and test data, in words."""
 
     def name(entry: Entry) -> tuple[object, ...]:
         return tuple(

@@ -128,7 +128,7 @@ def _title(entry: Entry, escape: Callable[[str], str] = markdown_cell) -> str:
         ways = "" if entry.record.regression else f"{values.ways}-way "
         parts.append(f"{ways}{values.shots}-shot")
     parts += [escape(values.task)] if values.task else []
-    return f"{', '.join(parts)} (split {split}, test images {fingerprint})"
+    return f"{', '.join(parts)} (split {split}, test data {fingerprint})"
 
 
 def _notes(entry: Entry) -> dict[str, bool]:

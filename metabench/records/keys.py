@@ -78,7 +78,7 @@ def same_tasks(record: RunRecord) -> dict[str, object]:
     """What decides which tasks a record is of, all but their number: task i of the same is the same."""
     config = record.config.changed(train_task=())
     return {
-        "test images": record.dataset.fingerprints.test[:8],
+        "test data": record.dataset.fingerprints.test[:8],
         "frozen tasks": record.dataset.tasks[:8] if record.dataset.tasks else "none",
         **{name: config[name] for name in ("ways", "shots", "queries")},
         "task": config.variant or "plain",

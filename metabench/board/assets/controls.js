@@ -44,7 +44,7 @@ function about(board) {
   if (!board || board.regression) return "";
   const {train, validation, test} = board.classes;
   return `${board.dataset}: classes ${train} for training, ${validation} for validation, ${test} for test `
-    + `(split ${board.split}, test images ${board.test_fingerprint}).`;
+    + `(split ${board.split}, test data ${board.test_fingerprint}).`;
 }
 
 function choices(id, values) {

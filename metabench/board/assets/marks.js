@@ -1,5 +1,5 @@
 // Marks in the colours of the theme. A learner has a colour and a shape, so that either alone tells it; beyond the shapes
-// it has a number in a circle. Of its lines (settings, training images, origin) one is filled, the others are hollow,
+// it has a number in a circle. Of its lines (settings, training data, origin) one is filled, the others are hollow,
 // each with a letter.
 
 const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "down", "cross", "star"];

@@ -117,7 +117,7 @@ def test_rows_that_differ_in_training_images_alone_have_names_and_lines_of_their
 
     runs = [run("0e", 1), run("0f", 1), run("0e", 5), run("0d", 1, "cub")]
     rows = json.loads(embedded(page(entries(runs)), "summary"))["rows"]
-    one, other, elsewhere = "training images 0e0e0e0e", "training images 0f0f0f0f", ""
+    one, other, elsewhere = "training data 0e0e0e0e", "training data 0f0f0f0f", ""
     assert sorted(row["apart"] for row in rows) == [elsewhere, one, one, other]
     assert len({row["line"] for row in rows}) == 3
     assert len({row["line"] for row in rows if row["apart"] == one}) == 1

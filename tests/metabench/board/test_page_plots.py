@@ -167,9 +167,9 @@ def test_rows_of_one_name_and_other_training_images_are_lines_of_their_own(brows
             "all => all.map(l => l.getAttribute('points'))"
         )
         assert [len(points.split()) for points in lines] == [2, 2]
-        names = [f"a training images {images * 4}" for images in ("0f", "0e")]
+        names = [f"a training data {images * 4}" for images in ("0f", "0e")]
         assert legend(shown, "#against-shots") == names
-        assert shown.locator("#table .settings:not(.where)").filter(has_text="images").count() == 4
+        assert shown.locator("#table .settings:not(.where)").filter(has_text="training data").count() == 4
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_markdown_has_a_table_a_board_with_ranks_and_what_was_given() -> None:
         )
     )
     assert text.count("\n## ") + text.startswith("## ") == 2
-    assert "## glyphs, 5-way 1-shot (split scripts, test images abababab)" in text
+    assert "## glyphs, 5-way 1-shot (split scripts, test data abababab)" in text
     assert "## sinusoid, 10-shot" in text
     # Student's t of twelve: 2.201 x 8.528 / sqrt(12) = 5.42; w = 5.42^2 / (60 x 40) = 0.01224, and Wilson's longer arm
     # is 60 - ((60 + w / 2 x 100) - 100 sqrt(w (0.24 + w / 4))) / (1 + w) = 5.51; for 20% likewise 5.94.

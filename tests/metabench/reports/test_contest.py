@@ -100,7 +100,7 @@ def test_of_runs_with_different_numbers_of_tasks_the_common_ones_count(tmp_path:
         ({"queries": 10}, "queries 15 and 10"),
         ({"test_seed": 1}, "test seed 0 and 1"),
         ({"groups": "within"}, "task plain and groups=within"),
-        ({"test_images": "cd" * 16}, "test images abababab and cdcdcdcd"),
+        ({"test_images": "cd" * 16}, "test data abababab and cdcdcdcd"),
         ({"dataset": "sinusoid"}, "metric accuracy and mean squared error"),
     ],
 )
