@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from episodes.names import folders, full_name, join_names, parts, short_name, split_names
+from episodes.names import full_name, join_names, parts, placed, short_name, split_names
 
 SHORT = {
     "glyphs": "glyphs",
@@ -20,6 +20,9 @@ SHORT = {
     "glyphs to omniglot": "glyphs to omniglot",
     "folder:to folder": "folder:to folder",
     "folder:/": "folder:/",
+    "csv:/home/ann/reviews.csv.gz": "csv:reviews.csv.gz",
+    "jsonl:../a.jsonl+txt:/home/ann/notes/": "jsonl:a.jsonl+txt:notes",
+    "csv:/a/b.csv to banking77": "csv:b.csv to banking77",
     "torchvision:FashionMNIST": "torchvision:FashionMNIST",
 }
 
@@ -36,14 +39,17 @@ def test_a_path_without_a_name_of_its_own_is_written_in_full(tmp_path: Path, mon
     monkeypatch.setenv("HOME", str(tmp_path))
     assert full_name("folder:.") == f"folder:{tmp_path / 'inner'}"
     assert full_name("folder:..") == full_name("folder:~") == f"folder:{tmp_path}"
+    assert full_name("txt:.") == f"txt:{tmp_path / 'inner'}"
     assert full_name("glyphs+folder:./") == f"glyphs+folder:{tmp_path / 'inner'}"
-    for name in ("folder:tiny", "folder:../tiny", "folder:", "glyphs", "folder:~ann"):
+    for name in ("folder:tiny", "folder:../tiny", "folder:", "glyphs", "folder:~ann", "csv:../a.csv"):
         assert full_name(name) == name
 
 
-def test_parts_and_folders() -> None:
+def test_parts_and_places() -> None:
     assert parts("omniglot+folder:/a+b+glyphs") == ["omniglot", "folder:/a+b", "glyphs"]
-    assert folders("omniglot+folder:/a+b+folder:c/") == ["/a+b", "c/"]
+    assert parts("folder:/a+csv_files/txt+folders") == ["folder:/a+csv_files/txt+folders"]
+    assert placed("omniglot+folder:/a+b+folder:c/") == [("folder:", "/a+b"), ("folder:", "c/")]
+    assert placed("csv:a.csv+jsonl:/b+txt:~/c") == [("csv:", "a.csv"), ("jsonl:", "/b"), ("txt:", "~/c")]
 
 
 NAMES = {

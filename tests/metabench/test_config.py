@@ -150,6 +150,9 @@ def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
         ):
             make_config(**settings)
     assert make_config(dataset=one, test_dataset=f"{one}/", test_split="seed=1").data.test_dataset == f"{one}/"
+    with pytest.raises(UsageError, match="are two files with the same name, and records know files by their names"):
+        make_config(dataset="csv:/a/b.csv", test_dataset="csv:/c/b.csv")
+    assert make_config(dataset="csv:/a/b", test_dataset="jsonl:/c/b").data.dataset == "csv:/a/b"
 
 
 def test_what_is_recorded_has_no_place(tmp_path: Path) -> None:
@@ -157,6 +160,8 @@ def test_what_is_recorded_has_no_place(tmp_path: Path) -> None:
     assert config.recorded.data.dataset == f"folder:{tmp_path.name}"
     assert config.recorded.data.test_dataset == "folder:b"
     assert str(tmp_path) not in config.recorded.model_dump_json()
+    texts = make_config(dataset=f"csv:{tmp_path / 'a.csv'}", test_dataset=f"txt:{tmp_path}").recorded
+    assert (texts.data.dataset, texts.data.test_dataset) == ("csv:a.csv", f"txt:{tmp_path.name}")
     assert make_config().recorded == make_config()
 
 

@@ -12,6 +12,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, TextIO, cast
 
@@ -33,6 +34,7 @@ def clean(text: str) -> str:
     return _CONTROL.sub(" ", _SURROGATE.sub("?", text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
+@lru_cache(maxsize=2**16)
 def clean_label(text: str) -> str:
     """A label in Unicode's composed form (NFC), with one space for every stretch of white space, none at its ends."""
     return unicodedata.normalize("NFC", " ".join(clean(text).split()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,8 +36,7 @@ class Table:
         self._labels: list[str] = []
         self._tests: list[bool | None] = []  # whether each text is for test; None where nothing says so
         self._groups: dict[str, str] = {}
-        self._cleaned: dict[str, str] = {}  # labels as they are written, to labels
-        self._empty = 0
+        self._empty: Counter[str] = Counter()  # how many texts of each class were left out
 
     def add(self, where: object, values: Mapping[str, str | None]) -> None:
         """Add one text; one that is empty or white space, or a pair that has such a part, is counted and left out.
@@ -48,17 +48,14 @@ class Table:
         Raises:
             DataError: no label, a label in two groups, or a split that is none.
         """
-        written = values["label"] or ""
-        label = self._cleaned.get(written)
-        if label is None:
-            label = self._cleaned[written] = clean_label(written)
+        label = clean_label(values["label"] or "")
         if not label:
             raise DataError(f"'{self.place}', {where}: no label; give it one, or remove the row")
         texts = [clean(values["text"] or "").strip()]
         if values["text_b"] is not None:
             texts.append(clean(values["text_b"]).strip())
         if not all(texts):
-            self._empty += 1
+            self._empty[label] += 1
             return
         self._add_group(where, label, values["group"])
         self._texts.append(PARTS.join(texts))
@@ -117,7 +114,7 @@ class Table:
         )
 
     def _add_group(self, where: object, label: str, written: str | None) -> None:
-        group = clean_label(written or "") or label
+        group = (clean_label(written) if written else "") or label
         known = self._groups.setdefault(label, group)
         if group != known:
             raise DataError(
@@ -137,10 +134,10 @@ class Table:
     def _warn(self) -> None:
         """Of texts that are left out, and of those that are there twice."""
         if self._empty:
-            lost = sorted(set(self._cleaned.values()) - self._groups.keys())
+            lost = sorted(self._empty.keys() - self._groups.keys())
             classes = f", and with them {len(lost):,} classes, such as '{lost[0]}'" if lost else ""
             warnings.warn(
-                f"'{self.place}': left out {self._empty:,} empty texts (or pairs with an empty part){classes}",
+                f"'{self.place}': left out {self._empty.total():,} empty texts (or pairs with an empty part){classes}",
                 stacklevel=4,
             )
         first: dict[int, str] = {}  # the label of each text, known by its hash

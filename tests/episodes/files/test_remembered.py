@@ -25,6 +25,13 @@ def test_a_folder_is_found_where_it_was_read(birds: Path) -> None:
     assert with_places("glyphs") == "glyphs"
 
 
+@pytest.mark.parametrize("prefix", ["csv:", "jsonl:", "txt:"])
+def test_files_and_folders_of_texts_are_found_likewise(prefix: str, birds: Path) -> None:
+    remember(f"{prefix}birds", birds)
+    assert with_places(f"{prefix}birds+banking77") == f"{prefix}{birds}+banking77"
+    assert with_places("folder:birds") == "folder:birds"
+
+
 def test_one_that_is_here_is_meant_and_one_that_is_gone_is_not_found(birds: Path) -> None:
     remember("folder:birds", birds)
     Path("birds").mkdir()

@@ -1,0 +1,234 @@
+"""csv:FILE and jsonl:FILE: a user's own texts, and every fault that such files have."""
+
+import gzip
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from episodes import DataError, DataOptions, Dataset, load
+from episodes.banks.vocabulary import PARTS
+from episodes.datasets import find
+from episodes.datasets.all_way import all_way
+
+Rows = Sequence[dict[str, Any]]
+
+
+def write_csv(path: Path, rows: Rows) -> str:
+    columns = list(rows[0])
+
+    def quoted(value: object) -> str:
+        return '"' + str(value).replace('"', '""') + '"'
+
+    lines = [",".join(columns), *(",".join(quoted(row.get(name, "")) for name in columns) for row in rows)]
+    path.with_suffix(".csv").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+    return f"csv:{path.with_suffix('.csv')}"
+
+
+def write_jsonl(path: Path, rows: Rows) -> str:
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    path.with_suffix(".jsonl").write_text(text, encoding="utf-8")
+    return f"jsonl:{path.with_suffix('.jsonl')}"
+
+
+Write = Callable[[Path, Rows], str]
+
+
+@pytest.fixture(params=[write_csv, write_jsonl])
+def write(request: pytest.FixtureRequest) -> Write:
+    writer: Write = request.param
+    return writer
+
+
+def classes(*more: dict[str, Any], labels: str = "abcdef", texts: int = 3) -> list[dict[str, Any]]:
+    """Rows of six classes with three texts each, and more."""
+    return [{"text": f"{label} {number}", "label": label} for number in range(texts) for label in labels] + list(more)
+
+
+def texts(dataset: Dataset) -> dict[str, list[str]]:
+    """The texts of each class."""
+    found: dict[str, list[str]] = {}
+    for bank in (dataset.train, dataset.validation, dataset.test):
+        for text, label in zip(bank.texts(), bank.labels.tolist(), strict=True):
+            found.setdefault(bank.class_names[label], []).append(text)
+    return found
+
+
+def test_a_table_is_read_and_its_classes_are_split(write: Write, tmp_path: Path) -> None:
+    name = write(tmp_path / "reviews", classes())
+    dataset = load(name)
+    assert dataset.name == f"{name.partition(':')[0]}:{Path(name).name}"
+    assert str(tmp_path) not in dataset.train.name
+    assert [bank.classes for bank in (dataset.train, dataset.validation, dataset.test)] == [2, 2, 2]
+    assert texts(dataset) == {label: [f"{label} {number}" for number in range(3)] for label in "abcdef"}
+    assert dataset.split == "small-seed=0"
+    lists = {"train": ["f", "e"], "validation": ["a", "b"], "test": ["c", "d"]}
+    (tmp_path / "split.json").write_text(json.dumps(lists))
+    own = load(name, DataOptions(split=str(tmp_path / "split.json")))
+    assert [list(bank.class_names) for bank in (own.train, own.validation, own.test)] == list(lists.values())
+    assert load(name, DataOptions(split="seed=3")).split == "seed=3"
+
+
+def test_a_packed_table_is_found_in_the_data_root(write: Write, tmp_path: Path) -> None:
+    name = write(tmp_path / "reviews", classes())
+    source, _, path = name.partition(":")
+    Path(f"{path}.gz").write_bytes(gzip.compress(Path(path).read_bytes()))
+    packed = f"{source}:{Path(path).name}.gz"
+    assert find(packed, DataOptions(tmp_path)) == Path(f"{path}.gz")
+    assert load(packed, DataOptions(tmp_path)).train.fingerprint == load(name).train.fingerprint
+
+
+def test_texts_keep_what_they_are_made_of(write: Write, tmp_path: Path) -> None:
+    written = {'said "no",\r\nthen': 'said "no",\nthen', "a\x1fb": "a b", " 🙂 ": "🙂", "x" * 200_000: "x" * 200_000}
+    rows = classes(*({"text": text, "label": "a"} for text in written))
+    assert texts(load(write(tmp_path / "t", rows)))["a"][3:] == list(written.values())
+
+
+def test_labels_are_composed_numbers_and_trimmed(write: Write, tmp_path: Path) -> None:
+    rows = classes(labels="abcd") + [
+        {"text": f"t{number}", "label": label} for number, label in enumerate([" cafe\u0301", "café ", 7, "7"])
+    ]
+    assert {label: len(found) for label, found in texts(load(write(tmp_path / "t", rows))).items()} == {
+        **dict.fromkeys("abcd", 3),
+        "café": 2,
+        "7": 2,
+    }
+
+
+def test_groups_and_pairs(write: Write, tmp_path: Path) -> None:
+    rows = [{**row, "group": "vowel" if row["label"] in "ae" else "", "text_b": "then"} for row in classes()]
+    dataset = load(write(tmp_path / "t", rows))
+    assert texts(dataset)["b"] == [f"b {number}{PARTS}then" for number in range(3)]
+    banks = (dataset.train, dataset.validation, dataset.test)
+    groups = {name: group for bank in banks for name, group in zip(bank.class_names, bank.groups, strict=True)}
+    assert groups == {"a": "vowel", "e": "vowel", "b": "b", "c": "c", "d": "d", "f": "f"}
+    with pytest.raises(DataError, match="class 'a' is in group 'letter', and before in 'vowel'; put a class in one"):
+        load(write(tmp_path / "t", [*rows, {**rows[0], "text": "x", "group": "letter"}]))
+
+
+def test_empty_texts_are_counted_and_left_out(write: Write, tmp_path: Path) -> None:
+    empty = [{"text": "", "label": "a"}, {"text": " \t", "label": "b"}, {"text": "\u3000\n", "label": "empty"}]
+    name = write(tmp_path / "t", classes(*empty))
+    with pytest.warns(UserWarning, match=r"left out 3 empty texts .*, and with them 1 classes, such as 'empty'$"):
+        assert [len(found) for found in texts(load(name)).values()] == [3] * 6
+    pairs = [{**row, "text_b": "b" if row["label"] != "a" else ""} for row in classes(labels="abcdefg")]
+    with pytest.warns(UserWarning, match="left out 3 empty texts"):
+        assert "a" not in texts(load(write(tmp_path / "t", pairs)))
+
+
+def test_texts_that_are_there_twice_are_counted(write: Write, tmp_path: Path) -> None:
+    copies = [{"text": "A  0", "label": "a"}, {"text": "b 1", "label": "c"}, {"text": "b 1", "label": "d"}]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load(write(tmp_path / "t", classes(*copies)))
+    said = [str(each.message) for each in caught]
+    assert len(said) == 2
+    assert "has 1 texts that are copies of others in the same class" in said[0]
+    assert "has 2 texts that are copies of others in different classes" in said[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(write(tmp_path / "t", classes()))
+
+
+def test_a_column_says_which_texts_are_for_test(write: Write, tmp_path: Path) -> None:
+    said = ["Train", "test", "validation"]
+    rows = [{**row, "split": said[int(row["text"][-1])]} for row in classes()]
+    dataset = all_way(write(tmp_path / "t", rows))
+    assert list(dataset.test.texts()) == [f"{label} {number}" for label in "abcdef" for number in (0, 2, 1)]
+    assert dataset.test.held_out == (1,) * 6
+    assert dataset.validation.held_out == (1,) * 6
+    more = {"text": "x", "label": "x", "split": "test"}
+    with pytest.raises(DataError, match=r"has class 'x' \(1 in all\) in test alone"):
+        all_way(write(tmp_path / "t", [*rows, more]))
+    with pytest.raises(DataError, match=r"has no row whose split is test; add some, or leave the column out"):
+        all_way(write(tmp_path / "t", [{**row, "split": "train"} for row in rows]))
+    with pytest.raises(DataError, match="there is no split 'tset'; did you mean 'test'"):
+        all_way(write(tmp_path / "t", [*rows, {**more, "split": "tset"}]))
+    with pytest.raises(DataError, match="has rows with a split and rows without; give every row train or test"):
+        all_way(write(tmp_path / "t", [*rows, {**more, "split": ""}]))
+
+
+def test_without_that_column_one_half_of_each_class_is_for_test(write: Write, tmp_path: Path) -> None:
+    dataset = all_way(write(tmp_path / "t", classes(texts=10)))
+    assert dataset.test.held_out == (5,) * 6
+    assert set(dataset.train.texts()).isdisjoint(dataset.test.text(row) for row in range(5, 10))
+    assert sorted(dataset.test.texts()) == sorted(row["text"] for row in classes(texts=10))
+    with pytest.raises(DataError, match=r"class 'x' of '.*' has 1 texts, and --task all-way needs at least 3 of each"):
+        all_way(write(tmp_path / "t", classes({"text": "x", "label": "x"})))
+    with pytest.raises(DataError, match="has no split 'seed=1'"):
+        all_way(write(tmp_path / "t", classes()), DataOptions(split="seed=1"))
+
+
+def test_what_has_too_few_classes_or_no_texts_is_refused(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has 1 classes; train, validation and test need at least 6, two for each"):
+        load(write(tmp_path / "t", classes(labels="a")))
+    with (
+        pytest.warns(UserWarning, match="left out 1 empty texts"),
+        pytest.raises(DataError, match="has no texts; give it rows with a text and a label"),
+    ):
+        load(write(tmp_path / "t", [{"text": "", "label": "a"}]))
+    for label in ("", "  "):
+        line = 20 if write is write_csv else 19
+        with pytest.raises(DataError, match=f"', line {line}: no label; give it one, or remove the row"):
+            load(write(tmp_path / "t", classes({"text": "x", "label": label})))
+
+
+@pytest.mark.parametrize("source", ["csv", "jsonl"])
+def test_what_is_not_a_file_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=rf"there is no file '/no/such'; --dataset {source}:FILE needs a table of texts"
+    ):
+        load(f"{source}:/no/such")
+    with pytest.raises(DataError, match=r"there is no file 'such', neither here nor in --data-root"):
+        load(f"{source}:such", DataOptions(tmp_path))
+    with pytest.raises(
+        DataError, match=r"' is a folder; .*, and --dataset txt:FOLDER a folder of .txt files per class"
+    ):
+        load(f"{source}:{tmp_path}")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe' is not a regular file"):
+        load(f"{source}:{tmp_path / 'pipe'}")
+    with pytest.raises(DataError, match="is not UTF-8, and no record could hold it; rename it"):
+        load(f"{source}:\udcff.csv")
+    with pytest.raises(DataError, match=f"there is no dataset '{source}'; did you mean '{source}:FILE'"):
+        load(source)
+
+
+LINES = {
+    '{"text": "x", "label": "a"}\n\n{"text": "x" "label": "a"}\n': "line 3: not valid JSON (Expecting ',' delimiter)",
+    '{"text": "x", "label": "a"\n': "line 1: not valid JSON (Expecting ',' delimiter); put one object on each line",
+    '["x", "a"]\n': "line 1: a list, not an object; put one object on each line",
+    '{"txt": "x", "label": "a"}\n': "line 1: no 'text': found keys 'txt', 'label'; did you mean 'txt'?",
+    "{}\n": "line 1: no 'text': found an empty object; name them text and label",
+    '{"text": 3, "label": "a"}\n': "line 1: 'text' is a number; put it in quotation marks as a string",
+    '{"text": "x", "label": 1.5}\n': "line 1: 'label' is a number; put it in quotation marks",
+    '{"text": "x", "label": ["a"]}\n': "line 1: 'label' is a list; put it in quotation marks",
+    '{"text": "x", "label": null}\n': "line 1: no label; give it one, or remove the row",
+    '{"text": "x\0", "label": "a"}\n': "has a NUL character in line 1",
+    "[" * 100_000 + "\n": "line 1: not valid JSON",
+    "": "has no texts",
+}
+
+
+@pytest.mark.parametrize("content", LINES, ids=range(len(LINES)))
+def test_what_is_wrong_with_a_line_is_said(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(content)
+    with pytest.raises(DataError) as caught:
+        load(f"jsonl:{tmp_path / 'a.jsonl'}")
+    assert LINES[content] in str(caught.value)
+
+
+def test_half_a_character_and_other_line_ends_in_json(tmp_path: Path) -> None:
+    lines = [json.dumps(row) for row in classes({"text": "\ud83d \u2028 \0", "label": True})]
+    (tmp_path / "a.jsonl").write_bytes("\r".join(lines).encode("utf-8-sig"))
+    assert texts(load(f"jsonl:{tmp_path / 'a.jsonl'}"))["true"] == ["?"]
+
+
+def test_the_columns_that_are_needed_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sentence;label\nx;y\n")
+    with pytest.raises(DataError, match=r"has no column 'text': found columns 'sentence;label'; name the columns text"):
+        load(f"csv:{tmp_path / 'a.csv'}")
