@@ -166,11 +166,17 @@ def without_training(config: RunConfig, learner: type[Learner], options: Trainin
     return replace(options, **training)
 
 
-def changed_options(learner: type[Learner], name: str, dataset: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Those of a run's options that are not the learner's defaults for the dataset, and of a part in its result."""
-    defaults = asdict(learner_options(learner, name, dataset, {}))
+def changed_options(learner: type[Learner], config: RunConfig) -> dict[str, Any]:
+    """Those of a run's options that are not the learner's defaults for data and task, and that affect its result.
+
+    Args:
+        learner: its class.
+        config: with all its options.
+    """
+    chosen = learner_options(learner, config.learner, config.data.dataset, {})
+    defaults = asdict(without_training(config, learner, chosen))
     beside = {item.name for item in fields(learner.Options) if item.metadata.get("beside")}
-    return {name: value for name, value in options.items() if value != defaults.get(name) and name not in beside}
+    return {name: value for name, value in config.options.items() if value != defaults.get(name) and name not in beside}
 
 
 def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:

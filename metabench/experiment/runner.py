@@ -64,7 +64,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
     if run.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(run.device)
     config, learner, learner_class = run.config.changed(threads=torch.get_num_threads()), run.learner, run.learner_class
-    changed = changed_options(learner_class, config.learner, config.data.dataset, config.options)
+    changed = changed_options(learner_class, config)
     with faults_of(learner_class, config.learner, UsageError):
         _refuse_idle(changed, learner)
         check_stages(learner, run.dataset, config.task.train_task)

@@ -97,7 +97,7 @@ def _facts(run: TrainedRun) -> Iterator[str]:
     """What the record says of its learner and does not hold."""
     record, learner = run.record, run.learner
     config = record.config
-    changed = changed_options(get_learner(config.learner), config.learner, config.data.dataset, config.options)
+    changed = changed_options(get_learner(config.learner), config)
     # More than those are not a fault: a default may have changed since.
     options = {name: config.options.get(name) for name in record.changed_options}
     found: dict[str, tuple[Any, Any]] = {

@@ -56,6 +56,8 @@ def train(
             _check_keys("log", state["log"], asdict(log))
             log = TypeAdapter(TrainingLog).validate_python(state["log"])
     for number, stage in enumerate(stages[first:], first):
+        if not stage.options.steps:
+            continue
         run = _StageRun(learner, dataset, plan, log, number, stage)
         if state and number == first:
             with _damaged(plan.checkpoint):

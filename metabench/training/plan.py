@@ -86,6 +86,8 @@ def check_stages(learner: Learner, dataset: Dataset[Any], named_tasks: Sequence[
             problem = "another stage has the same name; give each its own"
         if problem:
             raise UsageError(f"stage '{stage.name}': {problem}")
+        if not stage.options.steps:
+            continue  # it gets no data
         try:
             _check_data(stage.data, dataset, named_tasks)
         except DataError as error:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import metabench
@@ -223,3 +224,42 @@ def test_another_dataset_is_tested_on(data_root: Path, tmp_path: Path) -> None:
     assert record.dataset.name == "glyphs to omniglot"
     assert record.dataset.classes.test == 423
     assert record.dataset.image_shape == (1, 28, 28)
+
+
+def test_all_classes_at_once_leave_none_to_train_on(tmp_path: Path) -> None:
+    """The learner keeps its first weights, its budget is no changed option, and every held-out item is a query."""
+    record = metabench.run(
+        learner="protonet",
+        task="all-way",
+        shots=3,
+        episodes=2,
+        image_size=16,
+        validation_episodes=2,
+        options={"backbone": "conv4:2"},
+        output=tmp_path,
+    )
+    assert record.training.images == 0
+    assert record.changed_options == {"backbone": "conv4:2"}
+    assert record.config.task.ways == record.dataset.classes.test == 147
+    assert record.config.numbers == {"ways": 147, "shots": 3}
+    assert record.dataset.split == "all classes"
+    predictions = pd.read_parquet(tmp_path / record.id / "predictions.parquet")
+    assert len(predictions) == 2 * 147 * 20
+    assert record.floors["chance"].mean == pytest.approx(1 / 147)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"options": {"steps": 5}}, "--set steps=5 does not go with --task all-way"),
+        ({"ways": 5}, "--ways 5 does not go with --task all-way: 'glyphs' has 147 classes"),
+        ({"groups": "within"}, "--task all-way does not go with --groups"),
+        ({"disjoint": True}, "--task all-way does not go with --disjoint"),
+        ({"split": "seed=1"}, "--task all-way does not go with --split"),
+        ({"shots": 21}, "training images of class .*; --shots 21 asks for more"),
+    ],
+)
+def test_what_does_not_go_with_all_classes_is_refused(settings: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, DataError), match=says):
+        metabench.run(task="all-way", image_size=16, output=tmp_path, **settings)
+    assert not list(tmp_path.iterdir())
