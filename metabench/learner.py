@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from episodes.banks.bank import Kind
 from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
 from episodes.sampling.batches import LabelledBatch
+from episodes.sampling.texts import TextBatch
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
 from metabench.metric import ACCURACY, SQUARED_ERROR, Metric
@@ -44,6 +45,9 @@ __all__ = [
     "Problem",
     "RegressionTask",
     "Stage",
+    "TextBatch",
+    "Texts",
+    "Trainable",
     "TrainingOptions",
     "option",
 ]
@@ -71,11 +75,15 @@ class TrainingOptions:
 
     backbone: str = option("conv4", "network, one of `metabench list backbones`")
     steps: Annotated[int, Field(ge=0)] = option(1000, "training steps")
-    optimizer: Literal["adam", "sgd"] = option("adam", "adam, or sgd with Nesterov momentum 0.9")
+    optimizer: Literal["adam", "adamw", "sgd"] = option("adam", "adam, adamw, or sgd with Nesterov momentum 0.9")
     learning_rate: Positive = option(1e-3, "learning rate at the start")
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = option(0.0, "L2 penalty on the weights")
-    schedule: Literal["cosine", "constant", "halving"] = option(
-        "cosine", "learning rate: cosine to 0, constant, or halved every 2,000 steps"
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = option(
+        0.0, "L2 penalty on the weights; of adamw decay, not of biases and norms"
+    )
+    schedule: Literal["cosine", "linear", "constant", "halving"] = option(
+        "cosine",
+        "learning rate: cosine to 0; linear: up in the first tenth, then down to 0; constant; or halved every 2,000 "
+        "steps",
     )
 
 
@@ -147,6 +155,15 @@ class Batches:
     size: int
 
 
+@dataclass(frozen=True)
+class Texts:
+    """Training data of a stage: `size` training texts per step, of like length and without labels: a `TextBatch`."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("text",)
+
+    size: int
+
+
 @dataclass(frozen=True, eq=False)
 class Stage:
     """One stretch of training.
@@ -160,18 +177,31 @@ class Stage:
         options: steps, optimiser and schedule.
         scored: the learner whose validation score chooses the best step; None for the learner itself.
         beside: whether it trains a companion that the learner does without; its cost is then not the learner's.
+        clip: the most that the norm of all gradients together may be; None for no bound.
+        values: what its validation gives, by name, in place of the metric on validation tasks; the lower the first of
+            them, the better the step.
     """
 
     name: str
-    data: Episodes | Batches
+    data: Episodes | Batches | Texts
     loss: Callable[[Any], Tensor | Iterable[Tensor]]
     module: nn.Module
     options: TrainingOptions
     scored: Learner | None = None
     beside: bool = False
+    clip: float | None = None
+    values: Callable[[], Mapping[str, float]] | None = None
 
 
-class Learner(nn.Module):
+class Trainable(nn.Module):
+    """What the harness trains: a learner, or an encoder before there is a task."""
+
+    def stages(self) -> Sequence[Stage]:
+        """The training stages, in order; none for what needs no training."""
+        return ()
+
+
+class Learner(Trainable):
     """Base of all learners.
 
     Class attributes:
@@ -202,10 +232,6 @@ class Learner(nn.Module):
         """Build the networks. Random numbers come from torch's generator, which the harness has seeded."""
         super().__init__()
         self.problem = problem
-
-    def stages(self) -> Sequence[Stage]:
-        """The training stages, in order; none for a learner that needs no training."""
-        return ()
 
     def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> Any:
         """What the support of B tasks (`[B, N*K, C, H, W]`, `[B, N*K]`) teaches: returned, never kept."""

@@ -12,7 +12,7 @@ from episodes.banks.vocabulary import TextShape, Vocabulary
 from episodes.sampling.functions import SinusoidSampler
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
-from metabench.learner import Episodes, LabelledBatch, LabelledEpisodeBatch, Problem, Stage
+from metabench.learner import Episodes, LabelledBatch, LabelledEpisodeBatch, Problem, Stage, TextBatch, Texts
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
 PROBLEM = Problem(image_shape=(1, 28, 28), train_classes=6, task=TASK)
@@ -57,13 +57,15 @@ def random_episodes(
     )
 
 
-def training_data(stage: Stage, problem: Problem) -> LabelledEpisodeBatch | LabelledBatch:
+def training_data(stage: Stage, problem: Problem) -> LabelledEpisodeBatch | LabelledBatch | TextBatch:
     """What one step of a stage gets."""
     if isinstance(stage.data, Episodes):
         return random_episodes(stage.data.batch, task=stage.data.task, shape=problem.image_shape)
     size, shape = stage.data.size, problem.image_shape
     if isinstance(shape, TextShape):
         items = _texts(1, 1, size, shape.vocabulary, torch.Generator().manual_seed(0))[0, 0]
+        if isinstance(stage.data, Texts):
+            return TextBatch(items, key=0)
     else:
         items = torch.rand(size, *shape)
     return LabelledBatch(items, torch.arange(size) % problem.train_classes)

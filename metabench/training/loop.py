@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,24 +16,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
-from torch import Tensor
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LambdaLR, LRScheduler, StepLR
 from torch.utils.flop_counter import FlopCounterMode
 
 from episodes.dataset import Dataset
 from episodes.uniforms import derived_seed
 from metabench.errors import InterruptionError, RunError
 from metabench.evaluation.loop import evaluate
-from metabench.learner import Learner, Stage, TrainingOptions
+from metabench.learner import Learner, Stage, Trainable, TrainingOptions
+from metabench.metric import Metric
 from metabench.records.checkpoint import kept, save_tensors, unusable
 from metabench.training.plan import TrainingLog, TrainingPlan, _data
 from metabench.training.progress import Progress
 
 VALIDATIONS = 10  # per stage
+WARM_UP = 0.1  # of the steps of a linear schedule
 
 
 def train(
-    learner: Learner, dataset: Dataset[Any], plan: TrainingPlan, state: dict[str, Any] | None = None
+    learner: Trainable, dataset: Dataset[Any], plan: TrainingPlan, state: dict[str, Any] | None = None
 ) -> TrainingLog:
     """Run the learner's stages in order; it ends with the weights that did best on validation in each.
 
@@ -90,14 +93,20 @@ class _StageRun:
     """One stage in progress."""
 
     def __init__(
-        self, learner: Learner, dataset: Dataset[Any], plan: TrainingPlan, log: TrainingLog, number: int, stage: Stage
+        self,
+        learner: Trainable,
+        dataset: Dataset[Any],
+        plan: TrainingPlan,
+        log: TrainingLog,
+        number: int,
+        stage: Stage,
     ) -> None:
         self.learner, self.plan, self.log, self.number, self.stage = learner, plan, log, number, stage
-        self.device = plan.validation.device
+        self.device = next(stage.module.parameters()).device
         self.scored = stage.scored or learner
-        self.metric = self.scored.problem.metric
-        self.score = f"validation_{self.metric.name}"
-        self.draw = _data(stage, dataset, plan, derived_seed(plan.seed, f"stage {stage.name}"))
+        self.metric = None if stage.values else _metric(self.scored)
+        seed = derived_seed(plan.seed, f"stage {stage.name}")
+        self.draw = _data(stage, dataset, plan, seed, self.device)
         self.optimizer = _optimizer(stage)
         self.scheduler = _schedule(self.optimizer, stage.options)
         self.step = 0
@@ -120,8 +129,7 @@ class _StageRun:
                 if self.step * VALIDATIONS // steps > (self.step - 1) * VALIDATIONS // steps:
                     self._validate()
                     self._count(started)
-                    row = self.log.curve[-1]
-                    progress.validated(row["loss"], self.metric.text(row[self.score]))
+                    progress.validated(self.log.curve[-1]["loss"], self._said())
                     self._save()
                     started += self._watched()
                 if stop.asked:
@@ -169,6 +177,8 @@ class _StageRun:
                 f"the loss is {total} at step {self.step + 1} of stage '{self.stage.name}'; "
                 f"lower the learning rate, e.g. --set learning_rate={self.stage.options.learning_rate / 10:g}"
             )
+        if self.stage.clip is not None:
+            nn.utils.clip_grad_norm_(self.stage.module.parameters(), self.stage.clip)
         self.optimizer.step()
         self.scheduler.step()
         self.losses.append(total)
@@ -185,21 +195,32 @@ class _StageRun:
             )
 
     def _validate(self) -> None:
-        score = float(evaluate(self.scored, self.plan.validation, self.plan.validation_episodes).mean())
-        self.log.curve.append(
-            {
-                "stage": self.stage.name,
-                "step": self.step,
-                "loss": sum(self.losses) / len(self.losses),
-                self.score: score,
-            }
-        )
+        values = {f"validation_{name}": value for name, value in self._values().items()}
+        loss = sum(self.losses) / len(self.losses)
+        self.log.curve.append({"stage": self.stage.name, "step": self.step, "loss": loss, **values})
         self.losses.clear()
+        name, value = next(iter(values.items()))
         best = self.log.best.get(self.stage.name)
-        if best is None or self.metric.at_least_as_good(score, best[self.score]):
-            self.log.best[self.stage.name] = {"step": self.step, self.score: score}
+        as_good = self.metric.at_least_as_good if self.metric else operator.le
+        if best is None or as_good(value, best[name]):
+            self.log.best[self.stage.name] = {"step": self.step, name: value}
             self.best_weights = copy.deepcopy(self.learner.state_dict())
         self._train_mode()
+
+    def _values(self) -> dict[str, float]:
+        """What validation gives, by name; the first is what chooses the best step."""
+        if self.stage.values:
+            return dict(self.stage.values())
+        assert isinstance(self.scored, Learner)
+        assert self.metric
+        assert self.plan.validation
+        scores = evaluate(self.scored, self.plan.validation, self.plan.validation_episodes)
+        return {self.metric.name: float(scores.mean())}
+
+    def _said(self) -> str:
+        """The last validation for people: `95.63%`, or `perplexity 31.2`."""
+        name, value = [*self.log.curve[-1].items()][3]
+        return self.metric.text(value) if self.metric else f"{name.removeprefix('validation_')} {value:.4g}"
 
     def _train_mode(self) -> None:
         self.learner.eval()
@@ -244,8 +265,19 @@ def _clocks() -> NDArray[np.float64]:
     return np.array([time.perf_counter(), time.process_time()])
 
 
+def _metric(learner: Trainable) -> Metric:
+    assert isinstance(learner, Learner)
+    return learner.problem.metric
+
+
 def _optimizer(stage: Stage) -> torch.optim.Optimizer:
     options, parameters = stage.options, list(stage.module.parameters())
+    if options.optimizer == "adamw":  # Loshchilov and Hutter 2019; as in BERT, vectors do not decay
+        groups: list[dict[str, Any]] = [
+            {"params": [each for each in parameters if each.ndim > 1]},
+            {"params": [each for each in parameters if each.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay)
     if options.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
     return torch.optim.SGD(
@@ -256,6 +288,10 @@ def _optimizer(stage: Stage) -> torch.optim.Optimizer:
 def _schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions) -> LRScheduler:
     if options.schedule == "cosine":
         return CosineAnnealingLR(optimizer, max(1, options.steps))
+    if options.schedule == "linear":
+        warm = max(1, round(WARM_UP * options.steps))
+        rest = max(1, options.steps - warm)
+        return LambdaLR(optimizer, lambda done: min((done + 1) / warm, 1.0, max(0.0, (options.steps - done) / rest)))
     if options.schedule == "halving":
         return StepLR(optimizer, 2000, 0.5)
     return ConstantLR(optimizer, 1.0)

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from episodes.dataset import Dataset
 from episodes.errors import DataError
 from episodes.sampling.batches import BatchSampler
 from episodes.sampling.sampler import sampler
 from episodes.sampling.source import EpisodeSource
+from episodes.sampling.texts import TextSampler
 from episodes.tasks.named import NamedTask
 from episodes.tasks.regression import RegressionTask
 from metabench.errors import UsageError
-from metabench.learner import Batches, Episodes, FixedTask, Learner, Stage
+from metabench.learner import Batches, Episodes, FixedTask, Stage, Texts, Trainable
 from metabench.training.signals import Stop
 
 
@@ -24,8 +27,8 @@ class TrainingLog:
     """What training did, for the record and the checkpoint.
 
     Attributes:
-        curve: rows of stage, step, loss (mean since the row before) and `validation_accuracy`, or in regression
-            `validation_squared_error`.
+        curve: rows of stage, step, loss (mean since the row before) and `validation_accuracy`, in regression
+            `validation_squared_error`, or the stage's own values.
         best: the step of each finished or running stage whose weights were kept, and its validation score.
         seconds: time spent in training, validation included, over all interruptions; as `images`, without stages of
             companions that the learner does without.
@@ -50,7 +53,8 @@ class TrainingPlan:
     Attributes:
         seed: from which the order of episodes and batches derives.
         precision: `float32`, or `bfloat16` for mixed precision.
-        validation: where validation episodes come from; on the device that is trained on.
+        validation: where validation episodes come from, on the device that is trained on; None where every stage has
+            values of its own.
         validation_episodes: how many per validation.
         checkpoint: the file to keep the state in.
         identity: what makes it this run, kept in the checkpoint so that only the same run is resumed from it.
@@ -61,7 +65,7 @@ class TrainingPlan:
 
     seed: int
     precision: str
-    validation: EpisodeSource
+    validation: EpisodeSource | None
     validation_episodes: int
     checkpoint: Path
     identity: dict[str, Any]
@@ -70,7 +74,7 @@ class TrainingPlan:
     watch: Callable[[Sequence[dict[str, Any]]], None] | None = None
 
 
-def check_stages(learner: Learner, dataset: Dataset[Any], named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
+def check_stages(learner: Trainable, dataset: Dataset[Any], named_tasks: Sequence[tuple[str, ...]] = ()) -> None:
     """Raise UsageError if a stage is not as the contract has it, or asks for more than the training bank has."""
     stages = learner.stages()
     if not isinstance(stages, Sequence) or not all(isinstance(stage, Stage) for stage in stages):
@@ -78,8 +82,8 @@ def check_stages(learner: Learner, dataset: Dataset[Any], named_tasks: Sequence[
     names = [stage.name for stage in stages]
     for stage in stages:
         problem = ""
-        if not isinstance(stage.data, Episodes | Batches):
-            problem = f"its data is {stage.data!r:.100}; the contract is Episodes or Batches"
+        if not isinstance(stage.data, Episodes | Batches | Texts):
+            problem = f"its data is {stage.data!r:.100}; the contract is Episodes, Batches or Texts"
         elif not any(parameter.requires_grad for parameter in stage.module.parameters()):
             problem = "its module has no parameter to train; leave the stage out"
         elif names.count(stage.name) > 1:
@@ -94,11 +98,15 @@ def check_stages(learner: Learner, dataset: Dataset[Any], named_tasks: Sequence[
             raise UsageError(f"stage '{stage.name}': {error}; change the learner's options") from None
 
 
-def _check_data(data: Episodes | Batches, dataset: Dataset[Any], named_tasks: Sequence[tuple[str, ...]]) -> None:
+def _check_data(
+    data: Episodes | Batches | Texts, dataset: Dataset[Any], named_tasks: Sequence[tuple[str, ...]]
+) -> None:
     if dataset.kind not in data.kinds:
         raise DataError(f"it asks for {' or '.join(data.kinds)}, and '{dataset.train.name}' has {dataset.kind}")
     if isinstance(data, Batches):
         BatchSampler(dataset.train, data.size, seed=0)
+    elif isinstance(data, Texts):
+        TextSampler(dataset.train, data.size, seed=0)
     else:
         training_task(data, named_tasks).check(dataset.train, prefix="training ")
 
@@ -112,9 +120,13 @@ def training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> Fix
     return NamedTask(**{**vars(task), **numbers, "names": tuple(named_tasks)})
 
 
-def _data(stage: Stage, dataset: Dataset[Any], plan: TrainingPlan, seed: int) -> Callable[[int], tuple[int, Any]]:
+def _data(
+    stage: Stage, dataset: Dataset[Any], plan: TrainingPlan, seed: int, device: torch.device
+) -> Callable[[int], tuple[int, Any]]:
     """A function from a step's number to (how many images, the data)."""
-    device = plan.validation.device
+    if isinstance(stage.data, Texts):
+        texts = TextSampler(dataset.train, stage.data.size, seed, device)
+        return lambda step: (texts.size, texts.batch(step))
     if isinstance(stage.data, Batches):
         batches = BatchSampler(dataset.train, stage.data.size, seed, device)
         return lambda step: (batches.size, batches.batch(step))

@@ -80,7 +80,7 @@ def test_what_is_no_named_task_is_one_line(written: object) -> None:
         ({"meta_batch": 0}, "learner 'maml': --set meta_batch: give at least 1; found 0"),
         ({"steps": -1}, "learner 'maml': --set steps: give at least 0; found -1"),
         ({"first_order": "perhaps"}, "learner 'maml': --set first_order: give true or false"),
-        ({"schedule": "cosin"}, "learner 'maml': --set schedule: give 'cosine', 'constant' or 'halving'"),
+        ({"schedule": "cosin"}, "learner 'maml': --set schedule: give 'cosine', 'linear', 'constant' or 'halving'"),
     ],
 )
 def test_bad_options_are_one_line(given: dict[str, object], message: str) -> None:

@@ -313,6 +313,60 @@ def test_schedules(schedule: str, expected: list[float], toy: Dataset, tmp_path:
     assert learner.count.item() == pytest.approx(sum(expected), rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(3, [1.0, 1.0, 0.5]), (20, [0.5, 1.0, *(1 - n / 18 for n in range(18))])]
+)
+def test_the_linear_schedule_warms_up_for_a_tenth_and_falls_to_0(
+    steps: int, expected: list[float], toy: Dataset, tmp_path: Path
+) -> None:
+    learner = scripted(toy, steps=steps, schedule="linear", peak=100)
+    train(learner, toy, plan(toy, tmp_path))
+    assert learner.count.item() == pytest.approx(sum(expected), rel=1e-4)
+
+
+def test_adamw_decays_matrices_alone(toy: Dataset, tmp_path: Path) -> None:
+    """By hand, from 1 at rate 0.1 and decay 0.5: a matrix times 1 - 0.05, then both 0.1 less, at any gradient."""
+
+    class Two(Scripted):
+        def __init__(self, problem: Problem, options: Scripted.Options) -> None:
+            super().__init__(problem, options)
+            self.matrix = nn.Parameter(torch.ones(1, 1))
+            self.count.data.fill_(1.0)
+
+        def loss(self, batch: LabelledBatch) -> Tensor:
+            return 3 * self.count + 5 * self.matrix.sum()
+
+    options = {"optimizer": "adamw", "weight_decay": 0.5, "schedule": "constant"}
+    learner = Two(Problem((1, 28, 28), 8, TASK), Scripted.Options(steps=1, learning_rate=0.1, **options))
+    train(learner, toy, plan(toy, tmp_path))
+    assert learner.count.item() == pytest.approx(0.9)
+    assert learner.matrix.item() == pytest.approx(0.85)
+
+
+def test_gradients_are_clipped_by_their_norm_together(toy: Dataset, tmp_path: Path) -> None:
+    """One step of plain Nesterov momentum at rate 1 is 1.9 gradients: of norm 0.5 in place of 1."""
+    learner = scripted(toy, steps=1, optimizer="sgd", peak=10)
+    (stage,) = learner.stages()
+    learner.stages = lambda: [replace(stage, clip=0.5)]  # type: ignore[method-assign]
+    train(learner, toy, plan(toy, tmp_path))
+    assert learner.count.item() == pytest.approx(1.9 * 0.5, rel=1e-4)
+
+
+def test_a_stages_own_values_choose_its_step(toy: Dataset, tmp_path: Path) -> None:
+    """The lower the first of them, the better; no validation tasks are needed."""
+    learner = scripted(toy)
+    (stage,) = learner.stages()
+
+    def values() -> dict[str, float]:
+        return {"distance": abs(learner.count.item() - 4), "other": -learner.count.item()}
+
+    learner.stages = lambda: [replace(stage, values=values)]  # type: ignore[method-assign]
+    log = train(learner, toy, replace(plan(toy, tmp_path), validation=None))
+    assert log.best["count"] == {"step": 4, "validation_distance": pytest.approx(0, abs=1e-4)}
+    assert round(learner.count.item()) == 4
+    assert [*log.curve[0]] == ["stage", "step", "loss", "validation_distance", "validation_other"]
+
+
 def test_mixed_precision_learns(toy: Dataset, tmp_path: Path) -> None:
     learner, seen = build("protonet", toy, steps=60), set()
     learner.backbone[0].register_forward_hook(
