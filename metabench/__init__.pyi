@@ -2,6 +2,7 @@ from .board.rows import leaderboard
 from .experiment.data import freeze
 from .experiment.runner import run
 from .learner import EmbeddingLearner, Learner, TrainingOptions, option
+from .pretraining.pretrain import pretrain
 from .reports.contest import compare
 from .rerun.curve import curve
 from .rerun.reproduce import reproduce
@@ -19,6 +20,7 @@ __all__ = [
     "freeze",
     "leaderboard",
     "option",
+    "pretrain",
     "reproduce",
     "run",
     "show",

@@ -75,6 +75,7 @@ class TrainingOptions:
 
     backbone: str = option("conv4", "network, one of `metabench list backbones`")
     steps: Annotated[int, Field(ge=0)] = option(1000, "training steps")
+    weights: str | None = option(None, "file of `metabench pretrain` that the backbone begins with")
     optimizer: Literal["adam", "adamw", "sgd"] = option("adam", "adam, adamw, or sgd with Nesterov momentum 0.9")
     learning_rate: Positive = option(1e-3, "learning rate at the start")
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = option(
@@ -263,7 +264,7 @@ class Learner(Trainable):
         """
         if self.stages():
             return {}
-        of_training = [item.name for item in fields(TrainingOptions) if item.name != "backbone"]
+        of_training = [item.name for item in fields(TrainingOptions) if item.name not in ("backbone", "weights")]
         return dict.fromkeys(of_training, "the learner has no training")
 
     def companions(self) -> Mapping[str, Learner]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -27,7 +27,9 @@ from metabench.config import RunConfig
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
+from metabench.objective import Objective
 from metabench.values import check_given, first_problem
+from metabench.weights import Weights, fits, load_into
 
 LEARNERS, FLOORS = "metabench.learners", "metabench.floors"
 TRAINING_STEPS = ("steps", "teacher_steps", "alone_steps")  # options that say how long a learner is trained
@@ -84,12 +86,15 @@ def _learner(group: str, name: str) -> type[Learner]:
 
 @contextmanager
 def faults_of(
-    learner: type[Learner], name: str, refusal: type[Exception], kept: Callable[[], str] | None = None
+    learner: type[Learner] | type[Objective],
+    name: str,
+    refusal: type[Exception],
+    kept: Callable[[], str] | None = None,
 ) -> Iterator[None]:
     """Within it, whatever a learner raises, or its results lead to, is one line that says what, and where.
 
     Args:
-        learner: its class.
+        learner: its class; or that of an objective.
         name: as given to --learner.
         refusal: the error to raise in its place, UsageError or RunError.
         kept: what is kept of the run, for the message.
@@ -100,7 +105,8 @@ def faults_of(
         raise
     except (Exception, SystemExit) as error:
         ending = f"; {kept()}" if kept else ""
-        what = f"learner '{name}' failed in {_place(error, learner)}: {_said(error)}"
+        noun = "learner" if issubclass(learner, Learner) else "objective"
+        what = f"{noun} '{name}' failed in {_place(error, learner)}: {_said(error)}"
         # contextlib takes a RuntimeError that a StopIteration caused for Python's own, and lets the latter pass.
         cause = None if isinstance(error, StopIteration) else error
         raise refusal(f"{what}{ending} (METABENCH_TRACEBACK=1 shows the traceback)") from cause
@@ -115,11 +121,11 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _place(error: BaseException, learner: type[Learner]) -> str:
+def _place(error: BaseException, learner: type[Learner] | type[Objective]) -> str:
     """The last line of the learner's own files in the traceback, or the last of all: `classify (file.py, line 3)`."""
-    modules = [sys.modules.get(each.__module__) for each in learner.__mro__ if issubclass(each, Learner)]
-    base = sys.modules[Learner.__module__].__file__
-    files = {getattr(module, "__file__", None) for module in modules} - {None, base}
+    own = [each for each in learner.__mro__ if issubclass(each, Learner | Objective)]
+    base = {sys.modules[each.__module__].__file__ for each in (Learner, Objective)}
+    files = {getattr(sys.modules.get(each.__module__), "__file__", None) for each in own} - {None, *base}
     frames = traceback.extract_tb(error.__traceback__)
     last = [frame for frame in frames if frame.filename in files][-1:] or frames[-1:]
     return f"{last[0].name} ({Path(last[0].filename).name}, line {last[0].lineno})"
@@ -131,20 +137,34 @@ def learner_options(learner: type[Learner], name: str, dataset: str, given: dict
     Raises:
         UsageError: an option that the learner does not have (names the nearest), or a value that does not fit.
     """
-    known = [item.name for item in fields(learner.Options)]
+    return parsed_options(f"learner '{name}'", learner.Options, preset(learner, dataset), given)
+
+
+AnyOptions = TypeVar("AnyOptions", bound=TrainingOptions)
+
+
+def parsed_options(what: str, kind: type[AnyOptions], presets: Mapping[str, Any], given: dict[str, Any]) -> AnyOptions:
+    """Options of a class: its defaults, presets, and what was given, in rising order; errors as of `learner_options`.
+
+    Args:
+        what: they are of, for messages: `learner 'maml'`.
+        kind: the class.
+        presets: other defaults.
+        given: values by name, as text or as they are.
+    """
+    known = [item.name for item in fields(kind)]
     for key in given:
         if key not in known:
             advice = nearest(key, known) or f"; it has {', '.join(sorted(known))}"
-            raise UsageError(f"learner '{name}' has no option '{key}'{advice}")
-    types = get_type_hints(learner.Options)
-    check_given(given, types, f"learner '{name}': --set ")
+            raise UsageError(f"{what} has no option '{key}'{advice}")
+    types = get_type_hints(kind)
+    check_given(given, types, f"{what}: --set ")
     no_value = {name for name, value in given.items() if value == "none" and type(None) in get_args(types[name])}
-    values = {**preset(learner, dataset), **given, **dict.fromkeys(no_value)}
+    values = {**presets, **given, **dict.fromkeys(no_value)}
     try:
-        options: TrainingOptions = TypeAdapter(learner.Options).validate_python(values)
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        raise UsageError(f"learner '{name}': {first_problem(error, '--set ')}") from None
-    return options
+        raise UsageError(f"{what}: {first_problem(error, '--set ')}") from None
 
 
 def without_training(config: RunConfig, learner: type[Learner], options: TrainingOptions) -> TrainingOptions:
@@ -184,18 +204,40 @@ def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:
     return {**learner.presets.get(kind_of(dataset), {}), **learner.presets.get(dataset, {})}
 
 
-def build(config: RunConfig, dataset: Dataset[Any], options: TrainingOptions) -> Learner:
-    """The untrained learner that the configuration asks for; its first weights follow from the seed."""
+def build(
+    config: RunConfig, dataset: Dataset[Any], options: TrainingOptions, weights: Weights | None = None
+) -> Learner:
+    """The untrained learner that the configuration asks for; its first weights follow from the seed, or the file.
+
+    Raises:
+        UsageError: the learner has no network that the weights are of, or one of other shapes; or it fails.
+    """
     torch.manual_seed(config.training.seed)
     problem = Problem(dataset.train.item_shape, dataset.train.classes, config.shape(dataset.kind))
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         learner = learner_class(problem, options)
-        networks = [module.name for module in learner.modules() if isinstance(module, Layers) and module.name]
-        learner.outside_data = learner.outside_data or any(map(has_outside_data, networks))
+        networks = [module for module in learner.modules() if isinstance(module, Layers) and module.name]
+        outside = any(has_outside_data(str(network.name)) for network in networks)
+        learner.outside_data = learner.outside_data or outside or bool(weights and weights.outside_data)
         if getattr(learner, "problem", None) is not problem:
             raise UsageError(f"learner '{config.learner}': its __init__ must call super().__init__(problem, options)")
+    if weights:
+        _load(config.learner, networks, weights)
     return learner
+
+
+def _load(learner: str, networks: list[Layers], weights: Weights) -> None:
+    """Give the weights to every network of a learner that they are of."""
+    fitting = [network for network in networks if fits(weights, network)]
+    if not fitting:
+        names = " and ".join(dict.fromkeys(str(network.name) for network in networks)) or "no network"
+        backbone = plain(weights.about.backbone, 60)
+        raise UsageError(
+            f"--weights '{weights.path}' is of backbone {backbone}, and learner '{learner}' has {names}; give "
+            f"--backbone {backbone}, or leave --weights out"
+        )
+    load_into(fitting, weights)
 
 
 def check_kind(config: RunConfig, learner: type[Learner], kind: Kind) -> None:

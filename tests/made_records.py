@@ -7,10 +7,29 @@ from typing import Any
 import numpy as np
 
 from metabench.config import SETTINGS, make_config
-from metabench.records.record import Banks, DatasetInfo, RunRecord, Score, Training, write_scores
+from metabench.records.record import (
+    Banks,
+    DatasetInfo,
+    PretrainedOn,
+    RunRecord,
+    Score,
+    Training,
+    WeightsInfo,
+    write_scores,
+)
 
 # Of a learner without training, whose scores depend on no seed: it is ranked by tasks alone.
 UNTRAINED: dict[str, Any] = {"training": Training(curve=[], best={}, seconds=0.0, images=0), "outside_data": True}
+
+
+WEIGHTS = WeightsInfo(
+    file="bert.safetensors",
+    sha256="cd" * 32,
+    stages=("masked-text", "simcse"),
+    sources=(PretrainedOn(kind="dataset", name="clinc150", split="domains", fingerprint="ef" * 16),),
+    texts=12_345,
+    test_classes="no",
+)
 
 
 def make_record(

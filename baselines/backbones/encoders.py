@@ -65,6 +65,13 @@ class TextEncoder(nn.Module):
         self.model.load_state_dict(type(self.model)(self.model.config).state_dict(), strict=False)
 
 
+def text_encoder(network: Layers, name: str) -> TextEncoder:
+    """The encoder in a network of that name; UsageError where it is another kind of network."""
+    if len(network) != 1 or not isinstance(network[0], TextEncoder):
+        raise UsageError(f"backbone '{name}' is no encoder with hidden states of tokens; choose one such as bert-small")
+    return network[0]
+
+
 def bert_tiny(shape: Shape, norm: Norm, width: int) -> Layers:
     """BERT of 2 layers and 128 features with random weights, for text (Devlin et al. 2019)."""
     return _bert(shape, layers=2, features=128)

@@ -50,15 +50,21 @@ def with_places(name: str) -> str:
     return "+".join(map(_placed, parts(name)))
 
 
+def last_place(name: str) -> Path | None:
+    """Where what has that name was last read, if it is known and still there."""
+    with suppress(DataError, OSError, ValueError):
+        place = Path(_note(name).read_bytes().decode())
+        if place.exists():
+            return place
+    return None
+
+
 def _placed(name: str) -> str:
     prefix, path = place_of(name)
     if not prefix or Path(path).exists():
         return name
-    with suppress(DataError, OSError, ValueError):
-        place = Path(_note(name).read_bytes().decode())
-        if place.exists():
-            return f"{prefix}{place}"
-    return name
+    place = last_place(name)
+    return f"{prefix}{place}" if place else name
 
 
 def _note(name: str) -> Path:

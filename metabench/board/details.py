@@ -92,8 +92,17 @@ def _facts(record: RunRecord) -> list[list[str]]:
         "Test data": record.dataset.fingerprints.test,
         "Training data": record.dataset.fingerprints.train,
         "Frozen tasks": record.dataset.tasks,
+        "Pre-trained": _pretrained(record),
     }
     return [[name, plain(str(value), 200)] for name, value in facts.items() if value]
+
+
+def _pretrained(record: RunRecord) -> str | None:
+    """By which objectives, on what, and how many texts; in one line."""
+    if record.weights is None:
+        return None
+    stages, sources = ", then ".join(record.weights.stages), (source.name for source in record.weights.sources)
+    return f"{stages} on {', '.join(dict.fromkeys(sources))}: {record.weights.texts:,} texts, none of the test"
 
 
 def _beyond_the_mean(record: RunRecord) -> dict[str, str]:

@@ -20,7 +20,7 @@ from metabench.escape import plain
 
 MOST_BYTES = 2**20
 NOTHING = ("", "~", "null")  # as values: not given
-SHORT = ("backbone", "steps")  # for options
+SHORT = ("backbone", "steps", "weights")  # for options
 
 
 class _Loader(yaml.BaseLoader):
@@ -50,7 +50,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """The settings of a YAML file, in RunConfig's sections or by themselves; `backbone` and `steps` short for options.
+    """The settings of a YAML file, in RunConfig's sections or by themselves; those of `SHORT` stand for options.
 
     Raises:
         UsageError: a file that is missing, unreadable or not text, bad YAML, or not a mapping.

@@ -32,6 +32,7 @@ def freeze(output: Path, **settings: Any) -> None:
 @click.option("--tasks", type=click.Path(path_type=Path), help="Draw a task of this file of `episodes freeze`.")
 @click.option("--episode", type=click.IntRange(0, 2**53), default=0, show_default=True, help="The task's number.")
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its predictions too.")
+@click.option("--weights", type=click.Path(path_type=Path), help="With --run: the file of weights that it began with.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
 def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -> None:
     """Draw one test task, and a trained learner's predictions for it.

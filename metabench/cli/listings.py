@@ -16,7 +16,8 @@ from episodes.places import made_folder
 from metabench.backbone import backbone_names, get_backbone
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.learner import Learner
+from metabench.learner import Learner, TrainingOptions
+from metabench.objective import get_objective, objective_names
 from metabench.registry import get_learner, learner_names
 
 
@@ -106,10 +107,25 @@ def backbones() -> str:
     return "\n".join([*lines, "NAME:W has W filters (mlp: units) in its first block in place of 64, e.g. conv4:128"])
 
 
+def objectives() -> str:
+    """Every objective of pre-training: what it is, its options with their defaults; a broken one by name."""
+    parts = []
+    for name in objective_names():
+        try:
+            objective = get_objective(name)
+            parts.append("\n".join([name, f"  {_first_line(objective)}", *_options(objective.Options)]))
+        except UsageError as error:
+            parts.append(f"{name}\n  broken: {error}")
+    return "\n\n".join(parts)
+
+
+def _options(kind: type[TrainingOptions]) -> list[str]:
+    return [f"    {item.name + '=' + str(item.default):32} {item.metadata.get('help', '')}" for item in fields(kind)]
+
+
 def _learner(name: str, learner: type[Learner]) -> str:
     lines = [f"{name}", f"  {_first_line(learner)}{' Classification and regression.' if learner.regression else ''}"]
-    for item in fields(learner.Options):
-        lines.append(f"    {item.name + '=' + str(item.default):32} {item.metadata.get('help', '')}")
+    lines += _options(learner.Options)
     for dataset, changes in learner.presets.items():
         lines.append(f"  on {dataset}: " + ", ".join(f"{key}={value}" for key, value in changes.items()))
     return "\n".join(lines)

@@ -21,6 +21,7 @@ from metabench.cli import records as cli_records
 from metabench.cli.data import data
 from metabench.cli.episodes import episodes, show
 from metabench.cli.options import RUN_ERROR, USAGE_ERROR, Group, ReaderLeft
+from metabench.cli.pretrain import pretrain
 from metabench.cli.run import run
 from metabench.escape import plain
 from metabench.training.signals import Stop
@@ -150,6 +151,7 @@ def cli() -> None:
 
 
 cli.add_command(run)
+cli.add_command(pretrain)
 cli.add_command(episodes)
 cli.add_command(show)
 cli.add_command(data)
@@ -158,13 +160,18 @@ for command in cli_records.COMMANDS:
 
 
 @cli.command("list")
-@click.argument("what", metavar="learners|datasets|backbones")
+@click.argument("what", metavar="learners|datasets|backbones|objectives")
 def list_(what: str) -> None:
-    """Show learners with their options, datasets, or backbones."""
+    """Show learners with their options, datasets, backbones, or objectives of pre-training."""
     from episodes.errors import nearest
     from metabench.cli import listings
 
-    kinds = {"learners": listings.learners, "datasets": listings.datasets, "backbones": listings.backbones}
+    kinds = {
+        "learners": listings.learners,
+        "datasets": listings.datasets,
+        "backbones": listings.backbones,
+        "objectives": listings.objectives,
+    }
     if what not in kinds:
         advice = nearest(what, kinds) or f"; there are {', '.join(kinds)}"
         raise click.UsageError(f"there is no list of '{what}'{advice}")

@@ -93,3 +93,16 @@ def data_settings(command: Any) -> Any:
 def given(settings: dict[str, Any]) -> dict[str, Any]:
     """Those settings that the user gave."""
     return {name: value for name, value in settings.items() if value is not None and value != ()}
+
+
+def parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Options by name, of the words KEY=VALUE that --set was given."""
+    parsed = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--set {pair} is not KEY=VALUE, e.g. --set inner_steps=5")
+        if key.replace("-", "_") in parsed:
+            raise click.UsageError(f"--set {key} comes twice; leave one of them out")
+        parsed[key.replace("-", "_")] = value
+    return parsed

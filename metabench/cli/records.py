@@ -81,6 +81,7 @@ def _add(theirs: Path, results: Path) -> list[str]:
 @click.argument("record", type=click.Path(path_type=Path))
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that it was tested on.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The file of weights that it began with.")
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
 def verify(record: Path, **settings: Any) -> None:
     """Score a record's learner again on the same tasks: does it give the record's values?
@@ -100,6 +101,7 @@ def verify(record: Path, **settings: Any) -> None:
 @click.argument("record", type=click.Path(path_type=Path))
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that it was tested on.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The file of weights that it began with.")
 @click.option("--device", help="auto, cpu or cuda.  [default: the record's]")
 @click.option("--threads", type=int, help="CPU threads.  [default: the record's]")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.  [default: results]")
@@ -170,6 +172,7 @@ def inspect(run_folder: Path, output: Path | None) -> None:
 @click.option("--gradient-steps", help="Steps on a task's support, e.g. 0,1,5, at each of --shots.  [default: none]")
 @click.option("--episodes", type=click.IntRange(2), help="Test tasks of each.  [default: those of the run]")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The file of weights that they began with.")
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Draw all runs to this picture: .png, .pdf, .svg."

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from metabench.cli.options import data_settings, given
+from metabench.cli.options import data_settings, given, parse_options
 
 
 @click.command()
@@ -15,6 +15,7 @@ from metabench.cli.options import data_settings, given
 @data_settings
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the learner. Repeatable.")
 @click.option("--backbone", help="Short for --set backbone=NAME.")
+@click.option("--weights", help="Short for --set weights=FILE: a file of `metabench pretrain` to begin with.")
 @click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="Test on the tasks of a file of `episodes freeze`.")
 @click.option("--episodes", type=int, help="Number of test tasks.  [default: 600; 10 of all-way; all of a list]")
@@ -41,6 +42,7 @@ from metabench.cli.options import data_settings, given
 def run(
     options: tuple[str, ...],
     backbone: str | None,
+    weights: str | None,
     steps: int | None,
     config: Path | None,
     resume: bool,
@@ -58,21 +60,10 @@ def run(
 
     values = read_config_file(config) if config else {}
     values.update(given(settings))
-    pairs = options + tuple(f"{name}={value}" for name, value in given({"backbone": backbone, "steps": steps}).items())
-    values["options"] = {**values.get("options", {}), **_parse_options(pairs)}
+    short = given({"backbone": backbone, "weights": weights, "steps": steps})
+    pairs = options + tuple(f"{name}={value}" for name, value in short.items())
+    values["options"] = {**values.get("options", {}), **parse_options(pairs)}
     record = run_config(make_config(**values), resume=resume)
     place = standing(record, record.config.output.output)
     click.echo(summary(record) + (f"\n  {place}" if place else ""))
     click.echo(f"record: {record.config.output.output / record.id}")
-
-
-def _parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
-    parsed = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise click.UsageError(f"--set {pair} is not KEY=VALUE, e.g. --set inner_steps=5")
-        if key.replace("-", "_") in parsed:
-            raise click.UsageError(f"--set {key} comes twice; leave one of them out")
-        parsed[key.replace("-", "_")] = value
-    return parsed

@@ -16,10 +16,12 @@ from metabench.errors import UsageError
 from metabench.evaluation.floors import floor_learners
 from metabench.experiment.data import load_data, scored_tasks, validation_tasks, with_frozen
 from metabench.experiment.environment import choose_device
+from metabench.experiment.pretrained import refuse_seen, weights_of
 from metabench.experiment.tokens import with_tokens
 from metabench.learner import Learner, TrainingOptions
 from metabench.records.record import RunRecord
 from metabench.registry import build, check_kind, check_ways, faults_of, get_learner, learner_options, without_training
+from metabench.weights import Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +49,13 @@ class Prepared(PreparedTasks):
 
     Attributes:
         validation: where the validation tasks come from.
-        learner: on the device; its first weights follow from the seed.
+        weights: the file that its networks begin with.
+        learner: on the device; its first weights follow from the seed, or are those of the file.
         floors: by name, on the device.
     """
 
     validation: EpisodeSource
+    weights: Weights | None
     learner: Learner
     floors: dict[str, Learner]
 
@@ -61,7 +65,10 @@ class Prepared(PreparedTasks):
 
 
 def prepare_tasks(
-    config: RunConfig, again: tuple[Path, RunRecord] | None = None, options: TrainingOptions | None = None
+    config: RunConfig,
+    again: tuple[Path, RunRecord] | None = None,
+    options: TrainingOptions | None = None,
+    weights: Weights | None = None,
 ) -> PreparedTasks:
     """Load the data and find the test tasks.
 
@@ -69,9 +76,10 @@ def prepare_tasks(
         config: the settings.
         again: a finished run's folder and record, whose data these must be.
         options: of the learner whose networks read the texts; None where none will, as for a picture of a task.
+        weights: that these networks begin with.
 
     Raises:
-        UsageError: settings that do not go together, or other data than the run's.
+        UsageError: settings that do not go together, other data than the run's, or weights that have seen test data.
         episodes.DataError: data or tasks cannot be read, or the data cannot give the tasks.
     """
     device = choose_device(config.machine.device)
@@ -79,8 +87,10 @@ def prepare_tasks(
     config, dataset = load_data(config)
     if again:
         _check_data(*again, dataset)
+    if weights:
+        refuse_seen(weights, dataset)
     if dataset.kind == "text" and options:
-        dataset = with_tokens(config, dataset, options)
+        dataset = with_tokens(config, dataset, options, weights)
     config, test = scored_tasks(config, dataset, manifest, device)
     return PreparedTasks(config, device, dataset, manifest, test)
 
@@ -94,10 +104,11 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
     with faults_of(learner_class, config.learner, UsageError):
         options = learner_options(learner_class, config.learner, config.data.dataset, config.options)
         options = without_training(config, learner_class, options)
-    tasks = prepare_tasks(config, again, options)
+    weights = weights_of(options)
+    tasks = prepare_tasks(config, again, options, weights)
     config, device = _resolved(tasks.config, tasks.device, options), tasks.device
     check_kind(config, learner_class, tasks.dataset.kind)
-    learner = build(config, tasks.dataset, options)
+    learner = build(config, tasks.dataset, options, weights)
     check_ways(config, learner)
     return Prepared(
         config,
@@ -106,6 +117,7 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
         tasks.manifest,
         tasks.test,
         validation=validation_tasks(config, tasks.dataset, device),
+        weights=weights,
         learner=learner.to(device),
         floors={
             name: floor.to(device)
@@ -142,6 +154,7 @@ def _resolved(config: RunConfig, device: torch.device, options: TrainingOptions)
     mixed = config.training.precision == "auto" and device.type == "cuda"
     precision = "bfloat16" if mixed or config.training.precision == "bfloat16" else "float32"
     shown = {name: _without_place(value) for name, value in asdict(options).items()}
+    shown["weights"] = options.weights and Path(options.weights).name
     return config.changed(options=shown, device=device.type, precision=precision)
 
 

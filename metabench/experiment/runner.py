@@ -21,6 +21,7 @@ from metabench.errors import RunError, UsageError
 from metabench.evaluation.score import score_learner
 from metabench.experiment.environment import describe_environment, process_as_found
 from metabench.experiment.prepare import prepare
+from metabench.experiment.pretrained import weights_info
 from metabench.learner import Learner
 from metabench.loggers.group import check_packages, logged
 from metabench.pictures.hardest import draw_hardest
@@ -71,7 +72,9 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
         _check_contract(config, learner, run.validation)
 
     about = _dataset_info(run.dataset, run.manifest)
-    identity = {"config": config.recorded.model_dump(mode="json"), "data": about.model_dump()}
+    identity: dict[str, Any] = {"config": config.recorded.model_dump(mode="json"), "data": about.model_dump()}
+    if run.weights:
+        identity["weights"] = run.weights.digest
     name = run_name(config, learner.problem.regression)
     folder, state = find_checkpoint(config, name, identity) if resume else (claim_folder(config, name), None)
     kept_of = partial(kept, folder / CHECKPOINT_FILE)
@@ -99,6 +102,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             dataset=about,
             transductive=learner.transductive,
             outside_data=learner.outside_data,
+            weights=weights_info(run.weights) if run.weights else None,
             score=scored.score,
             companions=scored.companions,
             floors=scored.floors,

@@ -12,32 +12,38 @@ from metabench.backbone import takes_text, vocabulary_of
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.learner import TrainingOptions
+from metabench.weights import Weights, short_backbone
 
 GENERAL = "minilm"  # whose vocabulary, of general English, serves learners that have no network for text
 
 
-def with_tokens(config: RunConfig, dataset: Dataset[Any], options: TrainingOptions) -> Dataset[Any]:
+def with_tokens(
+    config: RunConfig, dataset: Dataset[Any], options: TrainingOptions, weights: Weights | None = None
+) -> Dataset[Any]:
     """The dataset with the token ids of its texts.
 
     Args:
         config: says how many tokens a text may have, and which tasks there are.
         dataset: of texts.
         options: of the learner, with its networks' names.
+        weights: that networks begin with, which were trained with a vocabulary.
 
     Raises:
-        UsageError: two networks of the learner have different vocabularies.
+        UsageError: two networks of the learner have different vocabularies, or a network and its weights.
         episodes.DataError: a package is missing.
     """
     # Of all-way tasks only the support is known, and not in how many training texts a token occurs.
     counted = config.task.task != "all-way"
-    vocabulary = _vocabulary(options, dataset, trained=counted)
+    vocabulary = _vocabulary(options, dataset, weights, trained=counted)
     return tokenised(dataset, vocabulary, config.data.max_tokens or MOST_TOKENS, counted=counted)
 
 
-def _vocabulary(options: TrainingOptions, dataset: Dataset[Any], *, trained: bool) -> Vocabulary:
+def _vocabulary(
+    options: TrainingOptions, dataset: Dataset[Any], weights: Weights | None, *, trained: bool
+) -> Vocabulary:
     names = [getattr(options, item.name) for item in fields(options) if item.name.endswith("backbone")]
     networks = [name for name in names if takes_text(name)]
-    found = {name: vocabulary for name in networks if (vocabulary := vocabulary_of(name))}
+    found = {name: vocabulary for name in networks if (vocabulary := _own(name, weights))}
     if len({vocabulary.digest for vocabulary in found.values()}) > 1:
         raise UsageError(
             f"backbones {' and '.join(found)} have different vocabularies, and a learner's networks read the same "
@@ -50,3 +56,16 @@ def _vocabulary(options: TrainingOptions, dataset: Dataset[Any], *, trained: boo
     general = vocabulary_of(GENERAL)
     assert general is not None
     return general
+
+
+def _own(name: str, weights: Weights | None) -> Vocabulary | None:
+    """The vocabulary that a network of that name was trained with, here or before; None for one that takes any."""
+    own = vocabulary_of(name)
+    if weights is None or short_backbone(name) != weights.about.backbone:
+        return own
+    if own and own.digest != weights.vocabulary.digest:
+        raise UsageError(
+            f"--weights '{weights.path}' was trained with another vocabulary than that of backbone {name}; give the "
+            "backbone that it was trained from"
+        )
+    return weights.vocabulary

@@ -52,20 +52,40 @@ def claim_folder(config: RunConfig, name: str) -> Path:
 
 @contextmanager
 def in_folder(folder: Path) -> Iterator[None]:
-    """Within it the run has its folder to itself, and what goes wrong is a RunError that says what is kept.
+    """As `at_work`, for the run of a folder; one that is still empty at the end is removed."""
+    try:
+        with at_work(folder / CHECKPOINT_FILE, folder / LOCK_FILE):
+            yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
-    A folder that is still empty at the end is removed.
+
+@contextmanager
+def at_work(checkpoint: Path, lock_file: Path | None = None) -> Iterator[None]:
+    """Within it nobody else is at work on that checkpoint, and what goes wrong is a RunError that says what is kept.
+
+    Args:
+        checkpoint: it may not be there yet.
+        lock_file: by which others know; beside the checkpoint unless it is told.
 
     Raises:
-        UsageError: another process is at work in the folder.
+        UsageError: another process is at work on it, or its folder cannot be written.
         RunError: a file that cannot be written, or a GPU whose memory is too small.
         InterruptionError: an interruption (SIGINT).
     """
-    checkpoint, lock = folder / CHECKPOINT_FILE, FileLock(folder / LOCK_FILE)
+    lock_file = lock_file or checkpoint.with_name(f".{checkpoint.name}.lock")
+    lock = FileLock(lock_file)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise UsageError(f"another process is at work in '{folder}'; wait for it, or run without --resume") from None
+        raise UsageError(
+            f"another process is at work in '{checkpoint.parent}'; wait for it, or run without --resume"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to '{checkpoint.parent}': {error.strerror}; choose a folder that can be written"
+        ) from None
 
     try:
         yield
@@ -76,10 +96,8 @@ def in_folder(folder: Path) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise RunError("the GPU's memory is too small; choose a smaller backbone or batch, or --device cpu") from None
     finally:
-        (folder / LOCK_FILE).unlink(missing_ok=True)
+        lock_file.unlink(missing_ok=True)
         lock.release()
-        with suppress(OSError):
-            folder.rmdir()
 
 
 def save_run(

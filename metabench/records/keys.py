@@ -43,6 +43,8 @@ def task(record: RunRecord) -> str:
 def settings(record: RunRecord) -> str:
     """What was changed from the defaults, as `name=value` in the order of the names."""
     changed = dict(record.changed_options)
+    if record.weights:  # two files may have one name
+        changed["weights"] = f"{record.weights.file}@{record.weights.sha256[:8]}"
     if record.config.training.precision != "float32":
         changed["precision"] = record.config.training.precision
     if record.config.training.validation_episodes != SETTINGS["validation_episodes"].default:

@@ -147,6 +147,35 @@ class Training(_Part):
     multiply_adds: Count | None = None
 
 
+class PretrainedOn(_Part):
+    """Texts that weights were trained on: of a dataset's training classes, or of a file, by their fingerprint."""
+
+    kind: Literal["dataset", "file"]
+    name: str
+    split: str
+    fingerprint: str
+
+
+class WeightsInfo(_Part):
+    """The file of `metabench pretrain` that a run began with.
+
+    Attributes:
+        file: its name, without its folder.
+        sha256: of the file.
+        stages: the objectives, in order.
+        sources: the texts of all stages.
+        texts: how many different ones.
+        test_classes: whether a text of the run's test or validation classes was among them, which is refused.
+    """
+
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    stages: tuple[str, ...]
+    sources: tuple[PretrainedOn, ...]
+    texts: Count
+    test_classes: Literal["no"]
+
+
 class RunRecord(_Part):
     """A finished run: enough to repeat it and to draw every table from.
 
@@ -155,6 +184,7 @@ class RunRecord(_Part):
         config: as resolved: what the user gave and every default.
         changed_options: the learner's options that are not its defaults for this dataset.
         transductive, outside_data: what the learner was given (see `metabench.Learner`).
+        weights: the file that its networks began with; None where they began at random, or come with a package.
         score: the result.
         companions: scores of other models in the learner (a student's teacher), by name.
         floors: by name; none in records of version 1.
@@ -174,6 +204,7 @@ class RunRecord(_Part):
     dataset: DatasetInfo
     transductive: bool
     outside_data: bool
+    weights: WeightsInfo | None = None
     score: Score
     companions: dict[str, Score]
     floors: dict[str, Floor] = Field(default_factory=dict)
@@ -186,8 +217,9 @@ class RunRecord(_Part):
 
     @property
     def seeded(self) -> bool:
-        """Whether scores depend on the training seed: it was trained, or has weights that are not others'."""
-        return self.training.images > 0 or (self.score.parameters > 0 and not self.outside_data)
+        """Whether scores depend on the training seed: it was trained, or has weights of no other training."""
+        given = self.outside_data or self.weights is not None
+        return self.training.images > 0 or (self.score.parameters > 0 and not given)
 
     @property
     def scored_by(self) -> Metric:

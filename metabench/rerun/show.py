@@ -8,18 +8,27 @@ from typing import Any
 from metabench.errors import RunError
 from metabench.experiment.data import config_here
 from metabench.experiment.prepare import prepare, prepare_tasks
+from metabench.experiment.pretrained import with_weights
 from metabench.pictures.hardest import draw_predicted
 from metabench.records.folder import load_run, restore
+from metabench.records.reader import read_record, record_file
 from metabench.registry import faults_of
 
 
-def show(path: str | Path, episode: int = 0, run_folder: str | Path | None = None, **settings: Any) -> None:
+def show(
+    path: str | Path,
+    episode: int = 0,
+    run_folder: str | Path | None = None,
+    weights: str | Path | None = None,
+    **settings: Any,
+) -> None:
     """Draw a test task to a picture file: `metabench show` as a call.
 
     Args:
         path: the picture; its ending chooses the format.
         episode: the task's number, at least 0.
         run_folder: a finished run whose learner predicts the queries.
+        weights: the file that the run began with; None to look for it.
         settings: of RunConfig; by default those of the run, if given.
 
     Raises:
@@ -32,9 +41,13 @@ def show(path: str | Path, episode: int = 0, run_folder: str | Path | None = Non
         draw_predicted(tasks.test, episode, path, title=tasks.dataset.test.name)
         return
     run_folder = Path(run_folder)
-    config, weights = load_run(run_folder)
-    run = prepare(config_here(config, **{**settings, "device": "cpu"}))
+    recorded, trained = load_run(run_folder)
+    config = config_here(recorded, **{**settings, "device": "cpu"})
+    if config.options.get("weights"):
+        record, _ = read_record(record_file(run_folder))
+        config = with_weights(config, record, run_folder, weights)
+    run = prepare(config)
     name = run.config.learner
     with faults_of(run.learner_class, name, RunError):
-        restore(run.learner, weights, run_folder)
+        restore(run.learner, trained, run_folder)
         draw_predicted(run.test, episode, path, run.learner, name, run.dataset.test.name)

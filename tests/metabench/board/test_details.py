@@ -8,7 +8,7 @@ import pytest
 from metabench.board.details import MOST_POINTS, MOST_RUNS, MOST_STAGES, details
 from metabench.board.rows import Run, entries
 from metabench.records.record import Training
-from tests.made_records import make_record
+from tests.made_records import WEIGHTS, make_record
 from tests.made_rows import curve, make_row
 
 
@@ -74,3 +74,9 @@ def test_intervals_of_runs_are_the_records_ends_where_it_has_them() -> None:
     (row,) = entries([Run(record.model_copy(update={"score": score}), of_tasks)])
     (new,) = details(row, None)["runs"]
     assert (new["low"], new["high"]) == pytest.approx((50, 57))
+
+
+def test_a_record_that_began_with_weights_says_what_they_have_read() -> None:
+    facts = dict(details(make_row("a", 50, 49, 51, weights=WEIGHTS), None)["facts"])
+    assert facts["Pre-trained"] == "masked-text, then simcse on clinc150: 12,345 texts, none of the test"
+    assert "Pre-trained" not in dict(details(make_row("a", 50, 49, 51), None)["facts"])

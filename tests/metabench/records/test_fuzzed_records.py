@@ -17,11 +17,11 @@ from metabench.records.command import command
 from metabench.records.reader import read_record
 from metabench.records.runs import read_runs
 from metabench.reports.summary import summary
-from tests.made_records import make_record, write_run
+from tests.made_records import WEIGHTS, make_record, write_run
 
 SCORES = np.linspace(0.4, 0.9, 12)
 WRONG = (None, "", -1, 1e308, True, [], {"a": {"b": 1}}, "x" * 3000, "\x1b[2J", float("nan"), 2**70, "../../etc")
-PARTS = json.loads(make_record(SCORES).model_dump_json())
+PARTS = json.loads(make_record(SCORES, weights=WEIGHTS).model_dump_json())
 
 
 def places(part: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from metabench.board.rows import entries
 from metabench.board.text import csv, markdown
 from metabench.cli.main import main
 from metabench.records.runs import read_runs
-from tests.made_records import UNTRAINED, edit_record, write_run
+from tests.made_records import UNTRAINED, WEIGHTS, edit_record, write_run
 
 GOOD = np.array([0.5, 0.75, 0.25, 1.0])
 
@@ -88,6 +88,10 @@ REFUSED = {
     "no column": (table("episode,teacher\n0,0.5\n"), "it has no column 'learner'"),
     "words": (table("episode,learner\n0,=1+1\n"), "cannot read"),
     "ragged": (table("episode,learner\n0,0.5\n1\n"), "cannot read"),
+    "weights that have read the test": (
+        edit(weights=json.loads(WEIGHTS.model_copy(update={"test_classes": "yes"}).model_dump_json())),
+        "weights.test_classes: Input should be 'no'",
+    ),
     "no date": (edit(created="</script>"), "created: no time with its zone"),
     "unknown field": (edit(surprise="\x1b[2J"), "surprise"),
 }

@@ -1,0 +1,1 @@
+"""Masked pre-training: an encoder learns from texts without labels."""

@@ -1,0 +1,186 @@
+"""The texts of a pre-training: those of training classes, and of files; none of a class for validation or test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import episodes
+from episodes.banks.text import TextBank, hash_text
+from episodes.dataset import DataOptions, Dataset
+from episodes.datasets.all_way import all_way
+from episodes.errors import DataError
+from episodes.names import parts, short_name
+from metabench.errors import UsageError
+from metabench.experiment.pretrained import unseen_items
+from metabench.pretraining.config import PretrainConfig
+from metabench.weights import Source
+
+HELD_OUT = 50  # one of so many texts of a file is for validation
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Texts without labels.
+
+    Attributes:
+        name: of where they are from.
+        train: to train on.
+        validation: to validate on: of the validation classes, and a share of the files' lines.
+        sources: where they are from.
+        hashes: `[texts]` int64, `hash_text` of those to train on.
+        left_out: how many are not among them, since a class for validation or test has them too.
+    """
+
+    name: str
+    train: TextBank
+    validation: TextBank
+    sources: tuple[Source, ...]
+    hashes: NDArray[np.int64]
+    left_out: int
+
+
+def read_corpus(config: PretrainConfig) -> Corpus:
+    """Read all texts that a configuration asks for.
+
+    Raises:
+        UsageError: a dataset that has no texts, a file that is none of texts, or nothing left to train on.
+        DataError: a dataset cannot be loaded.
+    """
+    options = DataOptions(config.data_root, config.split)
+    names = _names(config.dataset, "--dataset")
+    if config.split and len(names) > 1:
+        raise UsageError(f"--split {config.split} does not fit several datasets; leave it out, or name one dataset")
+    datasets = [_text_dataset(name, options) for name in names]
+    unseen = {digest for dataset in datasets for digest in tested_on(dataset)}
+    for name in _names(config.without, "--without"):
+        unseen |= _never_to_be_read(name, DataOptions(config.data_root))
+    train: list[str] = []
+    validation: list[str] = []
+    sources, left_out = [], 0
+    for dataset in datasets:
+        kept, gone = _without(dataset.train.texts(), unseen)
+        held = list(dataset.validation.texts())
+        sources.append(_of_dataset(dataset, len(kept), len(held)))
+        train, validation, left_out = train + kept, validation + held, left_out + gone
+    for path in config.text:
+        kept, gone = _without(read_texts(path), unseen)
+        kept, held = held_out(kept)
+        sources.append(_of_file(path, len(kept), len(held)))
+        train, validation, left_out = train + kept, validation + held, left_out + gone
+    if not train or not validation:
+        raise UsageError(
+            f"there are {len(train)} texts to train on and {len(validation)} to validate on, when {left_out} that "
+            "classes for validation or test have are left out; give more texts"
+        )
+    name = "+".join(source.name for source in sources)
+    read = _bank(f"{name}/train", train)
+    hashes = np.asarray(read.item_digests(), dtype=np.int64)
+    return Corpus(name, read, _bank(f"{name}/validation", validation), tuple(sources), hashes, left_out)
+
+
+def read_texts(path: Path) -> list[str]:
+    """The lines of a file, without empty ones.
+
+    Raises:
+        UsageError: it cannot be read, or is not text in UTF-8.
+    """
+    path = path.expanduser()
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"--text '{path}' is not text in UTF-8 (byte {error.start}); save it so, with a text on each line"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise UsageError(
+            f"cannot read --text '{path}': {getattr(error, 'strerror', None) or error}; give a file of texts"
+        ) from None
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise UsageError(f"--text '{path}' has no texts; give a file with a text on each line")
+    return found
+
+
+def held_out(texts: list[str]) -> tuple[list[str], list[str]]:
+    """Texts to train and to validate on; which is which follows from the text alone, and copies go together."""
+    hashes = [hash_text(text) for text in texts]
+    distinct = sorted(set(hashes))
+    few = set(distinct[: max(1, len(distinct) // HELD_OUT)])
+    pairs = list(zip(texts, hashes, strict=True))
+    return [text for text, each in pairs if each not in few], [text for text, each in pairs if each in few]
+
+
+def _names(given: str | None, option: str) -> list[str]:
+    names = parts(given) if given else []
+    if twice := [each for each in names if names.count(each) > 1]:
+        raise UsageError(f"{option} {given} has '{twice[0]}' twice; name each dataset once")
+    return names
+
+
+def _text_dataset(name: str, options: DataOptions) -> Dataset[TextBank]:
+    dataset = episodes.load(name, options)
+    if dataset.kind != "text":
+        raise DataError(f"'{name}' has {dataset.kind}; pre-training reads texts: name a dataset of texts")
+    return dataset
+
+
+def tested_on(dataset: Dataset[TextBank]) -> set[int]:
+    """`hash_text` of every text that runs on that dataset validate or test on, support of all-way tasks aside."""
+    banks = (dataset.validation, dataset.test)
+    return {int(each) for bank in banks for each in np.asarray(bank.item_digests())[unseen_items(bank)]}
+
+
+def _never_to_be_read(name: str, options: DataOptions) -> set[int]:
+    """The same of its class split and of its all-way tasks, as far as it has both; DataError where it has neither."""
+    found: set[int] = set()
+    refusals = []
+    for load in (_text_dataset, all_way):
+        try:
+            found |= tested_on(load(name, options))
+        except DataError as error:
+            refusals.append(error)
+    if len(refusals) > 1:
+        raise refusals[0]
+    return found
+
+
+def _without(texts: Iterable[str], unseen: set[int]) -> tuple[list[str], int]:
+    """Those texts that are not among the unseen, and how many are."""
+    every = list(texts)
+    kept = [text for text in every if hash_text(text) not in unseen]
+    return kept, len(every) - len(kept)
+
+
+def _bank(name: str, texts: list[str]) -> TextBank:
+    return TextBank.from_labels(name, texts, [0] * len(texts), ["text"], ["text"])
+
+
+def _of_dataset(dataset: Dataset[TextBank], texts: int, held: int) -> Source:
+    return Source(
+        kind="dataset",
+        name=short_name(dataset.name),
+        split=dataset.split,
+        fingerprint=dataset.train.fingerprint,
+        validation_fingerprint=dataset.validation.fingerprint,
+        texts=texts,
+        validation_texts=held,
+    )
+
+
+def _of_file(path: Path, texts: int, held: int) -> Source:
+    digest = hashlib.sha256(path.expanduser().read_bytes()).hexdigest()
+    return Source(
+        kind="file",
+        name=path.name,
+        split="",
+        fingerprint=digest,
+        validation_fingerprint=digest,
+        texts=texts,
+        validation_texts=held,
+    )

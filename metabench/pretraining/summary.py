@@ -1,0 +1,23 @@
+"""A pre-training in a few lines for the terminal."""
+
+from __future__ import annotations
+
+from metabench.escape import plain
+from metabench.weights import About
+
+
+def summary(about: About) -> str:
+    """What the last stage gave, of what network, from how many texts."""
+    stretch = about.stages[-1]
+    names = "+".join(source.name for source in stretch.sources)
+    values = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in stretch.values.items())
+    steps = stretch.config["options"]["steps"]
+    held = sum(source.validation_texts for source in stretch.sources)
+    left_out = f", {stretch.left_out:,} left out that are in validation or test" if stretch.left_out else ""
+    return "\n".join(
+        [
+            plain(f"{stretch.objective} on {names}: validation {values} (step {stretch.best_step} of {steps})"),
+            f"  {plain(about.backbone, 60)} on {stretch.texts:,} texts{left_out}; {held:,} for validation; "
+            f"{stretch.seconds:.0f} s",
+        ]
+    )

@@ -1,0 +1,117 @@
+"""What is read for a pre-training, and what is not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from episodes import DataError
+from episodes.banks.text import hash_text
+from metabench.errors import UsageError
+from metabench.pretraining.config import make_pretrain_config
+from metabench.pretraining.corpus import Corpus, held_out, read_corpus, read_texts
+from tests.made_texts import SHARED, dataset
+
+
+def corpus(**settings: Any) -> Corpus:
+    return read_corpus(make_pretrain_config(objective="masked-text", output=Path("x"), **settings))
+
+
+def test_training_classes_are_read_and_validation_classes_validate() -> None:
+    read, made = corpus(dataset="tests.made_texts:made"), dataset("made")
+    assert list(read.train.texts()) == list(made.train.texts())
+    assert list(read.validation.texts()) == list(made.validation.texts())
+    assert read.left_out == 0
+    assert set(read.hashes) == {hash_text(text) for text in made.train.texts()}
+    (source,) = read.sources
+    assert source.model_dump() == {
+        "kind": "dataset",
+        "name": "tests.made_texts:made",
+        "split": "s",
+        "fingerprint": made.train.fingerprint,
+        "validation_fingerprint": made.validation.fingerprint,
+        "texts": len(made.train),
+        "validation_texts": len(made.validation),
+    }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dataset": "tests.made_texts:leaking+tests.made_texts:made"},
+        {"dataset": "tests.made_texts:leaking", "without": "tests.made_texts:made"},
+    ],
+)
+def test_texts_of_test_classes_are_left_out_whoever_has_them(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Plug-ins by module, which have no registered name, are not mixed by themselves.
+    monkeypatch.setattr("metabench.pretraining.corpus.parts", lambda name: name.split("+"))
+    alone = corpus(dataset="tests.made_texts:leaking")
+    assert SHARED.upper() in set(alone.train.texts())
+    read = corpus(**settings)
+    assert SHARED.upper() not in set(read.train.texts())
+    assert hash_text(SHARED) not in read.hashes
+    assert read.left_out == 1
+
+
+def test_a_share_of_a_files_lines_validates_and_copies_go_together(tmp_path: Path) -> None:
+    lines = [f"line {number}" for number in range(300)]
+    path = tmp_path / "lines.txt"
+    path.write_text("\n\n".join([*lines, *lines]), encoding="utf-8-sig")
+    read = corpus(text=(path,))
+    train, validation = set(read.train.texts()), set(read.validation.texts())
+    assert train | validation == set(lines)
+    assert not train & validation
+    assert len(validation) == 6
+    assert len(read.validation) == 12
+    assert [(source.kind, source.name) for source in read.sources] == [("file", "lines.txt")]
+    assert str(tmp_path) not in str(read.sources)
+    assert held_out(lines[::-1])[1] == [line for line in lines[::-1] if line in validation]
+
+
+def test_files_and_datasets_go_together(tmp_path: Path) -> None:
+    path = tmp_path / "more.txt"
+    path.write_text(f"one\ntwo\nthree\n{SHARED}\n")
+    read = corpus(dataset="tests.made_texts:made", text=(path,))
+    assert len(read.train) == len(dataset("made").train) + 2
+    assert read.left_out == 1
+    assert len(np.unique(read.hashes)) <= len(read.train)
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes("caf\xe9".encode("latin-1"))
+    (tmp_path / "empty").write_text("\n \n")
+    (tmp_path / "one").write_text("one line\n")
+    for name, said in {
+        "latin": r"is not text in UTF-8 \(byte 3\); save it so",
+        "empty": "has no texts; give a file with a text on each line",
+        "none": "cannot read --text '.*none': No such file",
+        ".": "cannot read --text '.*': Is a directory",
+    }.items():
+        with pytest.raises(UsageError, match=said):
+            read_texts(tmp_path / name)
+    with pytest.raises(UsageError, match="there are 0 texts to train on and 1 to validate on"):
+        corpus(text=(tmp_path / "one",))
+    with pytest.raises(DataError, match="'glyphs' has images; pre-training reads texts"):
+        corpus(dataset="glyphs")
+    with pytest.raises(UsageError, match=r"--dataset glyphs.glyphs has 'glyphs' twice; name each dataset once"):
+        corpus(dataset="glyphs+glyphs")
+    with pytest.raises(UsageError, match="--split s does not fit several datasets"):
+        corpus(dataset="glyphs+omniglot", split="s")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "there is nothing to read; give --dataset"),
+        ({"split": "s", "text": ("a",)}, "--split s is of a dataset; give --dataset too"),
+        ({"dataset": "x", "max_tokens": 4}, "--max-tokens: give at least 8; found 4"),
+        ({"dataset": "x", "vocabulary": 7}, "--vocabulary: give at least 100"),
+        ({"dataset": "x", "sed": 7}, "there is no setting 'sed'; did you mean 'seed'"),
+    ],
+)
+def test_settings_that_do_not_fit(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        make_pretrain_config(objective="masked-text", output=Path("x"), **settings)
