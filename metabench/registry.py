@@ -231,11 +231,12 @@ def _load(learner: str, networks: list[Layers], weights: Weights) -> None:
     """Give the weights to every network of a learner that they are of."""
     fitting = [network for network in networks if fits(weights, network)]
     if not fitting:
-        names = " and ".join(dict.fromkeys(str(network.name) for network in networks)) or "no network"
+        names = " and ".join(dict.fromkeys(str(network.name) for network in networks))
         backbone = plain(weights.about.backbone, 60)
+        advice = f"give --backbone {backbone}" if names else "choose another learner"
         raise UsageError(
-            f"--weights '{weights.path}' is of backbone {backbone}, and learner '{learner}' has {names}; give "
-            f"--backbone {backbone}, or leave --weights out"
+            f"--weights '{weights.path}' is of backbone {backbone}, and learner '{learner}' has "
+            f"{names or 'no network'}; {advice}, or leave --weights out"
         )
     load_into(fitting, weights)
 

@@ -179,7 +179,7 @@ RESULTS: dict[str, tuple[object, str]] = {
     "stages of one name": (with_method(Healthy, "stages", [STAGE, STAGE]), "another stage has the same name"),
     "stage without data": (
         with_method(Healthy, "stages", [Stage("a", None, len, nn.Linear(1, 1), TrainingOptions())]),  # type: ignore[arg-type]
-        "the contract is Episodes or Batches",
+        "the contract is Episodes, Batches or Texts",
     ),
     "stage of nothing to train": (
         with_method(Healthy, "stages", [Stage("a", STAGE.data, len, nn.ReLU(), TrainingOptions())]),  # type: ignore[arg-type]

@@ -77,7 +77,7 @@ def test_every_network_of_that_name_gets_the_weights(weights: Path) -> None:
             r"is of backbone bert-tiny, and learner 'protonet' has bert-small; giv",
         ),
         ({"options": {"backbone": "minilm"}}, "and learner 'protonet' has minilm; give --backbone bert-tiny"),
-        ({"learner": "nearest"}, "learner 'nearest' has no network; give --backbone bert-tiny, or leave --weights"),
+        ({"learner": "nearest"}, "learner 'nearest' has no network; choose another learner, or leave --weights"),
         ({"dataset": "glyphs", "options": {"backbone": "conv4:8"}}, "learner 'protonet' has conv4:8"),
     ],
 )
