@@ -30,7 +30,7 @@ def load(name: str, options: DataOptions) -> Dataset[TextBank]:
         DataError: a missing or unreadable file or column, a row that does not fit, or too few classes.
     """
     root = find(name, options)
-    return load_table(PREFIX, root, _read(root), options)
+    return load_table(PREFIX, root, read(root), options)
 
 
 def load_all(name: str, options: DataOptions) -> tuple[TextBank, TextBank]:
@@ -40,7 +40,7 @@ def load_all(name: str, options: DataOptions) -> tuple[TextBank, TextBank]:
         DataError: as `load`, a split, or a class with too few texts.
     """
     root = find(name, options)
-    return load_all_table(PREFIX, root, _read(root), options)
+    return load_all_table(PREFIX, root, read(root), options)
 
 
 def find(name: str, options: DataOptions) -> Path:
@@ -48,7 +48,8 @@ def find(name: str, options: DataOptions) -> Path:
     return find_file(PREFIX, name, options)
 
 
-def _read(path: Path) -> Table:
+def read(path: Path) -> Table:
+    """All rows of a file; errors as of `load`."""
     table, columns = Table(path), (*NEEDED, *POSSIBLE)
     advice = "name the columns text and label in the first line, with commas between them"
     for row in read_rows(path, NEEDED, POSSIBLE, advice=advice):

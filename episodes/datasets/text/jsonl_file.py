@@ -8,6 +8,7 @@ read: `group`, `text_b` and `split`, as the columns of csv:FILE. Classes are spl
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def load(name: str, options: DataOptions) -> Dataset[TextBank]:
         DataError: a missing or unreadable file, a line that does not fit, or too few classes.
     """
     root = find(name, options)
-    return load_table(PREFIX, root, _read(root), options)
+    return load_table(PREFIX, root, read(root), options)
 
 
 def load_all(name: str, options: DataOptions) -> tuple[TextBank, TextBank]:
@@ -42,7 +43,7 @@ def load_all(name: str, options: DataOptions) -> tuple[TextBank, TextBank]:
         DataError: as `load`, a split, or a class with too few texts.
     """
     root = find(name, options)
-    return load_all_table(PREFIX, root, _read(root), options)
+    return load_all_table(PREFIX, root, read(root), options)
 
 
 def find(name: str, options: DataOptions) -> Path:
@@ -50,17 +51,28 @@ def find(name: str, options: DataOptions) -> Path:
     return find_file(PREFIX, name, options)
 
 
-def _read(path: Path) -> Table:
+def read(path: Path) -> Table:
+    """All lines of a file; errors as of `load`."""
     table = Table(path)
+    for where, values in read_objects(path):
+        table.add(where, values)
+    return table
+
+
+def read_objects(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[tuple[str, dict[str, str | None]]]:
+    """Where each object is, e.g. `line 7`, and its values by key; None for a key that it does not have.
+
+    Raises:
+        DataError: a line that is no object, or without one of the keys that are needed; or as `reading.opened`.
+    """
     with opened(path) as file:
         for number, line in enumerate(lines(file, path), 1):
             if not line.isspace():
                 where = f"line {number:,}"
-                table.add(where, _values(path, where, line))
-    return table
+                yield where, _values(path, where, line, needed)
 
 
-def _values(path: Path, where: str, line: str) -> dict[str, str | None]:
+def _values(path: Path, where: str, line: str, needed: Sequence[str]) -> dict[str, str | None]:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -68,11 +80,12 @@ def _values(path: Path, where: str, line: str) -> dict[str, str | None]:
         raise DataError(f"'{path}', {where}: not valid JSON ({reason}); put one object on each line") from None
     if not isinstance(content, dict):
         raise DataError(f"'{path}', {where}: {_kind(content)}, not an object; put one object on each line")
-    for name in NEEDED:
+    for name in needed:
         if name not in content:
             found = f"keys {', '.join(map(repr, content))}"[:300] if content else "an empty object"
             meant = nearest(name, content) if len(content) > 1 else ""
-            raise DataError(f"'{path}', {where}: no '{name}': found {found}{meant or '; name them text and label'}")
+            advice = meant or f"; name {'it' if len(needed) == 1 else 'them'} {' and '.join(needed)}"
+            raise DataError(f"'{path}', {where}: no '{name}': found {found}{advice}")
     return {name: _text(path, where, name, content.get(name)) for name in (*NEEDED, *POSSIBLE)}
 
 

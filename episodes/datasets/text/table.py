@@ -71,6 +71,12 @@ class Table:
         self._warn()
         return split_classes(self._bank(short, None), split)
 
+    def rows(self) -> tuple[list[str], list[str]]:
+        """Its texts and their labels, in the order in which they were read; a warning says how many empty ones are not
+        among them."""
+        self._warn_of_empty()
+        return self._texts, self._labels
+
     def load_all(self, short: str) -> tuple[TextBank, TextBank]:
         """Its texts for training and for test, as the rows say, or else the halves of each class.
 
@@ -133,13 +139,7 @@ class Table:
 
     def _warn(self) -> None:
         """Of texts that are left out, and of those that are there twice."""
-        if self._empty:
-            lost = sorted(self._empty.keys() - self._groups.keys())
-            classes = f", and with them {len(lost):,} classes, such as '{lost[0]}'" if lost else ""
-            warnings.warn(
-                f"'{self.place}': left out {self._empty.total():,} empty texts (or pairs with an empty part){classes}",
-                stacklevel=4,
-            )
+        self._warn_of_empty(1)
         first: dict[int, str] = {}  # the label of each text, known by its hash
         alike = other = 0
         for text, label in zip(self._texts, self._labels, strict=True):
@@ -154,6 +154,15 @@ class Table:
                     "space; scores are too high or too low by them: remove copies",
                     stacklevel=4,
                 )
+
+    def _warn_of_empty(self, further: int = 0) -> None:
+        if self._empty:
+            lost = sorted(self._empty.keys() - self._groups.keys())
+            classes = f", and with them {len(lost):,} classes, such as '{lost[0]}'" if lost else ""
+            warnings.warn(
+                f"'{self.place}': left out {self._empty.total():,} empty texts (or pairs with an empty part){classes}",
+                stacklevel=4 + further,
+            )
 
 
 def load_table(prefix: str, root: Path, table: Table, options: DataOptions) -> Dataset[TextBank]:

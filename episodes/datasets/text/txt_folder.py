@@ -39,7 +39,7 @@ def load(name: str, options: DataOptions) -> Dataset[TextBank]:
             classes.
     """
     root = find(name, options)
-    return load_table(PREFIX, root, _read(root), options)
+    return load_table(PREFIX, root, read(root), options)
 
 
 def load_all(name: str, options: DataOptions) -> tuple[TextBank, TextBank]:
@@ -49,7 +49,7 @@ def load_all(name: str, options: DataOptions) -> tuple[TextBank, TextBank]:
         DataError: as `load`, a split, or a class with too few texts.
     """
     root = find(name, options)
-    return load_all_table(PREFIX, root, _read(root), options)
+    return load_all_table(PREFIX, root, read(root), options)
 
 
 def find(name: str, options: DataOptions) -> Path:
@@ -68,7 +68,8 @@ def find(name: str, options: DataOptions) -> Path:
     raise DataError(f"there is no folder '{root}'{here}; {needs}")
 
 
-def _read(root: Path) -> Table:
+def read(root: Path) -> Table:
+    """All .txt files of a folder or an archive; errors as of `load`."""
     try:
         container = open_container(root)
         listing = container.listing()
