@@ -1,6 +1,6 @@
-"""Text of records and plug-ins, made harmless where it is shown: it may come from anyone.
+"""Text of records, plug-ins and data, made harmless where it is shown: it may come from anyone.
 
-HTML needs nothing from here: the page's template escapes, and its script writes text, never markup.
+HTML needs no escaping from here: its templates escape, and the page's script writes text, never markup.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import re
 import unicodedata
 
 LONGEST = 500  # characters of a record's text that a table shows
+MOST_MARKS = 4  # combining characters on one letter: more than any script needs, and a flood covers the lines around
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 _FORMULAS = re.compile(rf"(^|;)(?=\s*[{re.escape(_FORMULA)}])")
 _MARKDOWN = {character: "\\" + character for character in "#`*_~[]!$"}
@@ -25,6 +27,46 @@ def plain(text: str, longest: int = LONGEST) -> str:
     spaced = re.sub(r"[\t\n\r\v\f]+", " ", text[: longest + 1])
     cut = spaced if len(text) <= longest else spaced[:longest] + "\N{HORIZONTAL ELLIPSIS}"
     return "".join("\N{REPLACEMENT CHARACTER}" if _disturbs(character) else character for character in cut)
+
+
+def readable(text: str, longest: int = LONGEST) -> str:
+    """Plain, for texts that people wrote.
+
+    What joins or parts two letters of a script that is not Latin, or two emoji, stays. Of combining characters in a
+    row there are at most `MOST_MARKS`.
+    """
+    if text.isascii() and text.isprintable() and len(text) <= longest:
+        return text
+    shown = re.sub(r"[\t\n\r\v\f]+", " ", text[: longest + 1])
+    kept: list[str] = []
+    marks = 0
+    for place, character in enumerate(shown[:longest]):
+        marks = marks + 1 if _combines(character) else 0
+        if character in _JOINERS:
+            kept += [character] if _joins(shown, place) else []
+        elif marks <= MOST_MARKS:
+            kept.append("\N{REPLACEMENT CHARACTER}" if _disturbs(character) else character)
+    return "".join(kept) + "\N{HORIZONTAL ELLIPSIS}" * (len(text) > longest)
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal it takes: two for wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def shortened(text: str, columns: int) -> str:
+    """At most so many columns of a terminal, an ellipsis the last of them where something is cut."""
+    if cells(text) <= columns:
+        return text
+    taken, left = [], columns - 1
+    for character in text:
+        left -= _cells(character)
+        if left < 0:
+            break
+        taken.append(character)
+    return "".join(taken).rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def is_plain(text: str) -> bool:
@@ -44,6 +86,22 @@ def markdown_cell(text: str) -> str:
     """Plain, and with nothing in it that Markdown takes for markup, a link, or the end of the cell."""
     escaped = "".join(_MARKDOWN.get(character, character) for character in plain(text))
     return re.sub(r"://|(?i:www)\.", lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", escaped)
+
+
+def _cells(character: str) -> int:
+    if _combines(character) or character in _JOINERS:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _combines(character: str) -> bool:
+    return unicodedata.category(character) in ("Mn", "Me")
+
+
+def _joins(text: str, place: int) -> bool:
+    """Whether the joiner at that place is between two characters that it may be between."""
+    around = (text[place - 1] if place else " ", text[place + 1] if place + 1 < len(text) else " ")
+    return not any(each.isascii() or each.isspace() or each in _JOINERS or _disturbs(each) for each in around)
 
 
 def _disturbs(character: str) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from metabench.escape import csv_cell, is_plain, markdown_cell, plain
+from metabench.escape import MOST_MARKS, cells, csv_cell, is_plain, markdown_cell, plain, readable, shortened
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -26,6 +26,50 @@ def test_plain_text_has_no_orders_for_a_terminal_and_is_read_from_left_to_right(
     assert all(unicodedata.category(character)[0] != "C" for character in shown)
     assert is_plain(shown)
     assert not is_plain(text)
+
+
+@given(st.text(max_size=60), st.integers(1, 40))
+def test_whatever_people_wrote_is_readable_in_one_line(text: str, longest: int) -> None:
+    shown = readable(text, longest)
+    joiners = "\u200c\u200d"
+    assert not any(
+        unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in shown if each not in joiners
+    )
+    marks = "".join("^" if unicodedata.category(each) in ("Mn", "Me") else " " for each in shown)
+    assert "^" * (MOST_MARKS + 1) not in marks
+    assert len(shown) <= longest + 1
+    assert readable(shown, len(shown)) == shown
+
+
+def test_scripts_and_emoji_are_readable_and_floods_are_not() -> None:
+    for text in (
+        "\u0645\u06cc\u200c\u062e\u0648",
+        "क्\u200dष",
+        "👩\u200d👩\u200d👧 ❤\ufe0f",
+        "Tiếng Việt",
+        "שָׁלוֹם",
+        "日本",
+        "a\u0301\u0302b",
+    ):
+        assert readable(text) == text
+    assert readable("a" + "\u0301" * 99 + "b") == "a" + "\u0301" * MOST_MARKS + "b"
+    assert readable("pay\u200dpal pay\u200cpal") == "paypal paypal"
+    assert readable("😀" + "\u200d" * 50 + "😀") == "😀😀"
+    assert readable("a\u200bb\x1b[1mc\u202ed") == "a\ufffdb\ufffd[1mc\ufffdd"
+    assert readable("x" * 600) == "x" * 500 + "…"
+
+
+def test_columns_of_a_terminal_are_counted_and_kept() -> None:
+    assert (cells("abc"), cells("日本"), cells("a\u0301"), cells("é")) == (3, 4, 1, 1)
+    assert shortened("abc", 3) == "abc"
+    assert shortened("abcd", 3) == "ab…"
+    assert shortened("日本語", 5) == "日本…"
+    assert shortened("word after", 6) == "word…"
+
+
+@given(st.text(max_size=40), st.integers(1, 30))
+def test_what_is_shortened_fits(text: str, columns: int) -> None:
+    assert cells(shortened(readable(text), columns)) <= columns
 
 
 def test_plain_text_is_one_line_and_not_too_long() -> None:
