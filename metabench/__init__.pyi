@@ -5,6 +5,7 @@ from .learner import EmbeddingLearner, Learner, TrainingOptions, option
 from .pretraining.pretrain import pretrain
 from .reports.contest import compare
 from .rerun.curve import curve
+from .rerun.predict import predict
 from .rerun.reproduce import reproduce
 from .rerun.show import show
 from .rerun.verify import verify
@@ -20,6 +21,7 @@ __all__ = [
     "freeze",
     "leaderboard",
     "option",
+    "predict",
     "pretrain",
     "reproduce",
     "run",

@@ -212,8 +212,13 @@ def build(
     Raises:
         UsageError: the learner has no network that the weights are of, or one of other shapes; or it fails.
     """
-    torch.manual_seed(config.training.seed)
     problem = Problem(dataset.train.item_shape, dataset.train.classes, config.shape(dataset.kind))
+    return build_for(config, problem, options, weights)
+
+
+def build_for(config: RunConfig, problem: Problem, options: TrainingOptions, weights: Weights | None = None) -> Learner:
+    """The same for a problem that is already known."""
+    torch.manual_seed(config.training.seed)
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         learner = learner_class(problem, options)

@@ -46,6 +46,9 @@ def test_the_page_of_calls_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     images = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
     dataset = [(Image.fromarray(image), number // 20) for number, image in enumerate(images)]
+    (tmp_path / "mine").mkdir()
+    for name, image in zip(("circle1", "circle2", "cross1", "new1", "new2"), images, strict=False):
+        Image.fromarray(image).save(tmp_path / "mine" / f"{name}.png")
     page = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", page)
     vars(page)["dataset"] = dataset
@@ -55,3 +58,4 @@ def test_the_page_of_calls_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: 
     assert page.batch.support.dtype == torch.uint8
     assert {"protonet", "page:Pixels"} <= set(page.table["learner"])
     assert len(page.pairs) == 40
+    assert set(page.answers["prediction"]) <= {"circle", "cross"}

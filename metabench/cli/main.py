@@ -21,6 +21,7 @@ from metabench.cli import records as cli_records
 from metabench.cli.data import data
 from metabench.cli.episodes import episodes, show
 from metabench.cli.options import RUN_ERROR, USAGE_ERROR, Group, ReaderLeft
+from metabench.cli.predict import predict
 from metabench.cli.pretrain import pretrain
 from metabench.cli.run import run
 from metabench.escape import plain
@@ -154,6 +155,7 @@ cli.add_command(run)
 cli.add_command(pretrain)
 cli.add_command(episodes)
 cli.add_command(show)
+cli.add_command(predict)
 cli.add_command(data)
 for command in cli_records.COMMANDS:
     cli.add_command(command)

@@ -86,7 +86,7 @@ def prepare_tasks(
     config, manifest = with_frozen(config)
     config, dataset = load_data(config)
     if again:
-        _check_data(*again, dataset)
+        check_data(*again, dataset)
     if weights:
         refuse_seen(weights, dataset)
     if dataset.kind == "text" and options:
@@ -139,7 +139,8 @@ def check_frozen(folder: Path, record: RunRecord, manifest: Manifest | None) -> 
     )
 
 
-def _check_data(folder: Path, record: RunRecord, dataset: Dataset[Any]) -> None:
+def check_data(folder: Path, record: RunRecord, dataset: Dataset[Any]) -> None:
+    """Raise UsageError if the data are not those of a run."""
     for name, recorded in record.dataset.fingerprints:
         found = getattr(dataset, name).fingerprint
         if found != recorded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -34,15 +35,25 @@ def with_tokens(
     """
     # Of all-way tasks only the support is known, and not in how many training texts a token occurs.
     counted = config.task.task != "all-way"
-    vocabulary = _vocabulary(options, dataset, weights, trained=counted)
+    vocabulary = vocabulary_for(options, dataset.train.texts, weights, trained=counted)
     return tokenised(dataset, vocabulary, config.data.max_tokens or MOST_TOKENS, counted=counted)
 
 
-def _vocabulary(
-    options: TrainingOptions, dataset: Dataset[Any], weights: Weights | None, *, trained: bool
+def vocabulary_for(
+    options: TrainingOptions, training_texts: Callable[[], Iterable[str]], weights: Weights | None, *, trained: bool
 ) -> Vocabulary:
-    names = [getattr(options, item.name) for item in fields(options) if item.name.endswith("backbone")]
-    networks = [name for name in names if takes_text(name)]
+    """The vocabulary of a learner's networks: their own; or, of networks that take any, one for the training texts.
+
+    Args:
+        options: of the learner, with its networks' names.
+        training_texts: gives them, and is called only where a vocabulary is trained.
+        weights: that networks begin with.
+        trained: whether one may be.
+
+    Raises:
+        UsageError, episodes.DataError: as `with_tokens`.
+    """
+    networks = text_networks(options)
     found = {name: vocabulary for name in networks if (vocabulary := _own(name, weights))}
     if len({vocabulary.digest for vocabulary in found.values()}) > 1:
         raise UsageError(
@@ -52,10 +63,16 @@ def _vocabulary(
     if found:
         return next(iter(found.values()))
     if networks and trained:
-        return Vocabulary.trained(dataset.train.texts())
+        return Vocabulary.trained(training_texts())
     general = vocabulary_of(GENERAL)
     assert general is not None
     return general
+
+
+def text_networks(options: TrainingOptions) -> list[str]:
+    """The names of a learner's networks that take texts."""
+    names = [getattr(options, item.name) for item in fields(options) if item.name.endswith("backbone")]
+    return [name for name in names if takes_text(name)]
 
 
 def _own(name: str, weights: Weights | None) -> Vocabulary | None:
