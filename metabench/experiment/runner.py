@@ -121,6 +121,8 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
 
 def _draw(folder: Path, test: EpisodeSource, of_tasks: NDArray[np.float64], learner: Learner, name: str) -> None:
     """The picture of the hardest tasks. A failure to draw it must not cost a run that is done: it only warns."""
+    if test.bank.kind == "text":
+        return  # texts are not drawn
     try:
         draw_hardest(folder, test, of_tasks, learner, name)
     except Exception as error:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from episodes.files.atomic import write_bytes
 from episodes.sampling.source import BankSource, EpisodeSource
+from metabench.errors import UsageError
 from metabench.learner import Learner
 from metabench.pictures.episode import draw_episode, draw_function
 from metabench.records.record import HARDEST_FILE
@@ -34,7 +35,12 @@ def draw_predicted(
         learner: whose predictions are marked; None for the task alone.
         name: of the learner.
         title: of the tasks, e.g. `glyphs/test`.
+
+    Raises:
+        UsageError: the tasks are of texts.
     """
+    if source.bank.kind == "text":
+        raise UsageError(f"'{source.name}' has texts, which are not drawn; give a dataset of pictures or functions")
     batch = source.shown(number).to_float()
     logits, before, title = None, None, f"{title or source.name}, task {number}"
     if learner:

@@ -6,8 +6,10 @@ import torch
 from PIL import Image
 
 from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank, load
+from episodes.banks.text import TextBank
 from episodes.sampling.sampler import sampler
 from episodes.tasks.regression import RegressionTask
+from metabench.errors import UsageError
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Problem
 from metabench.pictures.episode import draw_episode
@@ -88,3 +90,11 @@ def test_marks_are_where_the_answers_are(column: int, toy: Dataset, tmp_path: Pa
     assert reds.max() - reds.min() < 90
     centre, span = (reds.max() + reds.min()) / 2 - greens.min(), greens.max() - greens.min()
     assert round(centre / span * 15 - 0.5) == column
+
+
+def test_texts_are_not_drawn(tmp_path: Path) -> None:
+    bank = TextBank.from_labels("x/test", ["a", "b", "c", "d"], [0, 0, 1, 1], ["p", "q"], ["p", "q"])
+    source = EpisodeSampler(bank, FixedTask(2, 1, 1), seed=0)
+    with pytest.raises(UsageError, match="'x/test' has texts, which are not drawn; give a dataset of pictures"):
+        draw_predicted(source, 0, tmp_path / "task.png")
+    assert not list(tmp_path.iterdir())
