@@ -12,6 +12,7 @@ from tests.conftest import PROJECT
 from tests.made_rows import make_row, opened
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+PAGE_ROWS = 50  # of the table; the others are on its next pages
 
 
 def learners(shown: Page) -> list[str]:
@@ -36,7 +37,7 @@ def sort_by(shown: Page, name: str) -> str | None:
 
 
 def test_the_table_has_the_rows_in_the_order_of_their_ranks(shown: Page) -> None:
-    rows = entries(read_runs(PROJECT / "results" / "reference")[0])
+    rows = entries(read_runs(PROJECT / "results" / "reference")[0])[:PAGE_ROWS]
     assert learners(shown) == [entry.values.learner for entry in rows]
     assert texts(shown, "Rank") == [str(entry.rank) if entry.rank else DASH for entry in rows]
     assert column(shown, "Score") == [entry.values.mean for entry in rows]
@@ -71,7 +72,7 @@ def test_nothing_of_the_table_is_cut_off_at_any_width(shown: Page, width: int) -
 
 
 def test_filters_and_their_address(shown: Page) -> None:
-    everything = len(learners(shown))
+    everything = len(entries(read_runs(PROJECT / "results" / "reference")[0]))
     shown.locator("#datasets button", has_text="glyphs").click()
     shown.locator("#search").fill("maml TRUE")
     assert learners(shown) == ["maml"] * 3
@@ -83,7 +84,7 @@ def test_filters_and_their_address(shown: Page) -> None:
     shown.reload()
     assert learners(shown) == ["maml"]
     shown.get_by_role("button", name="Reset").click()
-    assert len(learners(shown)) == everything
+    assert len(learners(shown)) == min(everything, PAGE_ROWS)
 
 
 def test_filters_by_shots_and_by_outside_data(browser: Browser, tmp_path: Path) -> None:

@@ -126,7 +126,10 @@ BAD: list[tuple[str, str]] = [
     ("run --dataset sinusoid --train-task a,b", "--train-task does not go with --dataset sinusoid"),
     ("run --dataset sinusoid --disjoint", "--disjoint does not go with --dataset sinusoid"),
     ("run --dataset sinusoid --learner maml --backbone conv4", "backbone 'conv4' takes images"),
-    ("run --test-dataset sinusoid", "'sinusoid' has functions, no images; it goes alone, as --dataset sinusoid"),
+    (
+        "run --test-dataset sinusoid",
+        "'sinusoid' has functions, which have no classes; it goes alone, as --dataset sinusoid",
+    ),
     ("episodes freeze --dataset sinusoid -o x.parquet", "the tasks of 'sinusoid' have no images to freeze"),
     ("run --device cuda", "--device cuda asks for a GPU, but torch finds none"),
     ("run --device gpu", "--device: give 'auto', 'cpu' or 'cuda'; found 'gpu'"),

@@ -22,7 +22,7 @@ RED, GREEN = np.array([0xC4, 0x29, 0x0A]), np.array([0x1A, 0x7F, 0x37])
 def made(name: str, bank_shape: tuple[int, ...], task: FixedTask | RegressionTask, **options: object) -> Learner:
     torch.manual_seed(0)
     learner = get_learner(name)
-    return learner(Problem(bank_shape, 8, task), learner_options(learner, name, "", options))
+    return learner(Problem(bank_shape, 8, task), learner_options(learner, name, "folder:toy", options))
 
 
 def test_the_worst_come_first_and_of_equals_the_lower_number() -> None:
