@@ -5,11 +5,16 @@ HTML needs no escaping from here: its templates escape, and the page's script wr
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 import unicodedata
 
 LONGEST = 500  # characters of a record's text that a table shows
 MOST_MARKS = 4  # combining characters on one letter: more than any script needs, and a flood covers the lines around
+MOST_READ = 8  # times the characters that are shown: a flood of others is not read to its end
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 _FORMULAS = re.compile(rf"(^|;)(?=\s*[{re.escape(_FORMULA)}])")
@@ -26,27 +31,33 @@ def plain(text: str, longest: int = LONGEST) -> str:
         return text
     spaced = re.sub(r"[\t\n\r\v\f]+", " ", text[: longest + 1])
     cut = spaced if len(text) <= longest else spaced[:longest] + "\N{HORIZONTAL ELLIPSIS}"
-    return "".join("\N{REPLACEMENT CHARACTER}" if _disturbs(character) else character for character in cut)
+    return "".join(_REPLACED if _disturbs(character) else character for character in cut)
 
 
 def readable(text: str, longest: int = LONGEST) -> str:
     """Plain, for texts that people wrote.
 
     What joins or parts two letters of a script that is not Latin, or two emoji, stays. Of combining characters in a
-    row there are at most `MOST_MARKS`.
+    row there are at most `MOST_MARKS`, and of those that are replaced one.
     """
     if text.isascii() and text.isprintable() and len(text) <= longest:
         return text
-    shown = re.sub(r"[\t\n\r\v\f]+", " ", text[: longest + 1])
+    shown = re.sub(r"[\t\n\r\v\f]+", " ", text[: MOST_READ * (longest + 1)])
     kept: list[str] = []
     marks = 0
-    for place, character in enumerate(shown[:longest]):
-        marks = marks + 1 if _combines(character) else 0
+    for place, character in enumerate(shown):
+        if character not in _JOINERS:
+            marks = marks + 1 if _combines(character) else 0
         if character in _JOINERS:
             kept += [character] if _joins(shown, place) else []
+        elif _disturbs(character):
+            kept += [] if kept[-1:] == [_REPLACED] else [_REPLACED]
         elif marks <= MOST_MARKS:
-            kept.append("\N{REPLACEMENT CHARACTER}" if _disturbs(character) else character)
-    return "".join(kept) + "\N{HORIZONTAL ELLIPSIS}" * (len(text) > longest)
+            kept.append(character)
+        if len(kept) > longest:
+            break
+    cut = len(kept) > longest or len(text) > MOST_READ * (longest + 1)
+    return "".join(kept[:longest]) + "\N{HORIZONTAL ELLIPSIS}" * cut
 
 
 def cells(text: str) -> int:
@@ -86,6 +97,17 @@ def markdown_cell(text: str) -> str:
     """Plain, and with nothing in it that Markdown takes for markup, a link, or the end of the cell."""
     escaped = "".join(_MARKDOWN.get(character, character) for character in plain(text))
     return re.sub(r"://|(?i:www)\.", lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", escaped)
+
+
+def embedded_json(content: object) -> str:
+    """JSON in one line that no reader of HTML takes for markup, wherever in a script element it stands."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def policy_digest(text: str) -> str:
+    """What allows a script or a style sheet with that text in a page's Content-Security-Policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _cells(character: str) -> int:

@@ -53,9 +53,12 @@ def test_scripts_and_emoji_are_readable_and_floods_are_not() -> None:
     ):
         assert readable(text) == text
     assert readable("a" + "\u0301" * 99 + "b") == "a" + "\u0301" * MOST_MARKS + "b"
+    between = readable("a" + "\u0301\u200c" * 99 + "b")
+    assert between.count("\u0301") == MOST_MARKS
     assert readable("pay\u200dpal pay\u200cpal") == "paypal paypal"
     assert readable("😀" + "\u200d" * 50 + "😀") == "😀😀"
     assert readable("a\u200bb\x1b[1mc\u202ed") == "a\ufffdb\ufffd[1mc\ufffdd"
+    assert readable("a" + "\u200b\u202e" * 99 + "b\x00\x00") == "a\ufffdb\ufffd"
     assert readable("x" * 600) == "x" * 500 + "…"
 
 
