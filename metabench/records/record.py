@@ -20,7 +20,7 @@ from metabench.records.migrations import migrate
 RECORD_FILE = "record.json"
 SCORES_FILE = "scores.csv"
 ACCURACIES_FILE = "accuracies.csv"  # the same in runs of schema versions 1 and 2
-HARDEST_FILE = "hardest.png"
+HARDEST_FILE, HARDEST_PAGE = "hardest.png", "hardest.html"  # the second of texts
 
 Fact = TypeVar("Fact", str, int)
 

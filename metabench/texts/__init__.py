@@ -1,0 +1,1 @@
+"""Tasks of texts as text and as pages."""
