@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from metabench.cli.options import Group, data_settings, given
+from metabench.cli.options import Group, data_settings, given, terminal
 
 
 @click.group(cls=Group)
@@ -33,13 +33,19 @@ def freeze(output: Path, **settings: Any) -> None:
 @click.option("--episode", type=click.IntRange(0, 2**53), default=0, show_default=True, help="The task's number.")
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="A run's folder: draw its predictions too.")
 @click.option("--weights", type=click.Path(path_type=Path), help="With --run: the file of weights that it began with.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
-def show(episode: int, run_folder: Path | None, output: Path, **settings: Any) -> None:
-    """Draw one test task, and a trained learner's predictions for it.
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The picture: .png, .pdf or .svg. Texts go to .html or .txt, and without it to the terminal.",
+)
+def show(episode: int, run_folder: Path | None, output: Path | None, **settings: Any) -> None:
+    """Draw one test task, and a trained learner's predictions for it; or print it, if it is of texts.
 
     With --run, dataset and task are those of the run unless given.
     """
     from metabench.rerun.show import show as draw
+    from metabench.texts.terminal import Terminal
 
-    draw(output, episode, run_folder, **given(settings))
-    click.echo(f"wrote {output}")
+    text = draw(output, episode, run_folder, terminal=Terminal(*terminal()), **given(settings))
+    click.echo(f"wrote {output}" if output else text)

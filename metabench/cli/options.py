@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +96,12 @@ def data_settings(command: Any) -> Any:
 def given(settings: dict[str, Any]) -> dict[str, Any]:
     """Those settings that the user gave."""
     return {name: value for name, value in settings.items() if value is not None and value != ()}
+
+
+def terminal() -> tuple[int, bool]:
+    """How many columns the terminal has, and whether it shows colours and they are wanted (https://no-color.org)."""
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return shutil.get_terminal_size((80, 24)).columns, sys.stdout.isatty() and wanted
 
 
 def parse_options(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -8,28 +8,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from episodes.dataset import Dataset
 from episodes.sampling.manifest import Manifest
-from episodes.sampling.source import EpisodeSource
+from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.checks import broken_points
 from metabench.config import RunConfig, make_config
 from metabench.errors import RunError, UsageError
-from metabench.evaluation.score import score_learner
+from metabench.evaluation.score import Scored, score_learner
 from metabench.experiment.environment import describe_environment, process_as_found
 from metabench.experiment.prepare import prepare
 from metabench.experiment.pretrained import weights_info
 from metabench.learner import Learner
 from metabench.loggers.group import check_packages, logged
-from metabench.pictures.hardest import draw_hardest
+from metabench.pictures.hardest import draw_hardest, hardest
 from metabench.records.checkpoint import CHECKPOINT_FILE, find_checkpoint, kept
 from metabench.records.folder import claim_folder, in_folder, run_name, save_run
 from metabench.records.predictions import digest
 from metabench.records.record import Banks, DatasetInfo, RunRecord, Training, now
 from metabench.registry import changed_options, faults_of, learner_name
+from metabench.texts.hardest import write_hardest
 from metabench.training.loop import train
 from metabench.training.plan import TrainingPlan, check_stages
 from metabench.training.signals import Stop
@@ -114,17 +113,19 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             environment=describe_environment(run.device),
         )
         save_run(folder, record, scored.accuracies, scored.predictions, learner)
-        _draw(folder, run.test, scored.accuracies["learner"], learner, config.learner)
+        _show_hardest(folder, run.test, scored, learner, config.learner)
         loggers.finish(record)
     return record
 
 
-def _draw(folder: Path, test: EpisodeSource, of_tasks: NDArray[np.float64], learner: Learner, name: str) -> None:
-    """The picture of the hardest tasks. A failure to draw it must not cost a run that is done: it only warns."""
-    if test.bank.kind == "text":
-        return  # texts are not drawn
+def _show_hardest(folder: Path, test: EpisodeSource, scored: Scored, learner: Learner, name: str) -> None:
+    """The hardest tasks as a picture, or as a page. A failure to make it must not cost a run: it only warns."""
+    numbers = hardest(scored.accuracies["learner"], learner.problem.metric.more_is_better)
     try:
-        draw_hardest(folder, test, of_tasks, learner, name)
+        if test.bank.kind == "text" and isinstance(test, BankSource):
+            write_hardest(folder, test, numbers, learner, name, scored.score.temperature or 1.0)
+        else:
+            draw_hardest(folder, test, numbers, learner, name)
     except Exception as error:
         warnings.warn(f"there is no picture of the hardest tasks: {error}", RuntimeWarning, stacklevel=2)
 

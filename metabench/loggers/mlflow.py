@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from metabench.loggers.base import Logger, Points, parameters_of, values_of
 from metabench.records.checkpoint import CHECKPOINT_FILE
-from metabench.records.record import HARDEST_FILE, RECORD_FILE, SCORES_FILE, RunRecord
+from metabench.records.record import HARDEST_FILE, HARDEST_PAGE, RECORD_FILE, SCORES_FILE, RunRecord
 
 MLFLOW_FILE = "mlflow-run.txt"  # the run's id in MLflow
 MLFLOW_MOST_PARAMETERS = 100  # at once
@@ -45,8 +45,9 @@ class MLflowLogger(Logger):
 
     def finish(self, record: RunRecord) -> None:
         self._add(values_of(record), 0)
-        for name in (RECORD_FILE, SCORES_FILE, HARDEST_FILE):
-            self._client.log_artifact(self._id, str(self.folder / name))
+        for name in (RECORD_FILE, SCORES_FILE, HARDEST_FILE, HARDEST_PAGE):
+            if (self.folder / name).exists():
+                self._client.log_artifact(self._id, str(self.folder / name))
         self._end("FINISHED")
 
     def stop(self, status: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,21 +66,19 @@ def hardest(of_tasks: NDArray[np.float64], more_is_better: bool) -> list[int]:
     return [int(number) for number in np.argsort(worst_first, kind="stable")[:TASKS]]
 
 
-def draw_hardest(
-    folder: Path, source: EpisodeSource, of_tasks: NDArray[np.float64], learner: Learner, name: str
-) -> None:
-    """Draw the tasks with the worst metric, one below the other, small in bytes, to `hardest.png` in the folder.
+def draw_hardest(folder: Path, source: EpisodeSource, numbers: Sequence[int], learner: Learner, name: str) -> None:
+    """Draw these tasks, one below the other, small in bytes, to `hardest.png` in the folder.
 
     Args:
         folder: of the run.
         source: of the test tasks, on the learner's device.
-        of_tasks: the learner's metric on each.
+        numbers: of the tasks, the hardest first.
         learner: trained.
         name: of the learner.
     """
     pictures = []
     with tempfile.TemporaryDirectory() as place:
-        for number in hardest(of_tasks, learner.problem.metric.more_is_better):
+        for number in numbers:
             path = Path(place, f"{number}.png")
             draw_predicted(source, number, path, learner, name)
             with Image.open(path) as drawn:

@@ -13,7 +13,7 @@ from metabench.records.folder import numbered
 from metabench.records.predictions import predictions_file, read_predictions
 from metabench.records.provenance import ADDED_FILE, VERIFIED_FILE, mark, value_files, values_digest
 from metabench.records.reader import read_record
-from metabench.records.record import HARDEST_FILE, RECORD_FILE, now
+from metabench.records.record import HARDEST_FILE, HARDEST_PAGE, RECORD_FILE, now
 from metabench.records.reference import reference_digests
 
 ADDED_FOLDER = "added"
@@ -40,8 +40,8 @@ def add_records(theirs: Path, results: Path) -> Added:
     """Copy every valid run below a folder to `added/` in the results, marked as added.
 
     What is one of the reference records that ship with metabench, byte for byte, is marked as verified too. Of a run's
-    folder only the files that runs have are taken: values, weights, the picture of the hardest tasks. A record that is
-    in the results already, byte for byte, is not added again.
+    folder only the files that runs have are taken: values, weights, the picture or page of the hardest tasks. A record
+    that is in the results already, byte for byte, is not added again.
 
     Args:
         theirs: a folder with runs.
@@ -90,7 +90,8 @@ def _copy(folder: Path, to: Path, theirs: str) -> Path:
         with tempfile.TemporaryDirectory(dir=to, prefix=".") as place:
             made = Path(place, "run")
             made.mkdir()
-            for file in (*value_files(folder), folder / WEIGHTS_FILE, folder / HARDEST_FILE):
+            shown = (folder / HARDEST_FILE, folder / HARDEST_PAGE)
+            for file in (*value_files(folder), folder / WEIGHTS_FILE, *shown):
                 if file.is_file() and not file.is_symlink():
                     shutil.copyfile(file, made / file.name)
             mark(made, ADDED_FILE, added=now(), source=theirs)

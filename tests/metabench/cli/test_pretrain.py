@@ -7,8 +7,6 @@ import pytest
 from metabench.cli.main import main
 from metabench.weights import read_weights
 
-pytestmark = pytest.mark.filterwarnings("ignore:there is no picture of the hardest tasks")
-
 QUICK = ["--backbone", "bert-tiny", "--batch-size", "16", "--steps", "2", "--threads", "1"]
 MADE = ["--dataset", "tests.made_texts:made"]
 

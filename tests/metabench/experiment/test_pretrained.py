@@ -23,8 +23,6 @@ from metabench.rerun.verify import verify
 from metabench.weights import read_weights
 from tests.made_texts import SHARED, dataset
 
-pytestmark = pytest.mark.filterwarnings("ignore:there is no picture of the hardest tasks")
-
 NAME = "tests.made_texts"
 SMALL = {"ways": 3, "queries": 4, "episodes": 6, "validation_episodes": 2, "threads": 1}
 

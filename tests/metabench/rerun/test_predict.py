@@ -1,6 +1,5 @@
 """Predictions for a user's own examples: those of the learner, and of its record."""
 
-import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -23,15 +22,7 @@ from metabench.rerun.given import GivenTask
 from metabench.rerun.load import TrainedRun, load_trained
 from tests.made_banks import numbered_bank
 from tests.made_records import write_run
-
-pytestmark = pytest.mark.filterwarnings("ignore:there is no picture")
-
-OF_TEXTS: dict[str, dict[str, Any]] = {
-    "tfidf": {},
-    "finetune": {"backbone": "bert-tiny", "steps": 2},
-    "protonet": {"steps": 0, "train_ways": 4},
-}
-QUICK = {"queries": 4, "episodes": 6, "validation_episodes": 2, "device": "cpu"}
+from tests.metabench.rerun.conftest import OF_TEXTS, QUICK, written
 
 
 @pytest.fixture(scope="module")
@@ -41,40 +32,6 @@ def of_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = {"steps": 2, "backbone": "conv4:8"}
     record = metabench.run(learner="protonet", ways=3, shots=2, options=options, output=output, **QUICK)
     return output / record.id
-
-
-def written(path: Path, rows: list[tuple[str, ...]], *columns: str) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([columns, *rows])
-    return path
-
-
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of 15 classes of 12 texts: words of their class among others."""
-    random = np.random.default_rng(0)
-    words = np.array([a + b for a in ("ta", "me", "ri", "so", "lu", "ke") for b in ("ban", "dor", "fin", "gus")])
-    rows = []
-    for number in range(15):
-        own = random.choice(words, 4, replace=False)
-        for _ in range(12):
-            text = [*random.choice(own, 3), *random.choice(words, 3)]
-            rows.append((" ".join(random.permutation(text)), f"class {number:02}"))
-    return written(tmp_path_factory.mktemp("texts") / "texts.csv", rows, "text", "label")
-
-
-@pytest.fixture(scope="module")
-def of_texts(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Makes a run of these texts, of one of OF_TEXTS: its folder."""
-    output, made = tmp_path_factory.mktemp("runs"), {}
-
-    def run(learner: str) -> Path:
-        if learner not in made:
-            settings = {"dataset": f"csv:{texts}", "ways": 3, "shots": 2, "options": OF_TEXTS[learner], **QUICK}
-            made[learner] = output / metabench.run(learner=learner, **settings, output=output).id
-        return made[learner]
-
-    return run
 
 
 def picture(run: TrainedRun, row: int, path: Path) -> Path:
