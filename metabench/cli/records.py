@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from metabench.cli.options import RUN_ERROR, given
+from metabench.cli.options import RUN_ERROR, given, terminal
 
 
 @click.command()
@@ -154,13 +154,22 @@ def compare(records: tuple[Path, ...], reference: bool, diagram: Path | None) ->
 @click.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Draw it to this picture too: .png, .pdf or .svg."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Draw it to this picture too: .png, .pdf or .svg. Of texts also a page: .html.",
 )
-def inspect(run_folder: Path, output: Path | None) -> None:
-    """Show what a run's predictions say: calibration, worst classes, groups, what is taken for what."""
-    from metabench.reports.inspect import inspect as describe
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the data of a run of texts.")
+@click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that it was tested on.")
+def inspect(run_folder: Path, output: Path | None, **settings: Any) -> None:
+    """Show what a run's predictions say: calibration, worst classes, groups, what is taken for what.
 
-    click.echo(describe(run_folder, output))
+    Of a run of texts, whose data are read again, also the wrong queries of the highest confidence.
+    """
+    from metabench.rerun.inspect import inspect as describe
+    from metabench.texts.terminal import Terminal
+
+    click.echo(describe(run_folder, output, Terminal(*terminal()), **given(settings)))
     if output:
         click.echo(f"\nwrote {output}")
 
