@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,13 @@ MOST_STAGES = 8
 MOST_FLOORS = 8
 
 
-def details(entry: Entry, picture: str | None) -> dict[str, Any]:
+def details(entry: Entry, picture: str | None = None, tasks: Sequence[Any] = ()) -> dict[str, Any]:
     """As JSON takes it; all text is plain, and there is only so much of it.
 
     Args:
         entry: the row.
         picture: of its hardest tasks, a data URI.
+        tasks: its hardest tasks, where they are of texts (see `metabench.records.shown.ShownTask`).
     """
     record = entry.record
     changed = {*record.changed_options}
@@ -42,6 +44,7 @@ def details(entry: Entry, picture: str | None) -> dict[str, Any]:
         "command": command(record),
         "frozen": bool(record.dataset.tasks),
         "picture": picture,
+        "tasks": list(tasks),
     }
 
 

@@ -8,9 +8,7 @@ script and one style sheet by their digests, pictures in the page itself, and no
 from __future__ import annotations
 
 import base64
-import hashlib
 import itertools
-import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -28,9 +26,10 @@ from PIL import Image
 
 from metabench.board.details import details
 from metabench.board.rows import Entry
-from metabench.escape import plain
-from metabench.records.record import HARDEST_FILE
+from metabench.escape import embedded_json, plain, policy_digest
+from metabench.records.record import HARDEST_FILE, HARDEST_PAGE
 from metabench.records.runs import Run
+from metabench.records.shown import read_shown
 from metabench.stats import ranking
 
 SCRIPTS = tuple(
@@ -77,17 +76,18 @@ def page(rows: Sequence[Entry]) -> str:
         ],
         "averageRanks": vars(ranks) if ranks else None,
     }
-    pictures = _pictures(rows)
-    opened = "\n".join(_embed(details(entry, pictures.get(number))) for number, entry in enumerate(rows))
+    shown = _hardest(rows)
+    opened = "\n".join(embedded_json(details(entry, *shown.get(number, ()))) for number, entry in enumerate(rows))
     style, script = _asset("page.css"), "\n".join(map(_asset, SCRIPTS))
+    digests = {name: policy_digest(text) for name, text in (("style", style), ("script", script))}
     records = [run.record for entry in rows for run in entry.runs]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return template.from_string(_asset("page.html")).render(
-        policy=f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}; "
+        policy=f"default-src 'none'; img-src data:; style-src {digests['style']}; script-src {digests['script']}; "
         "base-uri 'none'; form-action 'none'",
         style=Markup(style),
         script=Markup(script),
-        summary=Markup(_embed(summary)),
+        summary=Markup(embedded_json(summary)),
         details=Markup(opened),
         runs=len(records),
         entries=len(rows),
@@ -207,15 +207,26 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _pictures(rows: Sequence[Entry]) -> dict[int, str]:
-    """The hardest tasks of rows as data URIs: of the best ranks first, while they fit."""
+def _hardest(rows: Sequence[Entry]) -> dict[int, tuple[str | None, list[Any]]]:
+    """The hardest tasks of rows, as a picture's data URI or as texts: of the best ranks first, while they fit."""
     left, found = PICTURES_BYTES, {}
     for number, entry in sorted(enumerate(rows), key=lambda numbered: _best(numbered[1])):
-        picture = next(filter(None, map(_picture, reversed(entry.runs))), None)
-        if picture and len(picture) <= left:
-            left -= len(picture)
-            found[number] = picture
+        shown = next(
+            ((picture, tasks) for picture, tasks in map(_shown, reversed(entry.runs)) if picture or tasks), None
+        )
+        size = len(embedded_json(shown))
+        if shown and size <= left:
+            left -= size
+            found[number] = shown
     return found
+
+
+def _shown(run: Run) -> tuple[str | None, list[Any]]:
+    """A run's hardest tasks: of pictures the picture, of texts the tasks."""
+    if run.record.dataset.kind == "text":
+        tasks = read_shown(run.folder / HARDEST_PAGE) if run.folder else None
+        return None, [task.model_dump(exclude_defaults=True) for task in tasks or ()]
+    return _picture(run), []
 
 
 def _best(entry: Entry) -> float:
@@ -236,16 +247,6 @@ def _picture(run: Run) -> str | None:
         return None
 
 
-def _embed(content: object) -> str:
-    """JSON in one line that no reader of HTML takes for markup, wherever in a script element it stands."""
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
 @cache
 def _asset(name: str) -> str:
     return (files("metabench.board") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

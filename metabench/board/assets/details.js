@@ -111,8 +111,40 @@ function factsOf(board, row, details) {
   return [...known.filter(Boolean), ...details.facts];
 }
 
-function hardest(row, picture) {
-  if (!picture) return note("There is no picture (hardest.png) beside the record, or the page had no room for more.");
+const share = (value) => value === undefined ? "" : `${(100 * value).toFixed(1)}%`;
+
+// A text: the direction of each is its own, and its spans are marked with what they are.
+function words(pieces) {
+  return element("bdi", {}, ...pieces.map(({text, labels}) => (
+    labels?.length ? element("mark", {title: labels.join(", ")}, text) : text
+  )));
+}
+
+// A class of a task: its first support, and its queries that were predicted wrong.
+function classOf(shown) {
+  const wrong = shown.queries.filter((query) => query.right === false);
+  const right = shown.queries.length - wrong.length, more = shown.more_queries ?? 0;
+  const first = shown.support.slice(0, SUPPORT).flatMap((text, place) => place ? [" · ", words(text)] : [words(text)]);
+  const left = shown.support.length > SUPPORT || shown.more_support;
+  const support = element("li", {class: "support"}, "support: ", ...first, left ? " …" : null);
+  const queries = wrong.map((query) => element("li", {},
+    element("span", {class: "sign", role: "img", "aria-label": "wrong"}, "✗ "),
+    element("bdi", {class: "taken"}, query.prediction ?? "?"), ` ${share(query.confidence)} `, words(query.text)));
+  const rest = element("li", {class: "rest"}, `${wrong.length} of ${wrong.length + right} queries wrong${more ? `, ${more} more` : ""}`);
+  return element("section", {}, element("h5", {}, element("bdi", {}, shown.name)), element("ul", {}, support, ...queries, rest));
+}
+
+function taskOfTexts(task, place) {
+  const more = task.more_classes ? [note(`and ${task.more_classes} more classes`)] : [];
+  return element("details", {class: "episode", open: place === 0},
+    element("summary", {}, element("bdi", {}, task.title)), element("div", {class: "classes"}, ...task.classes.map(classOf)), ...more);
+}
+
+const SUPPORT = 3; // texts of a class that a task shows
+
+function hardest(row, {picture, tasks}) {
+  if (tasks.length) return element("div", {class: "texts"}, ...tasks.map(taskOfTexts));
+  if (!picture) return note("There are no hardest tasks (hardest.png, hardest.html) beside the record, or the page had no room for more.");
   return element("img", {src: picture, alt: `The test tasks on which ${nameOf(row)} did worst, with its predictions: a wrong `
     + "one is framed in red with a cross and the number of the class it was taken for."});
 }
@@ -136,6 +168,6 @@ function detailsPanel(row, width) {
       element("details", {}, element("summary", {}, "Data, tasks and machine"), pairs(details.settings))),
     block("Runs", runsTable(board, details), details.hidden ? note(`and ${details.hidden} more`) : null,
       pairs(factsOf(board, row, details), "pairs facts")),
-    block("Hardest tasks", hardest(row, details.picture)),
+    element("section", {class: details.tasks.length ? "all" : null}, element("h3", {}, "Hardest tasks"), hardest(row, details)),
     repeat(details));
 }
