@@ -27,4 +27,4 @@ def mistakes_text(mistakes: Sequence[Mistake], terminal: Terminal) -> str:
 
 def _said(mistake: Mistake, terminal: Terminal) -> str:
     taken = terminal.styled(f"{WRONG} {readable(mistake.prediction, 60)}", RED)
-    return f"{taken} {mistake.confidence:.1%}{terminal.styled(', in truth', DIM)} {readable(mistake.true, 60)}"
+    return f"{taken} {mistake.confidence:.1%}{terminal.styled(', true class', DIM)} {readable(mistake.true, 60)}"

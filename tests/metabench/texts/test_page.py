@@ -82,4 +82,4 @@ def test_predictions_and_spans_are_seen(browser: Browser, tmp_path: Path) -> Non
         assert wrong.first.inner_text().split() == ["✗", "class", "when", "10.0%", "when"]
         assert shown.get_by_label("wrong").count() == 4
         assert shown.locator("mark").inner_text().split() == ["1815", "answer"]
-        assert shown.locator("section:not(.class) .said").inner_text() == "✗ place 75.0% in truth year"
+        assert shown.locator("section:not(.class) .said").inner_text() == "✗ place 75.0% true class year"

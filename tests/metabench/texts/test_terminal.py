@@ -104,4 +104,4 @@ def test_mistakes_say_what_was_predicted_and_what_is_true() -> None:
     mistakes = [Mistake(pieces(text), HOSTILE[0], HOSTILE[2], 0.987) for text in HOSTILE]
     shown = mistakes_text(mistakes, Terminal(60))
     assert harmless(shown)
-    assert shown.count("98.7%, in truth </script>") == len(HOSTILE)
+    assert shown.count("98.7%, true class </script>") == len(HOSTILE)
