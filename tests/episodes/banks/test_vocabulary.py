@@ -1,3 +1,4 @@
+import copy
 import subprocess
 import sys
 
@@ -88,3 +89,12 @@ def test_a_shape_is_a_tuple_of_the_most_tokens(vocabulary: Vocabulary) -> None:
     shape = TextShape(32, vocabulary)
     assert shape == (32,)
     assert shape.frequencies.shape == (len(vocabulary),)
+
+
+def test_a_copied_shape_is_the_same_with_its_vocabulary(vocabulary: Vocabulary) -> None:
+    """A learner's copy, as after other gradient steps, has it too."""
+    shape = TextShape(8, vocabulary, 3)
+    copied = copy.deepcopy({"shape": shape})["shape"]
+    assert copied == (8,)
+    assert copied.vocabulary is vocabulary
+    assert copied.documents == 3
