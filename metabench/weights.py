@@ -71,7 +71,8 @@ class Stretch(_Part):
         texts: how many it was trained on.
         left_out: how many were not, since a class for validation or test has them too.
         curve: a row per validation: step, mean loss since the row before, values.
-        seconds: of training.
+        seconds: of training, validation included.
+        processor_seconds: the same in processor time, which a busy machine does not stretch.
         environment: as in a record.
     """
 
@@ -84,6 +85,7 @@ class Stretch(_Part):
     left_out: Count
     curve: list[dict[str, Any]]
     seconds: float
+    processor_seconds: float | None = None
     environment: dict[str, Any]
 
 

@@ -221,6 +221,7 @@ def _about(
         left_out=corpus.left_out,
         curve=log.curve,
         seconds=log.seconds,
+        processor_seconds=log.processor_seconds,
         environment=describe_environment(device),
     )
     return About(

@@ -14,10 +14,12 @@ def summary(about: About) -> str:
     steps = stretch.config["options"]["steps"]
     held = sum(source.validation_texts for source in stretch.sources)
     left_out = f", {stretch.left_out:,} left out that are in validation or test" if stretch.left_out else ""
+    spent = stretch.processor_seconds
+    processor = "" if spent is None else f" ({spent:.0f} s of processor time)"
     return "\n".join(
         [
             plain(f"{stretch.objective} on {names}: validation {values} (step {stretch.best_step} of {steps})"),
             f"  {plain(about.backbone, 60)} on {stretch.texts:,} texts{left_out}; {held:,} for validation; "
-            f"{stretch.seconds:.0f} s",
+            f"{stretch.seconds:.0f} s{processor}",
         ]
     )

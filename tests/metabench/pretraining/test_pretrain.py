@@ -71,6 +71,8 @@ def test_the_file_says_all_that_was_done(masked: Path) -> None:
     said = summary(read.about)
     assert said.startswith("masked-text on tests.made_texts:made: validation perplexity ")
     assert "of 12)" in said
+    assert stretch.processor_seconds
+    assert said.endswith("s of processor time)")
 
 
 def test_the_same_seed_gives_the_same_file_and_another_others(masked: Path, tmp_path: Path) -> None:
