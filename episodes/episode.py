@@ -45,8 +45,10 @@ class EpisodeBatch:
     Attributes:
         support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them. Of
             text `[B, S, L]` int32 token ids, each plus 1, 0 where a text has ended; L is alike in all parts. In
-            regression (see `episodes.datasets.functions.sinusoid`) `[B, S, 1]` float32 inputs.
-        support_labels: `[B, S]` int64 in 0..N-1; in regression the outputs, float32.
+            regression (see `episodes.datasets.functions.sinusoid`) `[B, S, 1]` float32 inputs. Of sentences ids as of
+            text, where each id above 0 begins a word, which is an item of its own, and what is below 0 is none (see
+            `item_counts`): S rows have more than S items, and B is 1.
+        support_labels: `[B, S]` int64 in 0..N-1, of every item; in regression the outputs, float32.
         query: `[B, Q, C, H, W]`, likewise.
         ways: N; 1 in regression.
         unlabelled: `[B, U, C, H, W]` images without labels, for semi-supervised tasks; None where there are none.
@@ -80,6 +82,21 @@ class LabelledEpisodeBatch(EpisodeBatch):
     def without_query_labels(self) -> EpisodeBatch:
         """What a learner is asked."""
         return EpisodeBatch(self.support, self.support_labels, self.query, self.ways, self.unlabelled)
+
+
+def item_counts(inputs: Tensor) -> list[int]:
+    """How many items each row of inputs `[n, ...]` has.
+
+    It is 1, but in token ids of which some are below 0 the number of those above 0 (see `episodes.banks.spans`).
+    """
+    if marks_words(inputs):
+        return [int(count) for count in (inputs > 0).sum(-1)]
+    return [1] * len(inputs)
+
+
+def marks_words(inputs: Tensor) -> bool:
+    """Whether inputs are token ids that say by their signs where words begin."""
+    return not inputs.is_floating_point() and bool((inputs < 0).any())
 
 
 def to_float(images: Tensor) -> Tensor:

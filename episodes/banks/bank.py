@@ -14,7 +14,8 @@ from episodes.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["images", "text", "functions"]
+Kind = Literal["images", "text", "functions", "entities", "questions"]
+SPANS: tuple[Kind, ...] = ("entities", "questions")  # whose items are the words of sentences, many in a row of the bank
 
 # What learners get of a bank's items: pixels of images, int32 token ids of text (0 is padding), numbers of functions.
 # Text too is one tensor, so that whatever indexes, splits or flattens items does so with every kind.
@@ -26,7 +27,8 @@ class Bank(Protocol):
 
     Attributes:
         name: the dataset and split, for messages and records, e.g. `glyphs/test`.
-        kind: `images`, `text`, or `functions` (few-shot regression).
+        kind: `images`, `text`, `functions` (few-shot regression), or words of sentences, which are in or outside of
+            what is looked for: `entities` and `questions` (see `episodes.banks.spans`).
         classes: how many; 0 for functions.
         class_names: one name per class, unique.
         class_sizes: the number of items of each class, each at least 1.
@@ -83,6 +85,10 @@ class ItemBank:
     def gather(self, rows: Tensor) -> Inputs:
         """The items of the given rows `[...]` int64, `[..., *item_shape]`, on the device that the rows are on."""
         raise NotImplementedError
+
+    def items_of(self, rows: Tensor) -> Tensor:
+        """The numbers of the items in the given rows: these themselves, unless a row is a sentence of many words."""
+        return rows
 
     def gather_alike(self, parts: Sequence[Tensor]) -> list[Inputs]:
         """What `gather` gives of each of several arrays of rows, so that items of any of them go into one tensor."""

@@ -123,6 +123,40 @@ class Vocabulary:
         self._tokenizer.no_truncation()
         return self._tokenizer.encode(*([text] if PARTS not in text else text.split(PARTS, 1)))  # type: ignore[no-any-return]
 
+    def pieces(self, sentences: Sequence[Sequence[str]]) -> list[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+        """The token ids of sentences that are given word by word, none cut and without special tokens.
+
+        Returns:
+            Of each sentence its ids, and to which word each belongs. A word without any, such as a control character,
+            gets the unknown token.
+        """
+        self._tokenizer.no_truncation()
+        found = []
+        for first in range(0, len(sentences), AT_ONCE):
+            block = [list(words) for words in sentences[first : first + AT_ONCE]]
+            encoded = self._tokenizer.encode_batch(block, is_pretokenized=True, add_special_tokens=False)
+            for words, each in zip(block, encoded, strict=True):
+                places = np.asarray(each.word_ids, dtype=np.int64)
+                lost = np.setdiff1d(np.arange(len(words)), places)
+                places = np.concatenate([places, lost])
+                ids = np.concatenate([each.ids, np.full(len(lost), self.number("unknown"))]).astype(np.int32)
+                order = np.argsort(places, kind="stable")
+                found.append((ids[order], places[order]))
+        return found
+
+    def around(self, parts: int) -> list[list[int]]:
+        """The special tokens before, between and after the texts of an item of one part or two: `parts` + 1 lists."""
+        self._tokenizer.no_truncation()
+        encoded = self._tokenizer.encode(*[["a"]] * parts, is_pretokenized=True)
+        lists: list[list[int]] = [[] for _ in range(parts + 1)]
+        seen = 0
+        for number, part in zip(encoded.ids, encoded.sequence_ids, strict=True):
+            if part is None:
+                lists[seen].append(number)
+            else:
+                seen = part + 1
+        return lists
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids, without special ones; in the spelling of the vocabulary."""
         return str(self._tokenizer.decode(list(ids)))
