@@ -18,7 +18,7 @@ from episodes.uniforms import generator_key
 class LabelledBatch:
     """Attributes:
     images: `[n, C, H, W]` float32 in [0, 1].
-    labels: `[n]` int64, the class's number in the training bank.
+    labels: `[n]` int64, the class's number in the training bank; of sentences one for each word, 0 outside.
     """
 
     images: Tensor
@@ -51,4 +51,4 @@ class BatchSampler:
             raw = np.random.Philox(key=self._key, counter=epoch << 64).random_raw(len(self.bank))
             self._epoch, self._order = epoch, np.argsort(raw, kind="stable")
         rows = torch.from_numpy(self._order[place * self.size : (place + 1) * self.size]).to(self.labels.device)
-        return LabelledBatch(to_float(self.bank.gather(rows)), self.labels.index_select(0, rows))
+        return LabelledBatch(to_float(self.bank.gather(rows)), self.labels.index_select(0, self.bank.items_of(rows)))

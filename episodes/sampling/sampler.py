@@ -13,7 +13,9 @@ from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 from episodes.sampling.functions import SinusoidSampler
 from episodes.sampling.source import BankSource, EpisodeSource
+from episodes.sampling.text import SpanSampler
 from episodes.tasks.regression import RegressionTask
+from episodes.tasks.spans import AllWaySpans
 from episodes.tasks.task import Task
 from episodes.uniforms import Uniforms, generator_key, uniform_numbers
 
@@ -102,11 +104,15 @@ SAMPLERS: dict[Kind, Callable[..., EpisodeSource]] = {
     "images": EpisodeSampler,
     "text": EpisodeSampler,
     "functions": SinusoidSampler,
+    "entities": SpanSampler,
+    "questions": SpanSampler,
 }
 
 
-def sampler(bank: Bank, task: Task | RegressionTask, seed: int, device: torch.device | str = "cpu") -> EpisodeSource:
-    """Episodes of items or of functions, by the kind of the bank.
+def sampler(
+    bank: Bank, task: Task | RegressionTask | AllWaySpans, seed: int, device: torch.device | str = "cpu"
+) -> EpisodeSource:
+    """Episodes of items, of words or of functions, by the kind of the bank.
 
     Raises:
         DataError: if the bank cannot give such episodes.

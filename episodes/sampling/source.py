@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,10 @@ class EpisodeSource:
     def batch(self, numbers: Iterable[int]) -> LabelledEpisodeBatch:
         """The episodes of the given numbers (each at least 0)."""
         raise NotImplementedError
+
+    def truth(self, numbers: Iterable[int]) -> Any:
+        """What predictions of the episodes are scored by, where that is more than the labels of the queries."""
+        return None
 
     def shown(self, number: int) -> LabelledEpisodeBatch:
         """An episode as a picture shows it, which may be with other queries."""

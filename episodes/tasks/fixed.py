@@ -44,7 +44,8 @@ class FixedTask:
         DataError: if a number is out of its range, or two choices do not go together.
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
+    # Of words it is the recipe that `episodes.tasks.spans.with_words` makes of it.
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
 
     ways: int
     shots: int

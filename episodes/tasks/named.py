@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from episodes.tasks.fixed import FixedTask
 from episodes.uniforms import Uniforms, below, distinct
 
 if TYPE_CHECKING:
-    from episodes.banks.bank import ItemBank
+    from episodes.banks.bank import ItemBank, Kind
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,6 +27,8 @@ class NamedTask(FixedTask):
     Raises:
         DataError: the numbers do not fit, or `groups` or `distractors` ask for a choice of classes.
     """
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
 
     names: tuple[tuple[str, ...], ...] = ()
 
