@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from episodes.episode import item_counts
 from episodes.sampling.source import EpisodeSource
 from metabench.learner import (
     EmbeddingLearner,
@@ -236,7 +237,7 @@ def check_transduction(learner: Learner, episodes: EpisodeBatch, tolerance: floa
         return
     last = episodes.query.shape[1] - 1
     _assert_equal(
-        _classify(learner, episodes)[:, last:],
+        _classify(learner, episodes)[:, sum(item_counts(episodes.query[0, :last])) :],
         _classify(learner, replace(episodes, query=episodes.query[:, last:])),
         tolerance,
         "a query's prediction depends on the other queries, and the learner is not declared transductive "
@@ -291,7 +292,8 @@ def _classify(learner: Learner, episodes: EpisodeBatch) -> Tensor:
         episodes = episodes.without_query_labels()
     with torch.no_grad():
         logits = learner.classify(episodes)
-    problem = logits_problem(logits, (*episodes.query.shape[:2], episodes.ways))
+    items = sum(item_counts(episodes.query[0]))
+    problem = logits_problem(logits, (len(episodes.query), items, episodes.ways))
     assert not problem, problem
     return logits
 

@@ -21,13 +21,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from episodes.banks.bank import Kind
-from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
+from episodes.banks.bank import SPANS, Kind
+from episodes.episode import EpisodeBatch, LabelledEpisodeBatch, marks_words
 from episodes.sampling.batches import LabelledBatch
 from episodes.sampling.texts import TextBatch
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
-from metabench.metric import ACCURACY, SQUARED_ERROR, Metric
+from metabench.metric import ACCURACY, ANSWER_F1, SPAN_F1, SQUARED_ERROR, Metric
 
 __all__ = [
     "Batches",
@@ -54,6 +54,7 @@ __all__ = [
 
 
 ITEMS_AT_ONCE = 512  # that are embedded together where nothing is learned
+SENTENCES_AT_ONCE = 32  # likewise where items are words: their texts may be long
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -95,9 +96,9 @@ class Problem:
     Attributes:
         image_shape: (C, H, W) of images; in regression (1,), of an input; of texts a
             `episodes.banks.vocabulary.TextShape`, with their vocabulary.
-        train_classes: how many classes there are to train on; 0 in regression.
+        train_classes: how many classes there are to train on, of words with the outside as the first; 0 in regression.
         task: what it will be scored on; in regression, which a learner meets only if it declares so, a
-            `RegressionTask`, whose `ways` is 1.
+            `RegressionTask`, whose `ways` is 1. Of words a `FixedTask` whose ways are labels, the outside among them.
     """
 
     image_shape: tuple[int, ...]
@@ -110,9 +111,17 @@ class Problem:
         return "functions" in self.task.kinds
 
     @property
+    def words(self) -> bool:
+        """Whether items are the words of sentences, scored by the spans that they make."""
+        return self.task.kinds[0] in SPANS
+
+    @property
     def metric(self) -> Metric:
         """What predictions are scored by."""
-        return SQUARED_ERROR if self.regression else ACCURACY
+        return METRIC_OF.get(self.task.kinds[0], ACCURACY)
+
+
+METRIC_OF: dict[Kind, Metric] = {"functions": SQUARED_ERROR, "entities": SPAN_F1, "questions": ANSWER_F1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +160,7 @@ class Episodes:
 class Batches:
     """Training data of a stage: `size` images per step from all training classes, as a `LabelledBatch`."""
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", *SPANS)
 
     size: int
 
@@ -295,7 +304,8 @@ class EmbeddingLearner(Learner):
         """As `embed`, where nothing is learned in parts: a task may have a whole test split, more than memory takes."""
         if torch.is_grad_enabled() or len(images) <= ITEMS_AT_ONCE:
             return self.embed(images)
-        return torch.cat([self.embed(part) for part in torch.split(images, ITEMS_AT_ONCE)])
+        at_once = SENTENCES_AT_ONCE if marks_words(images) else ITEMS_AT_ONCE
+        return torch.cat([self.embed(part) for part in torch.split(images, at_once)])
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
         """Logits `[B, Q, N]` from the features of B tasks, each task on its own."""
@@ -307,8 +317,11 @@ class EmbeddingLearner(Learner):
         if self.semi_supervised and episodes.unlabelled is not None:
             parts.append(episodes.unlabelled)
         images = torch.cat(parts, dim=1)
-        features = self._embed_in_parts(images.flatten(0, 1)).view(*images.shape[:2], -1)
-        support, query, *pool = torch.split(features, [part.shape[1] for part in parts], dim=1)
+        features = self._embed_in_parts(images.flatten(0, 1))
+        features = features.view(len(images), -1, features.shape[1])
+        labelled, of_pool = episodes.support_labels.shape[1], [part.shape[1] for part in parts[2:]]
+        asked = features.shape[1] - labelled - sum(of_pool)
+        support, query, *pool = torch.split(features, [labelled, asked, *of_pool], dim=1)
         return self.classify_features(
             EpisodeFeatures(support, episodes.support_labels, query, episodes.ways, pool[0] if pool else None)
         )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from metabench.spans import answer_f1, best_span, exact_match, mentions, span_f1
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from episodes.sampling.text import Truth
 
 
 @dataclass(frozen=True)
@@ -19,16 +25,18 @@ class Metric:
         label: for people.
         unit: `%` for what tables show in percent, else nothing.
         better: which way is better.
-        per_task: from logits `[B, Q, N]` and labels `[B, Q]` to `[B]` float64.
+        per_task: from logits `[B, Q, N]`, labels `[B, Q]` and what else `EpisodeSource.truth` gives to `[B]` float64.
         digits: after the point, in tables.
+        exact: a stricter one that is shown beside it: the fraction of answers that are right to the word.
     """
 
-    name: Literal["accuracy", "squared_error"]
+    name: Literal["accuracy", "squared_error", "span_f1", "answer_f1"]
     label: str
     unit: Literal["%", ""]
     better: Literal["higher", "lower"]
-    per_task: Callable[[Tensor, Tensor], Tensor]
+    per_task: Callable[[Tensor, Tensor, Any], Tensor]
     digits: int
+    exact: Callable[[Tensor, Tensor, Any], Tensor] | None = None
 
     @property
     def more_is_better(self) -> bool:
@@ -55,17 +63,47 @@ class Metric:
         return f"{self.text(mean)} ± {self.scale * half_width:.{self.digits}f}" + (" points" if self.percent else "")
 
 
-def _fraction_right(logits: Tensor, labels: Tensor) -> Tensor:
+def _fraction_right(logits: Tensor, labels: Tensor, truth: None = None) -> Tensor:
     return (logits.argmax(2) == labels).double().mean(1)
 
 
-def _squared_error(outputs: Tensor, labels: Tensor) -> Tensor:
+def _squared_error(outputs: Tensor, labels: Tensor, truth: None = None) -> Tensor:
     return (outputs[..., 0].double() - labels).square().mean(1)
+
+
+def _span_f1(logits: Tensor, labels: Tensor, truth: Truth) -> Tensor:
+    """Of the mentions in one task, all types together; predicted ones are runs of words of one label."""
+    found = mentions(logits[0].argmax(1).cpu().numpy(), truth.lengths)
+    return logits.new_tensor([span_f1(found, mentions(truth.labels, truth.lengths, truth.begins))]).double()
+
+
+def _answer_f1(logits: Tensor, labels: Tensor, truth: Truth) -> Tensor:
+    scores = [answer_f1(found, accepted) for found, accepted in answers(logits, truth)]
+    return logits.new_tensor([np.mean(scores)]).double()
+
+
+def _exact_match(logits: Tensor, labels: Tensor, truth: Truth) -> Tensor:
+    scores = [exact_match(found, accepted) for found, accepted in answers(logits, truth)]
+    return logits.new_tensor([np.mean(scores)]).double()
+
+
+def answers(logits: Tensor, truth: Truth) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Of each question of one task what is predicted, and the accepted answers.
+
+    The prediction is the span of words that has the largest sum of log-odds of label 1 against label 0.
+    """
+    odds = (logits[0, :, 1] - logits[0, :, 0]).double().cpu().numpy()
+    for row, part in zip(truth.rows, np.split(odds, np.cumsum(truth.lengths)[:-1]), strict=True):
+        sentence = truth.bank.sentences[row]
+        first, last = best_span(part)
+        yield sentence.text[sentence.words[first][0] : sentence.words[last - 1][1]], sentence.answers
 
 
 ACCURACY = Metric("accuracy", "accuracy", "%", "higher", _fraction_right, digits=2)
 SQUARED_ERROR = Metric("squared_error", "mean squared error", "", "lower", _squared_error, digits=4)
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (ACCURACY, SQUARED_ERROR)}
+SPAN_F1 = Metric("span_f1", "span F1", "%", "higher", _span_f1, digits=2)
+ANSWER_F1 = Metric("answer_f1", "answer F1", "%", "higher", _answer_f1, digits=2, exact=_exact_match)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (ACCURACY, SQUARED_ERROR, SPAN_F1, ANSWER_F1)}
 
 
 def _alike(below: float, above: float, metric: Metric) -> bool:

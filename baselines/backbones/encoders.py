@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from episodes.banks.vocabulary import SPECIAL, TextShape, Vocabulary
+from episodes.episode import marks_words
 from episodes.errors import DataError
 from episodes.extras import need
 from metabench.backbone import Layers, Norm, Shape
@@ -40,10 +41,16 @@ class TextEncoder(nn.Module):
         self.segments = getattr(model.config, "type_vocab_size", 0) > 1
 
     def forward(self, ids: Tensor) -> Tensor:
-        """From token ids `[n, L]` as `TextBank.gather` gives them to features `[n, D]`."""
+        """From token ids `[n, L]` as `TextBank.gather` gives them to features `[n, D]`.
+
+        Of those that mark words, as `SpanBank.gather` gives them, the features are the states of the marked tokens,
+        `[words, D]`, row by row.
+        """
         ids = ids[:, : int((ids != 0).any(0).sum())]  # without what is padding in all of them
-        hidden = self.hidden(ids)
-        if self.pooling == "first":
+        hidden = self.hidden(ids.abs())
+        if marks_words(ids):
+            features = hidden[ids > 0]
+        elif self.pooling == "first":
             features = hidden[:, 0]
         else:
             weights = (ids != 0).to(hidden.dtype)[..., None]

@@ -16,6 +16,7 @@ from torch.func import functional_call, grad
 
 from baselines.backbones import Layers, build_backbone, feature_size
 from baselines.gradient._batch_norm import TaskBatchNorm2d
+from episodes.episode import item_counts
 from metabench.learner import (
     Count,
     Episodes,
@@ -61,7 +62,7 @@ class MAML(Learner):
     `inner_steps=0` training does not adapt to tasks, which makes it the paper's baseline "pretrained on all tasks".
     """
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
     label_equivariant = False
     fixed_ways = True
     regression = True
@@ -83,6 +84,7 @@ class MAML(Learner):
         "glyphs": {"steps": 3000, "meta_batch": 2, **OMNIGLOT},
         "omniglot": {"steps": 12_000, "meta_batch": 4, **OMNIGLOT},
         "sinusoid": SINUSOID,
+        **{kind: {"meta_batch": 1} for kind in ("entities", "questions")},
         "text": {"backbone": "bert-tiny", "steps": 500, "first_order": True, "inner_learning_rate": 0.05},
     }
 
@@ -170,4 +172,4 @@ class MAML(Learner):
             logits: Tensor = functional_call(self.network, weights, query)
             return logits
         both: Tensor = functional_call(self.network, weights, (torch.cat([support, query]), len(support)))
-        return both[len(support) :]
+        return both[sum(item_counts(support)) :]

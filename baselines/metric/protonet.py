@@ -48,11 +48,13 @@ class ProtoNet(EmbeddingLearner):
         train_queries: Count = option(5, "query images per class in training")
         refine_steps: Annotated[int, Field(ge=0)] = option(0, "steps of soft k-means on a task's unlabelled images")
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
     presets: ClassVar = {
         "glyphs": {"steps": 800},
         "omniglot": {"steps": 4000, "train_ways": 60},
         "text": {"backbone": "minilm", "steps": 100, "learning_rate": 2e-5, "train_ways": 10, "train_queries": 3},
+        "entities": {"steps": 200, "train_ways": None, "train_queries": 5},
+        "questions": {"train_ways": None},
     }
 
     def __init__(self, problem: Problem, options: Options) -> None:

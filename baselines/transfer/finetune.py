@@ -16,6 +16,7 @@ from torch.func import functional_call
 from baselines.backbones import build_backbone, feature_size
 from baselines.heads.logistic import logistic_head
 from baselines.heads.ridge import ridge_head
+from episodes.episode import item_counts, marks_words
 from metabench.learner import (
     Batches,
     Count,
@@ -32,6 +33,7 @@ from metabench.learner import (
 )
 
 QUERIES_AT_ONCE = 512  # of a fine-tuned network, which bounds memory where a task has a whole test split
+SENTENCES_AT_ONCE = 32  # likewise where items are words
 
 
 class FineTune(EmbeddingLearner):
@@ -56,7 +58,7 @@ class FineTune(EmbeddingLearner):
         tuning_batch: Count | None = option(None, "scope=all: support items per step; default all of them")
         logit_scale: Positive = option(10.0, "factor from the head's scores to logits")
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
+    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
     presets: ClassVar = {
         "glyphs": {"steps": 1500},
         "omniglot": {"steps": 5000, "batch_size": 128},
@@ -140,19 +142,21 @@ class FineTune(EmbeddingLearner):
         kind = torch.optim.Adam if self.options.tuning_optimizer == "adam" else torch.optim.SGD
         optimizer = kind(tuned, lr=self.options.tuning_rate)
         with torch.enable_grad():
-            for rows in self._tuning_batches(len(labels)):
+            of_rows = torch.split(labels, item_counts(support))
+            for rows in self._tuning_batches(len(support)):
                 optimizer.zero_grad()
-                loss = F.cross_entropy(logits(support[rows]), labels[rows])
+                loss = F.cross_entropy(logits(support[rows]), torch.cat([of_rows[row] for row in rows.tolist()]))
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
         with torch.no_grad():
-            return torch.cat([logits(part) for part in torch.split(query, QUERIES_AT_ONCE)])
+            at_once = SENTENCES_AT_ONCE if marks_words(query) else QUERIES_AT_ONCE
+            return torch.cat([logits(part) for part in torch.split(query, at_once)])
 
-    def _tuning_batches(self, items: int) -> Iterator[Tensor | slice]:
-        """Which support items each tuning step takes: all, or each of them once before any comes again."""
+    def _tuning_batches(self, items: int) -> Iterator[Tensor]:
+        """Which rows of the support each tuning step takes: all, or each of them once before any comes again."""
         size = self.options.tuning_batch or items
         if size >= items:
-            yield from [slice(None)] * self.options.tuning_steps
+            yield from [torch.arange(items)] * self.options.tuning_steps
             return
         random = torch.Generator().manual_seed(0)
         order = torch.empty(0, dtype=torch.int64)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from episodes.banks.bank import SPANS
 from episodes.banks.vocabulary import TextShape
 from episodes.episode import EpisodeBatch
 from episodes.sampling.source import EpisodeSource
@@ -46,7 +47,7 @@ def floor_learners(problem: Problem, backbone: str, seed: int) -> dict[str, Lear
 
     For classes those registered as `metabench.floors`: the nearest neighbour in pixels, and the nearest class mean in
     the features of the backbone with its first weights; left out where the backbone is a plug-in's own. In regression
-    0, and the mean of the support.
+    0, and the mean of the support. Of words the nearest class mean alone.
 
     Args:
         problem: what the learner that they stand beside is built for.
@@ -60,6 +61,7 @@ def floor_learners(problem: Problem, backbone: str, seed: int) -> dict[str, Lear
         return {ZERO: Zero(problem, TrainingOptions()), SUPPORT_MEAN: SupportMean(problem, TrainingOptions())}
     floors: dict[str, Learner] = {}
     kind = "text" if isinstance(problem.image_shape, TextShape) else "images"
+    kind = problem.task.kinds[0] if problem.words else kind
     for name, learner in floor_classes().items():
         if kind not in learner.kinds:
             continue
@@ -78,7 +80,8 @@ def floor_scores(
 ) -> dict[str, NDArray[np.float64]]:
     """The score of each floor on each of the tasks 0 to E - 1, `[E]`.
 
-    Guessing is right once in as many times as a task has ways: `chance` is that, of each task.
+    Guessing is right once in as many times as a task has ways: `chance` is that, of each task. Spans have no such
+    chance: those that are guessed agree with hardly any.
 
     Args:
         learners: those of `floor_learners`, on the source's device.
@@ -86,4 +89,4 @@ def floor_scores(
         ways: of each task, `[E]`; 1 in regression, where there is no chance.
     """
     scores = {name: evaluate(learner, source, len(ways), f"floor {name}") for name, learner in learners.items()}
-    return scores if ZERO in learners else {CHANCE: 1 / ways, **scores}
+    return scores if ZERO in learners or source.bank.kind in SPANS else {CHANCE: 1 / ways, **scores}

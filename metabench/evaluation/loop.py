@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from episodes.banks.bank import SPANS
 from episodes.episode import to_float
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.checks import logits_problem
 from metabench.errors import RunError
-from metabench.learner import ITEMS_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner
+from metabench.learner import ITEMS_AT_ONCE, SENTENCES_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner
 from metabench.stats.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
@@ -28,15 +29,17 @@ class Evaluation:
 
     Attributes:
         scores: the learner's metric on each episode, `[E]` float64.
+        exact: the stricter one beside it, where the metric has one (see `Metric.exact`), else empty.
         ways: how many classes each episode has, `[E]` int64; 1 in regression.
         queries: how many queries each has, `[E]` int64; they add up to R.
-        labels: the queries' true labels within their episodes, episode by episode, `[R]` int64; in regression empty,
-            like the next two.
+        labels: the queries' true labels within their episodes, episode by episode, `[R]` int64; in regression and of
+            words empty, like the next two.
         predictions: the predicted labels, `[R]` int64.
         confidences: the softmax probability of each prediction, of the logits over a temperature, `[R]` float32.
     """
 
     scores: NDArray[np.float64]
+    exact: NDArray[np.float64]
     ways: NDArray[np.int64]
     queries: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -49,8 +52,8 @@ def evaluate(
 ) -> NDArray[np.float64]:
     """The learner's metric on each of the episodes `start` to `episodes` - 1, `[episodes - start]` float64.
 
-    It is the fraction of queries predicted correctly, or in regression the mean squared error over them. Arguments and
-    errors are those of `predict_episodes`.
+    It is the fraction of queries predicted correctly, in regression the mean squared error over them, or F1. Arguments
+    and errors are those of `predict_episodes`.
     """
     return predict_episodes(learner, sampler, episodes, progress, start).scores
 
@@ -76,16 +79,20 @@ def predict_episodes(
     Raises:
         RunError: the learner's logits are not finite, or not `[B, Q, N]`.
     """
-    parts, ways, queries, metric = [], [], [], learner.problem.metric
+    parts, metric = [], learner.problem.metric
+    ways: list[int] = []
+    queries: list[int] = []
     hidden = None if progress else True
     with tqdm(total=episodes - start, desc=progress, unit="task", disable=hidden) as bar:
         for logits, labels in predicted_logits(learner, sampler, range(start, episodes)):
-            parts.append((metric.per_task(logits, labels), *_predictions(learner, logits, labels, temperature)))
+            asked = (logits, labels, sampler.truth(range(start + len(ways), start + len(ways) + len(logits))))
+            exactly = metric.exact(*asked) if metric.exact else logits.new_empty(0)
+            parts.append((metric.per_task(*asked), exactly, *_predictions(learner, logits, labels, temperature)))
             ways += [logits.shape[2]] * len(logits)
             queries += [labels.shape[1]] * len(logits)
             bar.update(len(logits))
-    scores, *of_queries = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
-    return Evaluation(scores, np.asarray(ways), np.asarray(queries), *of_queries)
+    scores, exact, *of_queries = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+    return Evaluation(scores, exact, np.asarray(ways), np.asarray(queries), *of_queries)
 
 
 def predicted_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
@@ -112,8 +119,8 @@ def predicted_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -
 
 
 def _predictions(learner: Learner, logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Labels, predictions and confidences, `[R]` each, of logits `[B, Q, N]`; nothing in regression."""
-    if learner.problem.regression:
+    """Labels, predictions and confidences, `[R]` each, of logits `[B, Q, N]`; nothing in regression and of words."""
+    if learner.problem.regression or learner.problem.words:
         return labels.new_empty(0), labels.new_empty(0), logits.new_empty(0)
     below_best = logits.float() - logits.float().amax(2, keepdim=True)  # which cannot overflow when divided
     confidences = torch.softmax(below_best / temperature, dim=2).amax(2)
@@ -160,7 +167,8 @@ class _Embedded:
         parts = [drawn.support, drawn.query]
         if self.learner.semi_supervised and drawn.unlabelled.size:
             parts.append(drawn.unlabelled)
-        support, query, *pool = (self.features[torch.from_numpy(part).to(device)] for part in parts)
+        items = (self.sampler.bank.items_of(torch.from_numpy(part).to(device)) for part in parts)
+        support, query, *pool = (self.features[part] for part in items)
         support_labels, query_labels = (
             torch.from_numpy(part.copy()).to(device) for part in (drawn.support_labels, drawn.query_labels)
         )
@@ -169,7 +177,7 @@ class _Embedded:
         return self.learner.classify_features(features), query_labels, ways
 
     def _embed_all(self) -> Tensor:
-        """`[M, D]`: the features of every image drawn; zeros for the others."""
+        """`[M, D]`: the features of every item drawn; zeros for the others."""
         bank = self.sampler.bank
         drawn = np.zeros(len(bank), dtype=bool)
         for numbers in _chunks(self.episodes, 1024 if self.sampler.one_shape else 1):
@@ -178,20 +186,21 @@ class _Embedded:
                 drawn[part.ravel()] = True
         rows = torch.from_numpy(np.flatnonzero(drawn)).to(self.sampler.device)
         rows = bank.by_length(rows)
-        parts = torch.split(rows, ITEMS_AT_ONCE)
-        features = torch.cat([self._embed(to_float(bank.gather(part))) for part in parts])
-        table = features.new_zeros(len(bank), features.shape[1])
-        table[rows] = features
+        parts = torch.split(rows, SENTENCES_AT_ONCE if bank.kind in SPANS else ITEMS_AT_ONCE)
+        items = [bank.items_of(part) for part in parts]
+        features = torch.cat(
+            [self._embed(to_float(bank.gather(part)), len(of)) for part, of in zip(parts, items, strict=True)]
+        )
+        table = features.new_zeros(len(bank.labels), features.shape[1])
+        table[torch.cat(items)] = features
         return table
 
-    def _embed(self, images: Tensor) -> Tensor:
+    def _embed(self, images: Tensor, items: int) -> Tensor:
         features = self.learner.embed(images)
-        if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(images):
+        if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != items:
             found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
             name = type(self.learner).__name__
-            raise RunError(
-                f"learner {name} breaks its contract: embed gives {found} for {len(images)} images, not [n, D]"
-            )
+            raise RunError(f"learner {name} breaks its contract: embed gives {found} for {items} images, not [n, D]")
         return features
 
 

@@ -34,7 +34,7 @@ class Scored:
         companions: theirs, by name.
         floors: by name.
         accuracies: the metric of the learner and of each companion on each task, by name, `[E]`.
-        predictions: their file, the learner's; None in regression.
+        predictions: their file, the learner's; None in regression and of words.
         seconds: that the learner and its companions took for the tasks.
         peak_megabytes: memory used until then (see `metabench.evaluation.cost.peak_memory_megabytes`).
     """
@@ -76,7 +76,8 @@ def score_learner(
     companions, rule = learner.companions(), _stopping_rule(config, metric)
     entrants = {"learner": learner, **companions}
     temperatures: dict[str, float] = {}
-    if validation and not learner.problem.regression:
+    by_query = not (learner.problem.regression or learner.problem.words)  # whether each has a prediction of its own
+    if validation and by_query:
         count = config.training.validation_episodes
         temperatures = {name: learner_temperature(entrant, validation, count) for name, entrant in entrants.items()}
     first = temperatures.get("learner", 1.0)
@@ -89,7 +90,9 @@ def score_learner(
         temperature = temperatures.get(name, 1.0)
         made[name] = predict_episodes(entrant, test, episodes, f"test {name}", temperature=temperature)
     seconds, peak = time.perf_counter() - started, peak_memory_megabytes(test.device)
-    predictions = {name: tabulate(test, one) for name, one in made.items() if isinstance(test, BankSource)}
+    predictions = {}
+    if by_query and isinstance(test, BankSource):
+        predictions = {name: tabulate(test, one) for name, one in made.items()}
     estimates = {name: estimate(one.scores, config, metric) for name, one in made.items()}
     if rule:
         estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config, metric))
@@ -172,6 +175,7 @@ def _score(
     return Score(
         metric=metric.name,
         mean=found.mean,
+        exact_match=float(made.exact.mean()) if len(made.exact) else None,
         half_width=found.half_width,
         low=found.low,
         high=found.high,

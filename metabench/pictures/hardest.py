@@ -51,7 +51,7 @@ def draw_predicted(
             logits = learner.eval().classify(asked).cpu()
             before = unadapted.eval().classify(asked).cpu() if unadapted else None
         metric = learner.problem.metric
-        score = float(metric.per_task(logits, batch.query_labels.cpu()))
+        score = float(metric.per_task(logits, batch.query_labels.cpu(), source.truth([number])))
         title += f", {name}: {metric.label} {metric.text(score)}"
     if isinstance(source, BankSource):
         predictions = None if logits is None else logits.argmax(2)[0].numpy()

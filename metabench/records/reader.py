@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from episodes.errors import DataError
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.metric import ACCURACY
 from metabench.records.predictions import digest, predictions_file
 from metabench.records.record import ACCURACIES_FILE, MOST_ERROR, RECORD_FILE, SCORES_FILE, RunRecord
 
@@ -142,7 +141,7 @@ def _scores_of(columns: NDArray[np.float64] | ValueError, path: Path, record: Ru
             f"'{table}' does not fit record '{path}': its episodes are not 0 to {record.config.test.episodes} - 1; "
             "restore one of the two"
         )
-    most = 1 if record.scored_by is ACCURACY else MOST_ERROR
+    most = 1 if record.scored_by.percent else MOST_ERROR
     wrong = np.flatnonzero(~((scores >= 0) & (scores <= most)))  # NaN is neither
     if wrong.size:
         raise UsageError(

@@ -51,7 +51,7 @@ class Score(_Part):
 
     Attributes:
         metric: what it is scored by.
-        mean: over tasks; an accuracy is 0 to 1.
+        mean: over tasks; an accuracy is 0 to 1, and so is F1.
         half_width: of the mean's 95% interval over tasks; the longer arm, where it is not symmetric.
         low, high: the interval itself; None in records from before there were asymmetric ones.
         covers: what the interval is about, in words; None likewise: then it is the draw of tasks and nothing else.
@@ -64,22 +64,26 @@ class Score(_Part):
         over_classes: the interval of the accuracy over the choice of test classes; None in regression, and where the
             tasks are too few for it.
         class_quantile: the 5% quantile of the test classes' accuracies; None in regression.
+        exact_match: of questions the fraction that is answered to the word, mean over tasks; None of other tasks.
         parameters: that scoring a task needs.
         task_milliseconds: median time to adapt to one task and predict its queries.
         task_megabytes: what memory that takes (`metabench.evaluation.cost.task_megabytes`).
         task_multiply_adds: of matrix products and convolutions in it (`metabench.evaluation.cost.task_multiply_adds`).
 
+    In tasks of words all that is of classes, and the calibration_error and temperature, is None as in regression.
+
     Of these, records of version 1 lack the worst_tasks, worst_class, calibration_error and task_megabytes, and those of
     version 2 the temperature, over_classes, class_quantile and task_multiply_adds.
     """
 
-    metric: Literal["accuracy", "squared_error"]
+    metric: Literal["accuracy", "squared_error", "span_f1", "answer_f1"]
     mean: float = Field(ge=0, le=MOST_ERROR)
     half_width: float = Field(ge=0, le=MOST_ERROR)
     low: float | None = None
     high: float | None = None
     covers: str | None = None
     over_classes: Interval | None = None
+    exact_match: float | None = Field(None, ge=0, le=1)
     worst_tasks: float | None = Field(None, ge=0, le=MOST_ERROR)
     worst_class: float | None = Field(None, ge=0, le=1)
     class_quantile: float | None = Field(None, ge=0, le=1)
@@ -92,10 +96,12 @@ class Score(_Part):
 
     @model_validator(mode="after")
     def _is_an_accuracy(self) -> Score:
-        if self.metric == ACCURACY.name:
+        if METRICS[self.metric].percent:
             for name, most in (("mean", 1), ("worst_tasks", 1), ("half_width", MOST_HALF_WIDTH)):
                 if (getattr(self, name) or 0) > most:
-                    raise ValueError(f"{name} is not an accuracy")
+                    raise ValueError(
+                        f"{name} is not an accuracy" if self.metric == ACCURACY.name else f"{name} is over 1"
+                    )
         return self
 
 
