@@ -10,7 +10,8 @@ from pathlib import Path
 from episodes.plugins import plugin_names
 
 GROUP = "episodes.datasets"
-FILES, FOLDERS = ("csv:", "jsonl:"), ("folder:", "txt:")  # what begins the name of a dataset at a place of the user's
+FILES = ("csv:", "jsonl:", "conll:", "squad:")  # what begins the name of a dataset at a place of the user's
+FOLDERS = ("folder:", "txt:")  # likewise
 
 
 @cache

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from episodes.banks.bank import SPANS
 from episodes.errors import nearest
 from episodes.names import FILES, full_name, join_names, placed, short_name, split_names
 from episodes.tasks.all_way import AllWayTask
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.named import NamedTask
 from episodes.tasks.regression import RegressionTask
+from episodes.tasks.spans import AllWaySpans, EntityTask, QuestionTask
 from episodes.tasks.task import Groups, Task
 from episodes.tasks.variable import VariableTask
 from metabench.errors import UsageError
@@ -44,8 +46,10 @@ DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channel
 NUMBERS = ("ways", "shots", "queries")
 SHAPE = ("groups", "imbalance", "label_noise", "unlabelled", "distractors")  # of FixedTask, beyond its numbers
 RECIPE = ("task", *SHAPE, "disjoint", "test_task", "test_seed")
-# Those that have no meaning where tasks are functions.
+# Those that have no meaning where tasks are functions, and where they are of words.
 OF_CLASSES = ("task", *SHAPE, "disjoint", "test_task", "train_task", "tasks")
+OF_ROWS = ("image_size", "channels", *OF_CLASSES[1:])
+OF_TYPES = (*OF_ROWS, "queries", "split", "test_dataset")  # which questions have not
 
 VALIDATION_QUERIES = 5  # per class in the validation tasks of `all-way`
 MOST_EPISODES = 10_000_000  # whose scores and predictions still fit in memory
@@ -219,9 +223,12 @@ class RunConfig(_Section):
         task = self.task
         if kind == "functions":
             return RegressionTask(task.shots, task.queries)
+        if kind in SPANS:
+            of_words = EntityTask if kind == "entities" else QuestionTask
+            return of_words(task.ways + 1, task.shots, task.queries)
         return FixedTask(**{name: getattr(task, name) for name in (*NUMBERS, *SHAPE)})
 
-    def test_recipe(self, kind: Kind) -> Task | RegressionTask:
+    def test_recipe(self, kind: Kind) -> Task | RegressionTask | AllWaySpans:
         """The recipe of test tasks.
 
         Raises:
@@ -238,15 +245,16 @@ class RunConfig(_Section):
             for name in ("queries", *SHAPE, "split", "test_dataset", "train_task"):
                 if self[name] != SETTINGS[name].default:
                     self._refuse_with_task(f"--{name.replace('_', '-')}")
-            return AllWayTask(self.task.shots)
+            return AllWaySpans(self.task.shots) if kind in SPANS else AllWayTask(self.task.shots)
         return self.validation_recipe(kind)
 
-    def validation_recipe(self, kind: Kind) -> Task | RegressionTask:
+    def validation_recipe(self, kind: Kind) -> Task | RegressionTask | AllWaySpans:
         """The recipe of validation tasks: as at test, but for the names."""
         if self.task.task == "fixed":
             return self.shape(kind)
         if self.task.task == "all-way":
-            return AllWayTask(self.task.shots, VALIDATION_QUERIES)
+            recipe = AllWaySpans if kind in SPANS else AllWayTask
+            return recipe(self.task.shots, VALIDATION_QUERIES)
         for name in self._variant:
             if name != "groups":
                 self._refuse_with_task(f"--{name.replace('_', '-')}")
@@ -290,17 +298,27 @@ class RunConfig(_Section):
         Raises:
             UsageError: a setting that has no meaning for that kind.
         """
-        if kind != "functions":
-            return self
-        ways = self.given.get("ways", RegressionTask.ways)
-        wrong = [name for name in OF_CLASSES if self[name] != SETTINGS[name].default]
-        wrong += ["ways"] if ways != RegressionTask.ways else []
+        if kind == "functions":
+            self._refuse(OF_CLASSES, RegressionTask.ways, "functions and have no classes or images")
+            return self.changed(ways=RegressionTask.ways)
+        if kind == "entities":
+            self._refuse(OF_ROWS, None, "the words of sentences")
+            if self.task.task == "variable":
+                self._refuse(("task",), None, "the words of sentences")
+        if kind == "questions":
+            self._refuse(OF_TYPES, 1, "questions about texts of the test split, with --shots others as support")
+            return self.changed(ways=1, task="all-way")
+        return self
+
+    def _refuse(self, names: Iterable[str], ways: int | None, tasks: str) -> None:
+        """Raise UsageError if any of these is set, or other ways than the only ones."""
+        wrong = [name for name in names if self[name] != SETTINGS[name].default]
+        wrong += ["ways"] if ways and self.given.get("ways", ways) != ways else []
         for name in wrong:
             raise UsageError(
-                f"--{name.replace('_', '-')} does not go with --dataset {self.data.dataset}, whose tasks are functions "
-                "and have no classes or images; leave it out"
+                f"--{name.replace('_', '-')} does not go with --dataset {self.data.dataset}, whose tasks are {tasks}; "
+                "leave it out"
             )
-        return self.changed(ways=RegressionTask.ways)
 
 
 SECTIONS = ("data", "task", "test", "training", "machine", "output")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from episodes.banks.bank import Kind
+from episodes.banks.bank import SPANS, Kind
 from episodes.dataset import Dataset
 from episodes.datasets import kind_of
 from episodes.errors import DataError, nearest
@@ -200,8 +200,10 @@ def changed_options(learner: type[Learner], config: RunConfig) -> dict[str, Any]
 
 
 def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:
-    """The learner's other defaults for that dataset, which are added to those for its kind."""
-    return {**learner.presets.get(kind_of(dataset), {}), **learner.presets.get(dataset, {})}
+    """The learner's other defaults for that dataset, which are added to those for its kind; words are text too."""
+    kind = kind_of(dataset)
+    kinds = ("text", kind) if kind in SPANS else (kind,)
+    return {name: value for key in (*kinds, dataset) for name, value in learner.presets.get(key, {}).items()}
 
 
 def build(
@@ -212,7 +214,8 @@ def build(
     Raises:
         UsageError: the learner has no network that the weights are of, or one of other shapes; or it fails.
     """
-    problem = Problem(dataset.train.item_shape, dataset.train.classes, config.shape(dataset.kind))
+    labels = dataset.train.classes + (dataset.kind in SPANS)  # of words, which may be outside
+    problem = Problem(dataset.train.item_shape, labels, config.shape(dataset.kind))
     return build_for(config, problem, options, weights)
 
 

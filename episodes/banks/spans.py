@@ -216,8 +216,8 @@ class SpanBank(ItemBank):
         return digest.hexdigest()
 
     def item_digests(self) -> list[int]:
-        """One number per sentence."""
-        return [hash_text(sentence.question + sentence.text) for sentence in self.sentences]
+        """One number per sentence, whatever is asked of it."""
+        return [hash_text(sentence.text) for sentence in self.sentences]
 
     def select(self, name: str, classes: Sequence[int]) -> SpanBank:
         """The sentences all of whose mentions are of the given types, and that have any.

@@ -3,7 +3,8 @@
 A dataset is a module, or any object, with `load(name, options) -> Dataset`. If it has files of its own, it also has
 `find(name, options) -> Path`. If `TAKES` is set, e.g. to `PATH`, users write `name:PATH`, and `name` is what follows
 the colon. `KIND` is what it has, `images` where it is not said. `load_all(name, options)`, if it has that, gives two
-banks of all its classes, the items for training and those for test (see `all_way`).
+banks of all its classes, the items for training and those for test (see `all_way`); where items are words,
+`load_spans(name, options)` gives a dataset of them (see `text.spans`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from episodes.banks.bank import Kind
+from episodes.banks.bank import SPANS, Kind
 from episodes.dataset import DataOptions, Dataset, with_data_root
 from episodes.datasets.combine import mix
 from episodes.errors import DataError
@@ -51,7 +52,7 @@ def prepared(name: str, options: DataOptions | None) -> tuple[Any, str, DataOpti
     options = _checked(options)
     module, rest = _module(name)
     kind = getattr(module, "KIND", "images")
-    if kind == "text":
+    if kind == "text" or kind in SPANS:
         for setting in ("image_size", "channels"):
             if getattr(options, setting) is not None:
                 option = f"--{setting.replace('_', '-')}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from episodes.banks.bank import ItemBank, Kind
+from episodes.banks.bank import SPANS, ItemBank, Kind
 from episodes.dataset import PARTS, Dataset
 from episodes.datasets.overlap import refuse_overlap
 from episodes.errors import DataError, nearest
@@ -24,6 +24,10 @@ def mix(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:
         DataError: a test class of one is in training of another, as far as `refuse_overlap` can tell.
     """
     kind = _only_items(datasets)
+    if kind in SPANS:
+        raise DataError(
+            f"'{datasets[0].name}' and '{datasets[1].name}' have the words of sentences, which are not mixed; name one"
+        )
     for train, test in itertools.permutations(datasets, 2):
         refuse_overlap(train, test)
     shape = datasets[0].train.item_shape

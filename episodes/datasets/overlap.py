@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from episodes.banks.bank import SPANS
 from episodes.dataset import Dataset
 from episodes.errors import DataError
 
@@ -15,11 +16,13 @@ def refuse_overlap(train: Dataset[Any], test: Dataset[Any]) -> None:
     """Raise DataError if a test class of `test` is among the classes for training or validation of `train`.
 
     It is if more than half of its items are there (images to the byte, texts but for case and white space); in datasets
-    of the same source also if its name is.
+    of the same source, and of types of mentions, also if its name is.
     """
-    seen = [train.train, train.validation]
-    items = {item for bank in seen if bank.item_shape == test.test.item_shape for item in bank.item_digests()}
-    names = {_plain(name) for bank in seen for name in bank.class_names} if _related(train, test) else set()
+    seen, words = [train.train, train.validation], train.kind in SPANS
+    items = {
+        item for bank in seen if not words and bank.item_shape == test.test.item_shape for item in bank.item_digests()
+    }
+    names = {_plain(name) for bank in seen for name in bank.class_names} if words or _related(train, test) else set()
     digests = test.test.item_digests() if items else []
     for name, start, size in zip(test.test.class_names, test.test.class_starts, test.test.class_sizes, strict=True):
         again = sum(item in items for item in digests[start : start + size])

@@ -9,9 +9,12 @@ from typing import Any
 import torch
 
 import episodes
+from episodes.banks.bank import SPANS
 from episodes.dataset import Dataset
+from episodes.datasets import kind_of
 from episodes.datasets.all_way import all_way
 from episodes.datasets.combine import cross_domain, named_tasks
+from episodes.datasets.text.spans import all_way_spans
 from episodes.files.remembered import with_places
 from episodes.sampling.manifest import Manifest, read_manifest, write_manifest
 from episodes.sampling.sampler import EpisodeList, sampler
@@ -36,6 +39,7 @@ def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
         UsageError: other tasks are asked for than those that were published with the dataset.
         DataError: a dataset cannot be loaded, or test classes are in training.
     """
+    config = for_words(config)
     if config.task.task == "all-way":
         return _all_way(config)
     dataset = episodes.load(config.data.dataset, config.data.options)
@@ -48,6 +52,17 @@ def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
     if config.task.train_task or config.task.test_task:
         dataset = named_tasks(dataset, config.task.train_task, config.task.test_task)
     return config, dataset
+
+
+def for_words(config: RunConfig) -> RunConfig:
+    """The configuration with what follows from data of words, whose kind is known before they are loaded.
+
+    Raises:
+        UsageError: a setting that does not go with them.
+        DataError: unknown dataset.
+    """
+    kind = kind_of(config.data.dataset)
+    return config.on(kind) if kind in SPANS else config
 
 
 def config_here(recorded: dict[str, Any], **settings: Any) -> RunConfig:
@@ -161,7 +176,8 @@ def _all_way(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
         DataError: the dataset cannot be loaded.
     """
     config.test_recipe("images")  # which refuses what does not go with such tasks, before anything is loaded
-    dataset = all_way(config.data.dataset, config.data.options)
+    load = all_way_spans if kind_of(config.data.dataset) in SPANS else all_way
+    dataset = load(config.data.dataset, config.data.options)
     ways = dataset.test.classes
     if config.given.get("ways", ways) != ways:
         raise UsageError(

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
+from episodes.banks.bank import SPANS
 from episodes.dataset import Dataset
 from episodes.sampling.manifest import Manifest
 from episodes.sampling.source import EpisodeSource
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.evaluation.floors import floor_learners
-from metabench.experiment.data import load_data, scored_tasks, validation_tasks, with_frozen
+from metabench.experiment.data import for_words, load_data, scored_tasks, validation_tasks, with_frozen
 from metabench.experiment.environment import choose_device
 from metabench.experiment.pretrained import refuse_seen, weights_of
 from metabench.experiment.tokens import with_tokens
@@ -89,7 +90,7 @@ def prepare_tasks(
         check_data(*again, dataset)
     if weights:
         refuse_seen(weights, dataset)
-    if dataset.kind == "text" and options:
+    if dataset.kind in ("text", *SPANS) and options:
         dataset = with_tokens(config, dataset, options, weights)
     config, test = scored_tasks(config, dataset, manifest, device)
     return PreparedTasks(config, device, dataset, manifest, test)
@@ -103,6 +104,7 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         options = learner_options(learner_class, config.learner, config.data.dataset, config.options)
+        config = for_words(config)
         options = without_training(config, learner_class, options)
     weights = weights_of(options)
     tasks = prepare_tasks(config, again, options, weights)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from episodes.banks.bank import ItemBank
+from episodes.banks.spans import SpanBank
 from episodes.banks.text import TextBank
 from episodes.dataset import Dataset
 from episodes.files.remembered import last_place, remember
@@ -43,7 +44,7 @@ def refuse_seen(weights: Weights, dataset: Dataset[Any]) -> None:
     """
     for part in ("test", "validation"):
         bank = getattr(dataset, part)
-        if not isinstance(bank, TextBank):
+        if not isinstance(bank, TextBank | SpanBank):
             continue
         hashes = np.asarray(bank.item_digests(), dtype=np.int64)
         seen = np.flatnonzero(np.isin(hashes, weights.texts) & unseen_items(bank))
@@ -111,6 +112,8 @@ def _placed(config: RunConfig, place: Path) -> RunConfig:
 
 def unseen_items(bank: ItemBank) -> NDArray[np.bool_]:
     """Which items no training may see, `[M]`: all, or those held out."""
+    if isinstance(bank, SpanBank) and bank.held:
+        return np.arange(len(bank)) >= len(bank) - bank.held
     if not bank.held_out:
         return np.ones(len(bank), dtype=bool)
     sizes = bank.sizes

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from episodes.banks.bank import SPANS
 from episodes.dataset import Dataset
 from episodes.sampling.manifest import Manifest
 from episodes.sampling.source import BankSource, EpisodeSource
@@ -120,6 +121,8 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
 
 def _show_hardest(folder: Path, test: EpisodeSource, scored: Scored, learner: Learner, name: str) -> None:
     """The hardest tasks as a picture, or as a page. A failure to make it must not cost a run: it only warns."""
+    if test.bank.kind in SPANS:
+        return  # words are not shown
     numbers = hardest(scored.accuracies["learner"], learner.problem.metric.more_is_better)
     try:
         if test.bank.kind == "text" and isinstance(test, BankSource):

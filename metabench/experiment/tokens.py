@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
+from episodes.banks.bank import SPANS
 from episodes.banks.vocabulary import Vocabulary
 from episodes.dataset import Dataset
-from episodes.files.token_cache import MOST_TOKENS, tokenised
+from episodes.files.token_cache import MOST_TOKENS, MOST_TOKENS_OF_QUESTION, tokenised, with_word_ids
 from metabench.backbone import takes_text, vocabulary_of
 from metabench.config import RunConfig
 from metabench.errors import UsageError
@@ -36,6 +37,9 @@ def with_tokens(
     # Of all-way tasks only the support is known, and not in how many training texts a token occurs.
     counted = config.task.task != "all-way"
     vocabulary = vocabulary_for(options, dataset.train.texts, weights, trained=counted)
+    if dataset.kind in SPANS:
+        usual = MOST_TOKENS_OF_QUESTION if dataset.kind == "questions" else MOST_TOKENS
+        return with_word_ids(dataset, vocabulary, config.data.max_tokens or usual)
     return tokenised(dataset, vocabulary, config.data.max_tokens or MOST_TOKENS, counted=counted)
 
 

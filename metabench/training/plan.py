@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
+from episodes.banks.bank import SPANS
 from episodes.dataset import Dataset
+from episodes.episode import LabelledEpisodeBatch
 from episodes.errors import DataError
 from episodes.sampling.batches import BatchSampler
 from episodes.sampling.sampler import sampler
@@ -17,6 +19,7 @@ from episodes.sampling.source import EpisodeSource
 from episodes.sampling.texts import TextSampler
 from episodes.tasks.named import NamedTask
 from episodes.tasks.regression import RegressionTask
+from episodes.tasks.spans import with_words
 from metabench.errors import UsageError
 from metabench.learner import Batches, Episodes, FixedTask, Stage, Texts, Trainable
 from metabench.training.signals import Stop
@@ -35,7 +38,7 @@ class TrainingLog:
         processor_seconds: the same in processor time of all threads of this process.
         multiply_adds: of the training steps' matrix products and convolutions, forward and back, without validation:
             those of each stage's first step, for every step.
-        images: images (points in regression) seen in training steps, repeats counted.
+        images: images (points in regression, of words the sentences) seen in training steps, repeats counted.
     """
 
     curve: list[dict[str, Any]] = field(default_factory=list)
@@ -108,7 +111,10 @@ def _check_data(
     elif isinstance(data, Texts):
         TextSampler(dataset.train, data.size, seed=0)
     else:
-        training_task(data, named_tasks).check(dataset.train, prefix="training ")
+        if dataset.kind in SPANS and data.batch > 1:
+            raise DataError(f"it asks for {data.batch} tasks at a time, and tasks of words differ in size: ask for one")
+        task = with_words(training_task(data, named_tasks), dataset.kind)
+        task.check(dataset.train, prefix="training ")
 
 
 def training_task(data: Episodes, named_tasks: Sequence[tuple[str, ...]]) -> FixedTask | RegressionTask:
@@ -132,4 +138,11 @@ def _data(
         return lambda step: (batches.size, batches.batch(step))
     task, count = training_task(stage.data, plan.named_tasks), stage.data.batch
     source = sampler(dataset.train, task, seed, device)
+    if dataset.kind in SPANS:
+        return lambda step: _of_words(source.batch([step]))
     return lambda step: (count * task.images, source.batch(range(step * count, (step + 1) * count)).to_float())
+
+
+def _of_words(batch: LabelledEpisodeBatch) -> tuple[int, LabelledEpisodeBatch]:
+    """Its number of sentences, or of their windows, and the batch."""
+    return batch.support.shape[1] + batch.query.shape[1], batch

@@ -1,0 +1,77 @@
+"""What datasets of words share: their files, and all types at once with sentences held out as queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from episodes.banks.spans import Sentence, SpanBank
+from episodes.dataset import DataOptions, Dataset
+from episodes.datasets import prepared
+from episodes.errors import DataError
+from episodes.files.remembered import user_place
+from episodes.names import parts
+
+ALL_CLASSES = "all classes"  # the name of the split
+VALIDATION = 5  # one in so many training sentences is a query of validation tasks
+
+
+def all_way_spans(name: str, options: DataOptions) -> Dataset[Any]:
+    """The dataset of that name with all its types in each part, and sentences held out for queries alone.
+
+    Raises:
+        DataError: several datasets, an option that it has not, or files that cannot be read.
+    """
+    if len(names := parts(name)) > 1:
+        raise DataError(f"--task all-way takes one dataset, and --dataset {name} is {len(names)}; name one of them")
+    module, rest, options = prepared(name, options)
+    dataset: Dataset[Any] = module.load_spans(rest, options)
+    return dataset
+
+
+def held_out(
+    name: str,
+    split: str,
+    training: Sequence[Sentence],
+    test: Sequence[Sentence],
+    types: Sequence[str],
+    bank: Any = None,
+) -> Dataset[SpanBank]:
+    """Training sentences for the support, and the test sentences as queries; of validation tasks the last training
+    ones.
+
+    Args:
+        name: of the dataset.
+        split: its name.
+        training: sentences, in their order.
+        test: likewise.
+        types: all that they have mentions of.
+        bank: the class of the banks; a `SpanBank` by default.
+    """
+    make = bank or SpanBank
+    both = make(f"{name}/test", (*training, *test), tuple(types), held=len(test))
+    train = make(f"{name}/train", tuple(training), tuple(types))
+    later = max(1, len(training) // VALIDATION)
+    return Dataset(name, split, train, replace(train, name=f"{name}/validation", held=later), both)
+
+
+def own_file(prefix: str, name: str, options: DataOptions, what: str) -> Path:
+    """A user's file: `name`, which is looked for in `data_root` first if it is not a full path.
+
+    Raises:
+        DataError: it is not there or is no file, or has a name that no record could hold.
+    """
+    path = user_place(name, options.data_root, "file")
+    needs = f"--dataset {prefix}FILE needs {what}, as it is or as .gz"
+    try:
+        if path.is_file():
+            return path
+        there = path.exists()
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}; {needs}") from None
+    if there:
+        raise DataError(f"'{path}' is not a file; {needs}")
+    also = f", neither here nor in --data-root '{options.data_root}'" if options.data_root else ""
+    raise DataError(f"there is no file '{path}'{also}; {needs}")

@@ -1,0 +1,123 @@
+"""Runs on sentences whose mentions are easy to find, from the command's settings to the record."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import metabench
+from episodes import DataError
+from metabench.config import make_config
+from metabench.errors import UsageError
+from metabench.evaluation.loop import _Direct, evaluate, predicted_logits
+from metabench.experiment.prepare import prepare
+from metabench.records.reader import read_record, record_file
+from metabench.records.record import RunRecord
+from metabench.rerun.verify import verify
+from tests.made_sentences import random_bank
+
+TYPES = ("animal", "fruit", "metal", "place", "river", "tool")
+
+
+def written(path: Path, sentences: int) -> Path:
+    """A file of random sentences, in which a mention's words tell its type."""
+    lines = []
+    for each in random_bank(sentences, TYPES).sentences:
+        words = each.text.split()
+        labels = ["O"] * len(words)
+        for first, last, name in each.mentions:
+            labels[first:last] = [f"B-{name}", *[f"I-{name}"] * (last - first - 1)]
+        lines += [f"{word}\t{label}\n" for word, label in zip(words, labels, strict=True)] + ["\n"]
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def conll(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("conll") / "made.conll", 600)
+
+
+def run(tmp_path: Path, conll: Path, learner: str, options: dict[str, Any], **settings: Any) -> RunRecord:
+    given = {"dataset": f"conll:{conll}", "episodes": 6, "validation_episodes": 4, "output": tmp_path, **settings}
+    return metabench.run(learner=learner, options=options, **given)
+
+
+@pytest.mark.parametrize(
+    ("learner", "options"),
+    [
+        ("protonet", {"backbone": "bert-tiny", "steps": 30, "learning_rate": 1e-3}),
+        ("protonet", {"backbone": "minilm", "steps": 2}),
+        ("finetune", {"backbone": "bert-tiny", "steps": 20, "batch_size": 16, "learning_rate": 1e-3, "ridge": 1e-3}),
+        ("maml", {"backbone": "bert-tiny", "steps": 3, "inner_steps": 1, "test_inner_steps": 2}),
+    ],
+)
+def test_n_types_of_the_test_split(tmp_path: Path, conll: Path, learner: str, options: dict[str, Any]) -> None:
+    record = run(tmp_path, conll, learner, options, ways=2, shots=2, queries=5)
+    assert (record.score.metric, record.dataset.kind, record.dataset.name) == (
+        "span_f1",
+        "entities",
+        "conll:made.conll",
+    )
+    assert record.contract == ()
+    assert record.predictions is None
+    assert record.score.exact_match is None
+    assert list(record.floors) == ["random network"]
+    assert 0 <= record.score.mean <= 1
+    if learner == "protonet":
+        assert record.score.mean > 0.2
+    again, scores = read_record(record_file(tmp_path / record.id))
+    assert again.score == record.score
+    assert len(scores) == 6
+
+
+@pytest.mark.parametrize("backbone", ["bert-tiny", pytest.param("minilm", marks=pytest.mark.slow)])
+def test_all_types_with_the_network_fine_tuned(tmp_path: Path, backbone: str) -> None:
+    options = {"backbone": backbone, "scope": "all", "tuning_steps": 10, "tuning_rate": 1e-3}
+    small = written(tmp_path / "small.conll", 90)
+    record = run(tmp_path, small, "finetune", options, task="all-way", shots=2, episodes=2)
+    assert record.config.task.ways == 6
+    assert record.score.mean > 0.5
+    assert str(verify(tmp_path / record.id)).endswith("(on all 2 tasks)")
+
+
+@pytest.mark.slow
+def test_training_on_other_types_of_real_messages_helps(tmp_path: Path, data_root: Path) -> None:
+    options = {"backbone": "minilm", "steps": 60}
+    settings = {"dataset": "wnut17", "data_root": data_root, "ways": 2, "episodes": 40, "validation_episodes": 20}
+    record = metabench.run(learner="protonet", options=options, output=tmp_path, **settings)
+    assert record.score.low > record.floors["random network"].mean + record.floors["random network"].half_width
+
+
+def test_features_of_each_sentence_are_the_same_alone(conll: Path) -> None:
+    """What the evaluator embeds once gives the predictions that the learner gives when asked."""
+    settings = {"dataset": f"conll:{conll}", "ways": 2, "queries": 4, "max_tokens": 10}
+    run = prepare(make_config(learner="protonet", options={"backbone": "bert-tiny"}, **settings))
+    direct = _Direct(run.learner.eval(), run.test)
+    with torch.no_grad():
+        for number, (logits, labels) in enumerate(predicted_logits(run.learner, run.test, range(3))):
+            expected, right, ways = direct(range(number, number + 1))
+            torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+            assert torch.equal(labels, right)
+            assert ways == 3
+    assert evaluate(run.learner, run.test, 3).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learner": "nearest", "ways": 2}, "learner 'nearest' takes images or text, and --dataset .* has entities"),
+        ({"learner": "tfidf", "ways": 2}, "learner 'tfidf' takes text, and --dataset .* has entities"),
+        ({"groups": "within"}, "--groups does not go with --dataset .*, whose tasks are the words of sentences"),
+        ({"task": "variable"}, "--task does not go with --dataset"),
+        ({"disjoint": True}, "--disjoint does not go with --dataset"),
+        ({"test_task": "place,river"}, "--test-task does not go with --dataset"),
+        ({"ways": 3}, "has 2 types; --ways 3 needs as many"),
+        ({"task": "all-way", "ways": 2}, "'conll:made.conll' has 6 classes"),
+        ({"learner": "maml", "options": {"meta_batch": 4}, "ways": 2}, "it asks for 4 tasks at a time"),
+    ],
+)
+def test_what_does_not_go_with_words(tmp_path: Path, conll: Path, settings: dict[str, Any], message: str) -> None:
+    given = {"learner": "protonet", "options": {}, **settings}
+    with pytest.raises((UsageError, DataError), match=message):
+        run(tmp_path, conll, **given)
