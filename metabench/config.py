@@ -306,6 +306,8 @@ class RunConfig(_Section):
             if self.task.task == "variable":
                 self._refuse(("task",), None, "the words of sentences")
         if kind == "questions":
+            if self.task.task == "variable":
+                self._refuse(("task",), None, "questions about texts")
             self._refuse(OF_TYPES, 1, "questions about texts of the test split, with --shots others as support")
             return self.changed(ways=1, task="all-way")
         return self

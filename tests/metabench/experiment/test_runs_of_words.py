@@ -1,5 +1,6 @@
 """Runs on sentences whose mentions are easy to find, from the command's settings to the record."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,66 @@ def test_what_does_not_go_with_words(tmp_path: Path, conll: Path, settings: dict
     given = {"learner": "protonet", "options": {}, **settings}
     with pytest.raises((UsageError, DataError), match=message):
         run(tmp_path, conll, **given)
+
+
+def questions(path: Path, articles: int) -> Path:
+    """A SQuAD file: each text has one word that answers, the same kind of word everywhere, in a place of its own."""
+    data = []
+    for number in range(articles):
+        paragraphs = []
+        for part in range(2):
+            words = ["some", "plain", "words", "of", "text", str(number), str(part), "follow", "here"]
+            place = (3 * number + part) % len(words)
+            words.insert(place, f"gold{number % 5}")
+            text = " ".join(words)
+            answer = {"text": words[place], "answer_start": text.index("gold")}
+            paragraphs.append({"context": text, "qas": [{"id": "q", "question": "What shines?", "answers": [answer]}]})
+        data.append({"paragraphs": paragraphs})
+    path.write_text(json.dumps({"data": data}), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("learner", "options"),
+    [
+        ("protonet", {"backbone": "bert-tiny"}),
+        ("finetune", {"backbone": "bert-tiny"}),
+        ("maml", {"backbone": "bert-tiny", "test_inner_steps": 2}),
+        ("finetune", {"backbone": "bert-tiny", "scope": "all", "tuning_steps": 15, "tuning_rate": 1e-3}),
+        pytest.param("protonet", {"backbone": "minilm"}, marks=pytest.mark.slow),
+    ],
+)
+def test_questions_about_texts(tmp_path: Path, learner: str, options: dict[str, Any]) -> None:
+    file = questions(tmp_path / "made.json", 18)
+    settings = {"dataset": f"squad:{file}", "shots": 4, "max_tokens": 16, "episodes": 2, "output": tmp_path / "out"}
+    record = metabench.run(learner=learner, options=options, **settings)
+    assert (record.score.metric, record.dataset.kind, record.dataset.name) == (
+        "answer_f1",
+        "questions",
+        "squad:made.json",
+    )
+    assert (record.config.task.task, record.config.task.ways, record.training.images) == ("all-way", 1, 0)
+    assert record.score.exact_match is not None
+    assert record.score.exact_match <= record.score.mean <= 1
+    if learner != "maml":
+        assert record.score.mean > 0.25  # a word at random is right in one of ten
+    assert str(verify(tmp_path / "out" / record.id)).endswith("(on all 2 tasks)")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ways": 2}, "--ways does not go with --dataset squad:.*, whose tasks are questions about texts"),
+        ({"queries": 4}, "--queries does not go with"),
+        ({"split": "seed=1"}, "--split does not go with"),
+        ({"task": "variable"}, "--task does not go with"),
+        ({"shots": 1000}, "has 18 mentions of 'answer' to draw from; --shots 1000 need 1000"),
+        ({"options": {"steps": 3}}, "--set steps=3 does not go with --task all-way"),
+        ({"learner": "setfit"}, "learner 'setfit' takes text, and --dataset .* has questions"),
+    ],
+)
+def test_what_does_not_go_with_questions(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    file = questions(tmp_path / "made.json", 18)
+    given = {"learner": "protonet", "dataset": f"squad:{file}", "output": tmp_path, "episodes": 2, **settings}
+    with pytest.raises((UsageError, DataError), match=message):
+        metabench.run(**given)
