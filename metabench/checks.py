@@ -31,7 +31,7 @@ from metabench.learner import (
     Problem,
     Stage,
 )
-from metabench.samples import PROBLEM, REGRESSION, random_episodes, text_problem, training_data
+from metabench.samples import PROBLEM, REGRESSION, random_episodes, text_problem, training_data, word_problem
 
 TOLERANCE = 1e-2  # how far logits that should agree may differ for rounding, as a part of their standard deviation
 FEW_QUERIES = 10
@@ -40,8 +40,8 @@ FEW_QUERIES = 10
 def check_learner(learner_class: type[Learner], tolerance: float = TOLERANCE, **options: Any) -> None:
     """Check a freshly built, untrained learner against every point of the contract, on random images and texts.
 
-    It is checked on the kinds of data that it declares; on texts with a small network, `bert-tiny`. One that does
-    regression too is also checked on sinusoids, with its preset for them.
+    It is checked on the kinds of data that it declares; on texts and on their words with a small network, `bert-tiny`.
+    One that does regression too is also checked on sinusoids, with its preset for them.
 
     Args:
         learner_class: the class to check.
@@ -58,6 +58,9 @@ def check_learner(learner_class: type[Learner], tolerance: float = TOLERANCE, **
         networks = {name: "bert-tiny" for name in known if name.endswith("backbone")}
         preset = {**learner_class.presets.get("text", {}), **networks, **options}
         check_problem(learner_class, text_problem(), preset, tolerance)
+        if "entities" in learner_class.kinds:
+            preset = {**preset, **learner_class.presets.get("entities", {}), **networks, **options}
+            check_problem(learner_class, word_problem(), preset, tolerance)
     if learner_class.regression:
         preset = {**learner_class.presets.get("sinusoid", {}), **options}
         check_problem(learner_class, REGRESSION, preset, tolerance)
@@ -208,9 +211,9 @@ def check_shots_order(learner: Learner, tolerance: float) -> None:
     """The order of the support images does not matter."""
     episodes = random_episodes(task=learner.problem.task, shape=learner.problem.image_shape)
     order = torch.randperm(episodes.support.shape[1], generator=torch.Generator().manual_seed(0))
-    shuffled = replace(
-        episodes, support=episodes.support[:, order], support_labels=episodes.support_labels[:, order].contiguous()
-    )
+    of_rows = torch.split(episodes.support_labels, item_counts(episodes.support[0]), dim=1)
+    labels = torch.cat([of_rows[row] for row in order.tolist()], dim=1)
+    shuffled = replace(episodes, support=episodes.support[:, order], support_labels=labels)
     _assert_equal(
         _classify(learner, episodes), _classify(learner, shuffled), tolerance, "the order of the support matters"
     )

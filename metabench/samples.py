@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import torch
 from torch import Tensor
 
+from episodes.banks.bank import SPANS
 from episodes.banks.functions import Sinusoids
 from episodes.banks.vocabulary import TextShape, Vocabulary
 from episodes.sampling.functions import SinusoidSampler
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
+from episodes.tasks.spans import EntityTask, with_words
 from metabench.learner import Episodes, LabelledBatch, LabelledEpisodeBatch, Problem, Stage, TextBatch, Texts
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
@@ -28,6 +31,13 @@ def text_problem() -> Problem:
     return Problem(image_shape=TextShape(MOST, vocabulary), train_classes=6, task=TASK)
 
 
+@cache
+def word_problem() -> Problem:
+    """A problem of named entities, of two types and the outside; likewise."""
+    task = EntityTask(TASK.ways, TASK.shots, TASK.queries)
+    return replace(text_problem(), task=task)
+
+
 def random_episodes(
     count: int = 2,
     seed: int = 0,
@@ -36,8 +46,15 @@ def random_episodes(
 ) -> LabelledEpisodeBatch:
     """Episodes of `task` whose classes are random patterns under noise, so that predictions are not all alike.
 
-    A text's pattern is that most of its words are of the three of its class; texts differ in length.
+    A text's pattern is that most of its words are of the three of its class; texts differ in length. Where words are
+    the items there is one episode, and a word's label follows from its id.
     """
+    if task.kinds[0] in SPANS:
+        texts = random_episodes(1, seed, FixedTask(task.ways, task.shots, task.queries), shape)
+        (support, labels), (query, query_labels) = (
+            _words(part, task.ways, shape) for part in (texts.support, texts.query)
+        )
+        return LabelledEpisodeBatch(support, labels[None], query, task.ways, query_labels=query_labels[None])
     if isinstance(task, RegressionTask):
         return SinusoidSampler(Sinusoids("check"), task, seed).batch(range(count))
     generator = torch.Generator().manual_seed(seed)
@@ -60,15 +77,26 @@ def random_episodes(
 def training_data(stage: Stage, problem: Problem) -> LabelledEpisodeBatch | LabelledBatch | TextBatch:
     """What one step of a stage gets."""
     if isinstance(stage.data, Episodes):
-        return random_episodes(stage.data.batch, task=stage.data.task, shape=problem.image_shape)
+        task = with_words(stage.data.task, problem.task.kinds[0])
+        return random_episodes(stage.data.batch, task=task, shape=problem.image_shape)
     size, shape = stage.data.size, problem.image_shape
     if isinstance(shape, TextShape):
         items = _texts(1, 1, size, shape.vocabulary, torch.Generator().manual_seed(0))[0, 0]
         if isinstance(stage.data, Texts):
             return TextBatch(items, key=0)
+        if problem.words:
+            return LabelledBatch(*_words(items, problem.train_classes, shape))
     else:
         items = torch.rand(size, *shape)
     return LabelledBatch(items, torch.arange(size) % problem.train_classes)
+
+
+def _words(texts: Tensor, labels: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """The texts with all but words below 0, and the labels of the words, `[words]`."""
+    assert isinstance(shape, TextShape)
+    special = torch.isin(texts, torch.tensor(shape.vocabulary.special_numbers) + 1)
+    marked = torch.where(special, -texts, texts)
+    return marked, marked[marked > 0].long() % labels
 
 
 def _texts(count: int, ways: int, number: int, vocabulary: Vocabulary, generator: torch.Generator) -> Tensor:

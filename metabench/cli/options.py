@@ -59,7 +59,9 @@ def data_settings(command: Any) -> Any:
         click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024."),
         click.option("--channels", type=int, help="1 for grey, 3 for colour."),
         click.option(
-            "--max-tokens", type=int, help="Cut texts after so many tokens, 8 to 512. It is 128 unless given."
+            "--max-tokens",
+            type=int,
+            help="Cut texts after so many tokens, 8 to 512. It is 128 unless given, 384 of questions.",
         ),
         click.option("--ways", type=int, help="Classes per task.  [default: 5]"),
         click.option("--shots", type=int, help="Labelled (support) items per class.  [default: 1]"),

@@ -150,6 +150,23 @@ class Shifted(MAML):
         return predictions - predictions.mean(1, keepdim=True) if self.problem.regression else predictions
 
 
+class Peeking(ProtoNet):
+    """Looks at a task's other queries, where items are words alone."""
+
+    @property
+    def frozen_embedding(self) -> bool:
+        return False
+
+    def classify(self, episodes: EpisodeBatch) -> Tensor:
+        logits = super().classify(episodes)
+        return logits - logits.mean(1, keepdim=True) if self.problem.words else logits
+
+
+def test_a_learner_that_takes_words_is_checked_on_them() -> None:
+    with pytest.raises(AssertionError, match="other queries"):
+        checks.check_learner(Peeking)
+
+
 def test_a_learner_that_does_regression_is_checked_on_it() -> None:
     with pytest.raises(AssertionError, match="other queries"):
         checks.check_learner(Shifted)
