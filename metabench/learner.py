@@ -302,9 +302,9 @@ class EmbeddingLearner(Learner):
 
     def _embed_in_parts(self, images: Tensor) -> Tensor:
         """As `embed`, where nothing is learned in parts: a task may have a whole test split, more than memory takes."""
-        if torch.is_grad_enabled() or len(images) <= ITEMS_AT_ONCE:
-            return self.embed(images)
         at_once = SENTENCES_AT_ONCE if marks_words(images) else ITEMS_AT_ONCE
+        if torch.is_grad_enabled() or len(images) <= at_once:
+            return self.embed(images)
         return torch.cat([self.embed(part) for part in torch.split(images, at_once)])
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:

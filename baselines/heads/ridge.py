@@ -6,12 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MANY = 4096  # items of a support
+
 
 def ridge_head(support: Tensor, labels: Tensor, ways: int, penalty: float) -> tuple[Tensor, Tensor]:
     """One-against-all ridge regression for B tasks in one call, by its closed form.
 
     Minimises `|X W + b - Y|^2 + penalty * |W|^2`, Y one-hot and b unpenalised, in its dual form (Bertinetto et al.
-    2019, equations 4 and 5), whose matrix has the size of the support and not of the features.
+    2019, equations 4 and 5), whose matrix has the size of the support and not of the features. Of a support as large as
+    `MANY`, such as all words of many texts, in its primal form, whose matrix has the size of the features.
 
     Args:
         support: features `[B, N*K, D]`.
@@ -25,6 +28,10 @@ def ridge_head(support: Tensor, labels: Tensor, ways: int, penalty: float) -> tu
     targets = F.one_hot(labels, ways).to(support.dtype)
     mean, target_mean = support.mean(1, keepdim=True), targets.mean(1, keepdim=True)
     centred = support - mean
+    if support.shape[1] >= MANY > support.shape[2]:
+        transposed, identity = centred.transpose(1, 2), torch.eye(support.shape[2], device=support.device)
+        weight = torch.linalg.solve(transposed @ centred + penalty * identity, transposed @ (targets - target_mean))
+        return weight, target_mean - mean @ weight
     gram = centred @ centred.transpose(1, 2)
     dual = torch.linalg.solve(gram + penalty * torch.eye(gram.shape[1], device=gram.device), targets - target_mean)
     weight = centred.transpose(1, 2) @ dual

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from episodes.banks.bank import SPANS
 from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.records.predictions import predictions_file, read_predictions
@@ -59,6 +60,8 @@ def inspect(folder: Path) -> Report:
         UsageError: the folder has no record, or no predictions that can be used.
     """
     record, accuracies = read_record(folder / RECORD_FILE)
+    if record.dataset.kind in SPANS:
+        raise UsageError(f"'{folder}' has spans of words as predictions, which are not kept; inspect a run of classes")
     if record.regression:
         raise UsageError(f"'{folder}' is a regression, whose predictions are numbers; inspect a run of classification")
     predictions = read_predictions(predictions_file(folder), accuracies)

@@ -35,9 +35,9 @@ def summary(record: RunRecord) -> str:
 
 
 def tails(record: RunRecord) -> str:
-    """The worst tasks and class, and the calibration, in one line; of a record of version 1 it is empty."""
+    """Exact match, the worst tasks and class, and the calibration in one line; of a record of version 1 it is empty."""
     score, text = record.score, record.scored_by.text
-    parts = {"worst 5% of tasks": score.worst_tasks, "worst class": score.worst_class}
+    parts = {"exact match": score.exact_match, "worst 5% of tasks": score.worst_tasks, "worst class": score.worst_class}
     words = [f"{name} {text(value)}" for name, value in parts.items() if value is not None]
     if score.calibration_error is not None:
         words.append(f"calibration error {text(score.calibration_error)}")

@@ -19,7 +19,7 @@ from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import estimate, estimate_floors
 from metabench.experiment.data import scored_tasks
 from metabench.learner import Learner
-from metabench.metric import ACCURACY, SQUARED_ERROR, Metric, with_interval
+from metabench.metric import METRICS, Metric, with_interval
 from metabench.pictures.charts import STEPS, draw_curve, panels
 from metabench.records.keys import settings
 from metabench.records.reader import read_record, record_file
@@ -129,7 +129,7 @@ def curve(
 
 def printable(table: pd.DataFrame) -> str:
     """The curves for a terminal: a row per point, a column per learner or floor, each with its interval."""
-    metric = ACCURACY if ACCURACY.name in table else SQUARED_ERROR
+    metric = next(each for name, each in METRICS.items() if name in table)
     ends = (table[name] / metric.scale for name in (metric.name, "low", "high"))
     texts = [with_interval(metric, mean, mean - low, high - mean) for mean, low, high in zip(*ends, strict=True)]
     shown = table.assign(value=texts)

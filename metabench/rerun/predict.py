@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from episodes.banks.bank import SPANS
 from episodes.banks.vocabulary import TextShape
 from metabench.errors import RunError, UsageError
 from metabench.escape import plain
@@ -65,6 +66,10 @@ def predict(
         raise UsageError(
             f"'{run}' is a regression, which predicts numbers; predict takes a run of classification, with labelled "
             "examples"
+        )
+    if record.dataset.kind in SPANS:
+        raise UsageError(
+            f"'{run}' is about words of sentences; predict takes a run whose items are whole texts or pictures"
         )
     asked = queries if isinstance(queries, Path) and record.dataset.kind == "text" else _listed(queries)
     trained = load_learner(run, device, data_root, weights)

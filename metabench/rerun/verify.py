@@ -28,6 +28,7 @@ TOLERANCES = {
     "worst_class": 0.02,
     "class_quantile": 0.01,
     "over_classes": 0.002,
+    "exact_match": 0.005,
     "calibration_error": 0.005,
 }
 TOLERANCE = 0.001

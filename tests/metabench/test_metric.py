@@ -1,7 +1,14 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from metabench.metric import ACCURACY, METRICS, SQUARED_ERROR, with_interval
+from episodes.banks.spans import Sentence, SpanBank
+from episodes.sampling.text import Truth
+from metabench.metric import ACCURACY, ANSWER_F1, METRICS, SPAN_F1, SQUARED_ERROR, answers, with_interval
+from tests.made_sentences import sentence
 
 
 def test_by_hand() -> None:
@@ -41,4 +48,32 @@ def test_an_interval_has_both_arms_where_they_differ(mean: float, below: float, 
 
 
 def test_they_are_known_by_name() -> None:
-    assert METRICS == {"accuracy": ACCURACY, "squared_error": SQUARED_ERROR}
+    assert set(METRICS) == {"accuracy", "squared_error", "span_f1", "answer_f1"}
+    assert all(name == metric.name for name, metric in METRICS.items())
+
+
+def truth(*sentences: Sentence) -> Truth:
+    bank = SpanBank("x", sentences, ("y", "z"))
+    rows = np.arange(len(sentences))
+    return Truth(bank, rows, bank.lengths, bank.labels.numpy(), bank.begins)
+
+
+def test_span_f1_by_hand() -> None:
+    """Of three mentions one is found; another is found with a word too many, and what adjoins it is lost by that."""
+    first = sentence(["a", "b", "c", "d"], [(0, 1, "y"), (1, 2, "y"), (3, 4, "z")])
+    asked = truth(first, sentence(["e"]))
+    logits = F.one_hot(torch.tensor([[1, 1, 0, 2, 0]]), 3).float()
+    assert SPAN_F1.per_task(logits, torch.zeros(1, 5), asked).tolist() == [pytest.approx(2 * 1 / (2 + 3))]
+
+
+def test_answers_are_the_spans_of_most_odds_within_their_own_text() -> None:
+    one = replace(sentence(["in", "the", "year", "1066", "or"], [(3, 4, "y")]), answers=("1066", "year 1066"))
+    two = replace(sentence(["near", "Hastings"], [(0, 1, "z")]), answers=("Hastings",))
+    odds = torch.tensor([-1.0, -0.5, 0.2, 1.0, -1.0, 3.0, -1.0])
+    logits = torch.stack([torch.zeros(7), odds], dim=1)[None]
+    found = list(answers(logits, truth(one, two)))
+    assert found == [("year 1066", ("1066", "year 1066")), ("near", ("Hastings",))]
+    labels = torch.zeros(1, 7)
+    assert ANSWER_F1.per_task(logits, labels, truth(one, two)).tolist() == [0.5]
+    assert ANSWER_F1.exact is not None
+    assert ANSWER_F1.exact(logits, labels, truth(one, two)).tolist() == [0.5]

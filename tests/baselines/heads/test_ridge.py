@@ -3,11 +3,13 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import Ridge
 
+from baselines.heads import ridge
 from baselines.heads.ridge import ridge_head
 
 
-@pytest.mark.parametrize("features", [4, 50])
-def test_ridge_head_equals_scikit_learns_ridge(features: int) -> None:
+@pytest.mark.parametrize(("features", "many"), [(4, 4096), (50, 4096), (4, 12)])
+def test_ridge_head_equals_scikit_learns_ridge(features: int, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ridge, "MANY", many)
     generator = torch.Generator().manual_seed(0)
     support = torch.randn(3, 12, features, generator=generator, dtype=torch.float64)
     labels = torch.stack([torch.randperm(12, generator=generator) % 4 for _ in range(3)])

@@ -9,6 +9,7 @@ import torch
 
 import metabench
 from episodes import DataError
+from metabench.cli.main import main
 from metabench.config import make_config
 from metabench.errors import UsageError
 from metabench.evaluation.loop import _Direct, evaluate, predicted_logits
@@ -185,3 +186,30 @@ def test_what_does_not_go_with_questions(tmp_path: Path, settings: dict[str, Any
     given = {"learner": "protonet", "dataset": f"squad:{file}", "output": tmp_path, "episodes": 2, **settings}
     with pytest.raises((UsageError, DataError), match=message):
         metabench.run(**given)
+
+
+def test_records_of_words_go_where_others_do(tmp_path: Path, conll: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The leaderboard, its page and curves have them; what needs a prediction for each query refuses them."""
+    folders = []
+    for seed in (0, 1):
+        record = run(tmp_path, conll, "protonet", {"backbone": "bert-tiny", "steps": 2}, ways=2, queries=5, seed=seed)
+        folders.append(str(tmp_path / record.id))
+    page = tmp_path / "page.html"
+    assert call("leaderboard", "--results", str(tmp_path), "--html", str(page)) == 0
+    assert "span F1, %" in capsys.readouterr().out
+    assert "span F1" in page.read_text(encoding="utf-8")
+    assert call("curve", folders[0], "--shots", "1", "--shots", "2", "--episodes", "3") == 0
+    assert capsys.readouterr().out.startswith("span F1, %")
+    for arguments, message in (
+        (["inspect", folders[0]], "has spans of words as predictions, which are not kept"),
+        (["show", "--run", folders[0], "-o", str(tmp_path / "x.png")], "are not drawn"),
+        (["predict", folders[0], "--support", str(conll), "a b"], "is about words of sentences"),
+    ):
+        assert call(*arguments) == 2
+        assert message in capsys.readouterr().err
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return int(ended.value.code or 0)
