@@ -37,7 +37,9 @@ class Columns:
     settings: str = column(
         "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults"
     )
-    metric: str = column("what it is scored by: accuracy, or in regression squared_error, of which less is better")
+    metric: str = column(
+        "what it is scored by: accuracy, span_f1 or answer_f1, or in regression squared_error, of which less is better"
+    )
     mean: float = column("of the metric over test tasks; accuracies are in percent")
     half_width: float = column("of its 95% interval, in percentage points or as the error; the longer arm")
     low: float = column("where that interval begins")
