@@ -54,7 +54,7 @@ def predictions(source: BankSource, number: int, learner: Learner, temperature: 
         logits = learner.eval().classify(batch.without_query_labels()).float().cpu()
     shares = torch.softmax((logits - logits.amax(2, keepdim=True)) / temperature, dim=2)[0]
     metric = learner.problem.metric
-    score = metric.text(float(metric.per_task(logits, batch.query_labels.cpu())))
+    score = metric.text(float(metric.per_task(logits, batch.query_labels.cpu(), source.truth([number]))))
     confidences = shares.amax(1).double().numpy().round(CONFIDENCE_DIGITS)
     return Predictions(logits.argmax(2)[0].numpy(), confidences, f"{metric.label} {score}")
 
