@@ -13,7 +13,7 @@ from metabench.spans import answer_f1, best_span, exact_match, mentions, span_f1
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from episodes.sampling.text import Truth
+    from episodes.sampling.spans import Truth
 
 
 @dataclass(frozen=True)

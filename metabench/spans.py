@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,16 +45,21 @@ def span_f1(found: set[tuple[int, int, int]], right: set[tuple[int, int, int]]) 
 
 
 def best_span(odds: NDArray[np.float64], longest: int = LONGEST_ANSWER) -> tuple[int, int]:
-    """The span of the largest sum of `odds` `[words]`, of at most `longest` words: its first word, and one after its
-    last; the earliest and shortest of several."""
-    sums = np.concatenate([[0.0], np.cumsum(odds)])
+    """The span of the largest sum of `odds` `[words]`: its first word, and one after its last; the shortest and, of
+    these, the earliest of several."""
     best, place = -np.inf, (0, 1)
-    for length in range(1, min(longest, len(odds)) + 1):
-        of_length = sums[length:] - sums[:-length]
+    for length, of_length in enumerate(sums_of_spans(odds, longest), 1):
         first = int(of_length.argmax())
         if of_length[first] > best:
             best, place = float(of_length[first]), (first, first + length)
     return place
+
+
+def sums_of_spans(odds: NDArray[np.float64], longest: int = LONGEST_ANSWER) -> Iterator[NDArray[np.float64]]:
+    """The sum over each span of 1 word, of each of 2, and so on to `longest`; in the order of their first words."""
+    sums = np.concatenate([[0.0], np.cumsum(odds)])
+    for length in range(1, min(longest, len(odds)) + 1):
+        yield sums[length:] - sums[:-length]
 
 
 def normalised(answer: str) -> str:

@@ -13,7 +13,7 @@ from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
 from episodes.sampling.functions import SinusoidSampler
 from episodes.sampling.source import BankSource, EpisodeSource
-from episodes.sampling.text import SpanSampler
+from episodes.sampling.spans import SpanSampler
 from episodes.tasks.regression import RegressionTask
 from episodes.tasks.spans import AllWaySpans
 from episodes.tasks.task import Task

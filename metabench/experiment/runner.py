@@ -121,11 +121,9 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
 
 def _show_hardest(folder: Path, test: EpisodeSource, scored: Scored, learner: Learner, name: str) -> None:
     """The hardest tasks as a picture, or as a page. A failure to make it must not cost a run: it only warns."""
-    if test.bank.kind in SPANS:
-        return  # words are not shown
     numbers = hardest(scored.accuracies["learner"], learner.problem.metric.more_is_better)
     try:
-        if test.bank.kind == "text" and isinstance(test, BankSource):
+        if test.bank.kind in ("text", *SPANS) and isinstance(test, BankSource):
             write_hardest(folder, test, numbers, learner, name, scored.score.temperature or 1.0)
         else:
             draw_hardest(folder, test, numbers, learner, name)

@@ -38,13 +38,15 @@ Text = tuple[Piece, ...]
 class ShownQuery(_Part):
     """A query, the class that a learner predicts for it, and the probability that it gives that; None for no learner.
 
-    `right` is None likewise.
+    `right` is None likewise. Where words are the items, the predictions are spans of the text, labelled with their
+    probability, and `missed` are those of the right ones that are not among them.
     """
 
     text: Text
     prediction: Name | None = None
     confidence: Annotated[float | None, Field(ge=0, le=1)] = None
     right: bool | None = None
+    missed: Text = ()
 
 
 class ShownClass(_Part):

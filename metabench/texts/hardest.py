@@ -11,7 +11,8 @@ from metabench.learner import Learner
 from metabench.records.record import HARDEST_PAGE
 from metabench.records.shown import MOST_BYTES
 from metabench.texts.html import Page, html
-from metabench.texts.task import Limits, predictions, shown_task
+from metabench.texts.limits import Limits
+from metabench.texts.task import predictions, shown_task
 
 # The first that makes a small file.
 LIMITS = (

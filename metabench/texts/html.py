@@ -19,6 +19,10 @@ from metabench.records.shown import BEGIN, END, ShownTask
 from metabench.texts.mistakes import Mistake
 
 PAGES = (".html", ".htm")  # endings of their files
+_SAID = {
+    False: "Of each query the prediction and its confidence stand before the text.",
+    True: "A query shows what was found, with its confidence and a cross where it is wrong, and what was missed.",
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def html(page: Page) -> str:
         policy=f"default-src 'none'; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'",
         style=Markup(style),
         page=page,
-        predicted=any(query.prediction is not None for query in shown),
+        predicted=next((_SAID[query.prediction is None] for query in shown if query.right is not None), ""),
         data=Markup(f"{BEGIN}{embedded_json([task.model_dump(exclude_defaults=True) for task in page.tasks])}{END}")
         if page.data
         else "",

@@ -11,24 +11,14 @@ from numpy.typing import NDArray
 from episodes.banks.text import TextBank
 from episodes.episode import EpisodeIndices
 from episodes.sampling.source import BankSource
+from episodes.sampling.spans import SpanSampler
 from metabench.learner import Learner
-from metabench.records.shown import LONGEST, Piece, ShownClass, ShownQuery, ShownTask, Text
+from metabench.records.shown import ShownClass, ShownQuery, ShownTask, Text
+from metabench.texts.limits import Limits, cut
 from metabench.texts.spans import pieces
+from metabench.texts.words import Found, found_spans, shown_words
 
 CONFIDENCE_DIGITS = 3  # as in files of predictions
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much of a task is shown: classes, of each class support and queries, and characters of a text.
-
-    Where there are more classes, those with the most wrong queries are shown, and of a class's queries the wrong ones.
-    """
-
-    classes: int = 10_000
-    support: int = 20
-    queries: int = 20
-    characters: int = LONGEST
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +30,8 @@ class Predictions:
     score: str
 
 
-def predictions(source: BankSource, number: int, learner: Learner, temperature: float = 1.0) -> Predictions:
-    """What a learner predicts for the queries of a task.
+def predictions(source: BankSource, number: int, learner: Learner, temperature: float = 1.0) -> Predictions | Found:
+    """What a learner predicts for the queries of a task; of words, what it finds in them.
 
     Args:
         source: of the task, on the learner's device.
@@ -49,18 +39,20 @@ def predictions(source: BankSource, number: int, learner: Learner, temperature: 
         learner: it.
         temperature: what its logits are divided by.
     """
+    if isinstance(source, SpanSampler):
+        return found_spans(source, number, learner, temperature)
     batch = source.batch([number]).to_float()
     with torch.no_grad():
         logits = learner.eval().classify(batch.without_query_labels()).float().cpu()
     shares = torch.softmax((logits - logits.amax(2, keepdim=True)) / temperature, dim=2)[0]
     metric = learner.problem.metric
-    score = metric.text(float(metric.per_task(logits, batch.query_labels.cpu(), source.truth([number]))))
+    score = metric.text(float(metric.per_task(logits, batch.query_labels.cpu(), None)))
     confidences = shares.amax(1).double().numpy().round(CONFIDENCE_DIGITS)
     return Predictions(logits.argmax(2)[0].numpy(), confidences, f"{metric.label} {score}")
 
 
 def shown_task(
-    source: BankSource, number: int, title: str, made: Predictions | None = None, limits: Limits | None = None
+    source: BankSource, number: int, title: str, made: Predictions | Found | None = None, limits: Limits | None = None
 ) -> ShownTask:
     """A task as it is shown.
 
@@ -71,8 +63,13 @@ def shown_task(
         made: a learner's predictions.
         limits: how much of it.
     """
-    limits, drawn, bank = limits or Limits(), source.indices([number]), source.bank
+    limits = limits or Limits()
+    if isinstance(source, SpanSampler):
+        assert not isinstance(made, Predictions)
+        return shown_words(source, number, title, made, limits)
+    drawn, bank = source.indices([number]), source.bank
     assert isinstance(bank, TextBank)
+    assert not isinstance(made, Found)
     names = [bank.class_names[each] for each in drawn.classes[0]]
     wrong = np.zeros(drawn.query.shape[1], bool) if made is None else made.labels != drawn.query_labels[0]
     wrongs = np.bincount(drawn.query_labels[0], weights=wrong, minlength=len(names))
@@ -122,15 +119,3 @@ def _class(
 
 def _text(bank: TextBank, row: int, limits: Limits) -> Text:
     return cut(pieces(bank.text(int(row))), limits.characters)
-
-
-def cut(text: Text, characters: int) -> Text:
-    """At most so many characters of it, and an ellipsis where something is left out."""
-    kept: list[Piece] = []
-    for piece in text:
-        if len(piece.text) > characters:
-            shorter = piece.text[:characters].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-            return (*kept, Piece(text=shorter, labels=piece.labels))
-        kept.append(piece)
-        characters -= len(piece.text)
-    return tuple(kept)

@@ -67,15 +67,15 @@ PRINTED = Terminal()
 
 def task_text(task: ShownTask, terminal: Terminal) -> str:
     """A task: its classes with their support, and their queries with what was predicted for them."""
-    predicted = [query.prediction for each in task.classes for query in each.queries if query.prediction is not None]
-    width = min(max(map(cells, predicted), default=0), max(12, terminal.columns // 4))
+    queries = [query for each in task.classes for query in each.queries if query.right is not None]
+    width = min(max((cells(query.prediction or "") for query in queries), default=0), max(12, terminal.columns // 4))
     parts = [terminal.styled(shortened(task.title, max(NARROWEST, terminal.columns)), BOLD)]
     parts += ["\n".join(_class(each, terminal, width)) for each in task.classes]
     if task.more_classes:
         parts.append(f"and {task.more_classes:,} more classes")
     if task.unlabelled:
         parts.append("\n".join(_list("unlabelled", task.unlabelled, task.more_unlabelled, terminal)))
-    if predicted:
+    if queries:
         parts.append(terminal.styled(f"{WRONG} is wrong, % the confidence", DIM))
     return "\n\n".join(parts)
 
@@ -106,6 +106,8 @@ def _class(shown: ShownClass, terminal: Terminal, width: int) -> Iterator[str]:
     for query in shown.queries:
         before, taken = _predicted(query, terminal, width)
         yield terminal.indented(query.text, before, taken)
+        if query.missed:
+            yield terminal.indented(_listed(query.missed), f"    {terminal.styled('missed', DIM)} ", 11)
     if shown.more_queries:
         yield f"    and {shown.more_queries:,} more"
 
@@ -118,13 +120,18 @@ def _list(title: str, texts: Sequence[Text], more: int, terminal: Terminal) -> I
         yield f"    and {more:,} more"
 
 
+def _listed(missed: Text) -> Text:
+    return tuple(part for piece in missed for part in (Piece(text=", "), piece))[1:]
+
+
 def _predicted(query: ShownQuery, terminal: Terminal, width: int) -> tuple[str, int]:
     """What stands before a query's text, and how many columns it takes."""
-    if query.prediction is None or query.confidence is None:
+    if query.right is None:
         return "    ", 4
+    colour, sign = (GREEN, " ") if query.right else (RED, WRONG)
+    if query.prediction is None or query.confidence is None:
+        return f"  {terminal.styled(sign, colour)} ", 4
     name = padded(shortened(query.prediction, width), width)
-    colour = GREEN if query.right else RED
-    sign = " " if query.right else WRONG
     said = terminal.styled(f"{sign} {name}", colour) + f"{query.confidence:{CONFIDENCE}.1%}"
     return f"  {said}  ", 2 + 2 + width + CONFIDENCE + 2
 

@@ -116,7 +116,7 @@ const share = (value) => value === undefined ? "" : `${(100 * value).toFixed(1)}
 // A text: the direction of each is its own, and its spans are marked with what they are.
 function words(pieces) {
   return element("bdi", {}, ...pieces.map(({text, labels}) => (
-    labels?.length ? element("mark", {title: labels.join(", ")}, text) : text
+    labels?.length ? element("mark", {}, text, element("span", {class: "label"}, ` ${labels.join(" ")}`)) : text
   )));
 }
 
@@ -129,7 +129,8 @@ function classOf(shown) {
   const support = element("li", {class: "support"}, "support: ", ...first, left ? " …" : null);
   const queries = wrong.map((query) => element("li", {},
     element("span", {class: "sign", role: "img", "aria-label": "wrong"}, "✗ "),
-    element("bdi", {class: "taken"}, query.prediction ?? "?"), ` ${share(query.confidence)} `, words(query.text)));
+    ...(query.prediction === undefined ? [] : [element("bdi", {class: "taken"}, query.prediction), ` ${share(query.confidence)} `]),
+    words(query.text), ...(query.missed ? [element("br"), "missed ", words(query.missed)] : [])));
   const rest = element("li", {class: "rest"}, `${wrong.length} of ${wrong.length + right} queries wrong${more ? `, ${more} more` : ""}`);
   return element("section", {}, element("h5", {}, element("bdi", {}, shown.name)), element("ul", {}, support, ...queries, rest));
 }

@@ -16,6 +16,7 @@ from metabench.evaluation.loop import _Direct, evaluate, predicted_logits
 from metabench.experiment.prepare import prepare
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RunRecord
+from metabench.records.shown import read_shown
 from metabench.rerun.verify import verify
 from tests.made_sentences import random_bank
 
@@ -195,6 +196,12 @@ def test_records_of_words_go_where_others_do(tmp_path: Path, conll: Path, capsys
         record = run(tmp_path, conll, "protonet", {"backbone": "bert-tiny", "steps": 2}, ways=2, queries=5, seed=seed)
         folders.append(str(tmp_path / record.id))
     page = tmp_path / "page.html"
+    hardest = read_shown(Path(folders[0]) / "hardest.html")
+    assert hardest
+    assert len(hardest) == 3
+    assert all(query.right is not None for task in hardest for each in task.classes for query in each.queries)
+    assert call("show", "--run", folders[0], "--episode", "2", "-o", str(tmp_path / "x.html")) == 0
+    assert ", task 2, protonet: span F1 " in (tmp_path / "x.html").read_text(encoding="utf-8")
     assert call("leaderboard", "--results", str(tmp_path), "--html", str(page)) == 0
     assert "span F1, %" in capsys.readouterr().out
     assert "span F1" in page.read_text(encoding="utf-8")
@@ -202,7 +209,7 @@ def test_records_of_words_go_where_others_do(tmp_path: Path, conll: Path, capsys
     assert capsys.readouterr().out.startswith("span F1, %")
     for arguments, message in (
         (["inspect", folders[0]], "has spans of words as predictions, which are not kept"),
-        (["show", "--run", folders[0], "-o", str(tmp_path / "x.png")], "are not drawn"),
+        (["show", "--run", folders[0], "-o", str(tmp_path / "x.png")], "which are written to .html or .txt"),
         (["predict", folders[0], "--support", str(conll), "a b"], "is about words of sentences"),
     ):
         assert call(*arguments) == 2

@@ -15,7 +15,8 @@ from metabench.records.record import HARDEST_PAGE
 from metabench.records.shown import BEGIN, END, MOST_BYTES, Piece, read_shown
 from metabench.texts.hardest import write_hardest
 from metabench.texts.html import Page, html
-from metabench.texts.task import Limits, Predictions, cut, predictions, shown_task
+from metabench.texts.limits import Limits, cut
+from metabench.texts.task import Predictions, predictions, shown_task
 from tests.hostile_texts import HOSTILE, harmless, hostile_bank
 
 TASK = FixedTask(ways=3, shots=2, queries=5)

@@ -8,7 +8,7 @@ from episodes.dataset import Dataset
 from episodes.episode import item_counts
 from episodes.files.token_cache import with_word_ids
 from episodes.sampling.batches import BatchSampler
-from episodes.sampling.text import SpanSampler
+from episodes.sampling.spans import SpanSampler
 from episodes.tasks.spans import EntityTask
 from tests.made_sentences import WORDS, random_bank
 
