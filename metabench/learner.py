@@ -27,7 +27,7 @@ from episodes.sampling.batches import LabelledBatch
 from episodes.sampling.texts import TextBatch
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
-from metabench.metric import ACCURACY, ANSWER_F1, SPAN_F1, SQUARED_ERROR, Metric
+from metabench.metrics.metric import ACCURACY, ANSWER_F1, SPAN_F1, SQUARED_ERROR, Metric
 
 __all__ = [
     "Batches",

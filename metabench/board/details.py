@@ -13,7 +13,7 @@ import numpy as np
 from metabench.board.rows import Entry
 from metabench.config import NOT_RECORDED, SETTINGS
 from metabench.escape import plain
-from metabench.metric import METRICS
+from metabench.metrics.metric import METRICS
 from metabench.records.command import command
 from metabench.records.record import RunRecord
 

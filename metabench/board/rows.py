@@ -20,7 +20,7 @@ from metabench.board.classes import OfClasses, of_classes
 from metabench.board.columns import COLUMNS, SCHEMA_VERSION, Columns
 from metabench.board.filter import make_filter
 from metabench.config import NUMBERS
-from metabench.metric import METRICS, Metric
+from metabench.metrics.metric import METRICS, Metric
 from metabench.records.keys import Board, Row, row_of
 from metabench.records.record import RunRecord
 from metabench.records.reference import reference_runs

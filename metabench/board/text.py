@@ -11,7 +11,7 @@ import pandas as pd
 
 from metabench.board.rows import Entry, frame
 from metabench.escape import csv_cell, markdown_cell, plain
-from metabench.metric import with_interval
+from metabench.metrics.metric import with_interval
 
 HEADINGS = (
     "Rank",

@@ -17,7 +17,7 @@ from metabench.evaluation.cost import classify_latency, peak_memory_megabytes, t
 from metabench.evaluation.floors import CHANCE, floor_scores
 from metabench.evaluation.loop import Evaluation, evaluate_until, predict_episodes
 from metabench.learner import Learner
-from metabench.metric import Metric
+from metabench.metrics.metric import Metric
 from metabench.records.predictions import CONFIDENCE_DIGITS, encode
 from metabench.records.record import Floor, Interval, Score
 from metabench.stats.diagnostics import LOW_CLASSES, by_class, calibration_error, over_classes, worst_tasks

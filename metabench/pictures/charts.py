@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from metabench.metric import Metric
+from metabench.metrics.metric import Metric
 from metabench.pictures.figure import LETTER, new_figure, save_figure, short
 from metabench.stats.diagnostics import by_class, calibration_error, confusions, reliability
 from metabench.stats.ranking import Ranking

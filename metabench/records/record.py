@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from episodes.banks.bank import Kind
 from episodes.files.atomic import write_bytes
 from metabench.config import RunConfig
-from metabench.metric import ACCURACY, METRICS, Metric
+from metabench.metrics.metric import ACCURACY, METRICS, Metric
 from metabench.records.migrations import migrate
 
 RECORD_FILE = "record.json"

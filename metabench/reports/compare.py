@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from metabench.metric import Metric
+from metabench.metrics.metric import Metric
 from metabench.reports.contest import Contest, in_all, judged, ranking
 from metabench.stats.aggregate import improvement, interquartile_mean, interval
 from metabench.stats.comparison import LEVEL, SMALLEST_P, Comparison, tasks_to_tell

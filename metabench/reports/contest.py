@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from metabench.config import describe_task
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.metric import Metric
+from metabench.metrics.metric import Metric
 from metabench.records.keys import learner_name, same_tasks
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RunRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metabench.config import describe_task
 from metabench.escape import plain
-from metabench.metric import METRICS, _alike, with_interval
+from metabench.metrics.metric import METRICS, _alike, with_interval
 from metabench.records.record import Floor, RunRecord, Score
 
 BAR = 40  # characters of the longest bar

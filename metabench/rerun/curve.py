@@ -19,7 +19,7 @@ from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import estimate, estimate_floors
 from metabench.experiment.data import scored_tasks
 from metabench.learner import Learner
-from metabench.metric import METRICS, Metric, with_interval
+from metabench.metrics.metric import METRICS, Metric, with_interval
 from metabench.pictures.charts import STEPS, draw_curve, panels
 from metabench.records.keys import settings
 from metabench.records.reader import read_record, record_file

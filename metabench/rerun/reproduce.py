@@ -16,7 +16,7 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.experiment.prepare import prepare_tasks
 from metabench.experiment.runner import run_config
-from metabench.metric import METRICS
+from metabench.metrics.metric import METRICS
 from metabench.records.keys import Row, board_of, row_of
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RECORD_FILE, RunRecord

@@ -15,7 +15,7 @@ from metabench.checks import broken_points
 from metabench.errors import RunError
 from metabench.escape import plain
 from metabench.evaluation.score import Scored, score_learner
-from metabench.metric import METRICS
+from metabench.metrics.metric import METRICS
 from metabench.records.predictions import predictions_file, read_predictions
 from metabench.records.provenance import VERIFIED_FILE, mark
 from metabench.records.record import Floor, RunRecord, Score, now

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from metabench.metric import Metric
+from metabench.metrics.metric import Metric
 from metabench.stats.intervals import Estimate, class_interval
 
 BINS = 15  # as in Guo et al. 2017

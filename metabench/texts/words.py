@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from episodes.banks.spans import Sentence
 from episodes.sampling.spans import SpanSampler
 from metabench.learner import Learner
+from metabench.metrics.spans import best_span, exact_match, mentions, sums_of_spans
 from metabench.records.shown import Piece, ShownClass, ShownQuery, ShownTask, Text
-from metabench.spans import best_span, exact_match, mentions, sums_of_spans
 from metabench.texts.limits import Limits, cut
 from metabench.texts.spans import BETWEEN, Span, marked
 from metabench.texts.terminal import WRONG

@@ -25,7 +25,7 @@ from episodes.uniforms import derived_seed
 from metabench.errors import InterruptionError, RunError
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Stage, Trainable, TrainingOptions
-from metabench.metric import Metric
+from metabench.metrics.metric import Metric
 from metabench.records.checkpoint import kept, save_tensors, unusable
 from metabench.training.plan import TrainingLog, TrainingPlan, _data
 from metabench.training.progress import Progress

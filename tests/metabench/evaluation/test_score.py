@@ -9,7 +9,7 @@ from metabench.config import make_config
 from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import estimate_floors, score_learner, tabulate
 from metabench.learner import Problem, TrainingOptions
-from metabench.metric import ACCURACY
+from metabench.metrics.metric import ACCURACY
 from metabench.stats.intervals import class_interval
 
 TASK = FixedTask(ways=3, shots=1, queries=4)

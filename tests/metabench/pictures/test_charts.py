@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from metabench.metric import ACCURACY
+from metabench.metrics.metric import ACCURACY
 from metabench.pictures import charts
 from metabench.stats.diagnostics import by_class, confusions, reliability
 from tests.metabench.stats.test_diagnostics import random_predictions

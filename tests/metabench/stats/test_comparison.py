@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metabench.metric import ACCURACY, SQUARED_ERROR
+from metabench.metrics.metric import ACCURACY, SQUARED_ERROR
 from metabench.reports.compare import verdict
 from metabench.stats.comparison import DIFFERENCES, compare, tasks_to_tell
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from metabench.metric import ACCURACY, SQUARED_ERROR
+from metabench.metrics.metric import ACCURACY, SQUARED_ERROR
 from metabench.stats.diagnostics import (
     LOW_CLASSES,
     by_class,

@@ -16,7 +16,7 @@ from episodes.files.token_cache import with_word_ids
 from episodes.sampling.spans import SpanSampler
 from episodes.tasks.spans import EntityTask, QuestionTask
 from metabench.learner import Learner, Problem, TrainingOptions
-from metabench.metric import answers
+from metabench.metrics.metric import answers
 from metabench.records.shown import Text
 from metabench.texts.limits import Limits
 from metabench.texts.spans import Span

@@ -231,7 +231,9 @@ def test_a_stage_whose_data_are_of_another_kind_is_refused(toy: Dataset) -> None
     with pytest.raises(UsageError, match="stage 'count': it asks for functions, and 'toy/train' has images"):
         check_stages(regression, toy)
     for name in ("finetune", "protonet"):
-        with pytest.raises(UsageError, match="it asks for images or text, and 'sinusoid/train' has functions"):
+        with pytest.raises(
+            UsageError, match="it asks for images or text or entities or questions, and 'sinusoid/train' has functions"
+        ):
             check_stages(build(name, toy), load("sinusoid"))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from metabench.spans import answer_f1, best_span, exact_match, mentions, span_f1
+from metabench.metrics.spans import answer_f1, best_span, exact_match, mentions, span_f1
 
 if TYPE_CHECKING:
     from torch import Tensor

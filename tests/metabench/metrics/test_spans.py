@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from seqeval.metrics import f1_score
 
-from metabench.spans import answer_f1, best_span, exact_match, mentions, normalised, span_f1
+from metabench.metrics.spans import answer_f1, best_span, exact_match, mentions, normalised, span_f1
 
 Words = list[list[tuple[int, bool]]]  # of each sentence's words the label, and whether a mention begins there
 SENTENCES = st.lists(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=8), min_size=1)

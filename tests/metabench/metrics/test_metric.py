@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from episodes.banks.spans import Sentence, SpanBank
 from episodes.sampling.spans import Truth
-from metabench.metric import ACCURACY, ANSWER_F1, METRICS, SPAN_F1, SQUARED_ERROR, answers, with_interval
+from metabench.metrics.metric import ACCURACY, ANSWER_F1, METRICS, SPAN_F1, SQUARED_ERROR, answers, with_interval
 from tests.made_sentences import sentence
 
 
