@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from episodes.episode import item_counts
+from episodes.episode import item_counts, marks_words
 from episodes.sampling.source import EpisodeSource
 from metabench.learner import (
     EmbeddingLearner,
@@ -35,6 +35,7 @@ from metabench.samples import PROBLEM, REGRESSION, random_episodes, text_problem
 
 TOLERANCE = 1e-2  # how far logits that should agree may differ for rounding, as a part of their standard deviation
 FEW_QUERIES = 10
+MANY_EXAMPLES = 100
 
 
 def check_learner(learner_class: type[Learner], tolerance: float = TOLERANCE, **options: Any) -> None:
@@ -91,7 +92,8 @@ def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TO
 
     It takes tenths of a second, cheap enough for every run.
 
-    An inductive learner is asked about `FEW_QUERIES` of each, since for it the others change nothing.
+    An inductive learner is asked about `FEW_QUERIES` of each, since for it the others change nothing. Of a task with
+    more than `MANY_EXAMPLES`, as all-way ones have, the first example of each class is its support.
 
     They are the logits' shape, state that `classify` keeps or changes, predictions that depend on other tasks or
     (unless it is declared transductive) on other queries, and an embedding that depends on other images. No random
@@ -105,7 +107,7 @@ def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TO
     several = (0, 1) if source.one_shape else (0,)
     episodes, others = (source.batch(numbers).to_float().without_query_labels() for numbers in (several, (2,)))
     if not learner.transductive:
-        episodes, others = (replace(each, query=each.query[:, :FEW_QUERIES]) for each in (episodes, others))
+        episodes, others = (_smaller(each) for each in (episodes, others))
     points: list[Callable[[], None]] = [
         lambda: check_methods(learner),
         lambda: check_shape(learner, episodes),
@@ -299,6 +301,15 @@ def _classify(learner: Learner, episodes: EpisodeBatch) -> Tensor:
     problem = logits_problem(logits, (len(episodes.query), items, episodes.ways))
     assert not problem, problem
     return logits
+
+
+def _smaller(episodes: EpisodeBatch) -> EpisodeBatch:
+    episodes = replace(episodes, query=episodes.query[:, :FEW_QUERIES])
+    if episodes.support.shape[1] <= MANY_EXAMPLES or marks_words(episodes.support):
+        return episodes
+    first = torch.stack([(episodes.support_labels == label).int().argmax(1) for label in range(episodes.ways)], dim=1)
+    task = torch.arange(len(first), device=first.device)[:, None]
+    return replace(episodes, support=episodes.support[task, first], support_labels=episodes.support_labels[task, first])
 
 
 def _part(episodes: EpisodeBatch, number: int) -> EpisodeBatch:

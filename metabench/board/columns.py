@@ -73,7 +73,7 @@ class Columns:
     transductive: bool = column("whether an answer may depend on the task's other queries")
     outside_data: bool = column("whether weights were trained on other data")
     parameters: int = column("parameters that scoring a task needs")
-    task_milliseconds: float = column("median time for one task, mean over seeds")
+    task_milliseconds: float = column("median time for one task, or the first 100 of its queries, mean over seeds")
     task_megabytes: float = column("memory that one task takes (tensors, in MiB), mean over seeds")
     task_multiply_adds: float = column(
         "that scoring one task takes, mean over seeds; empty where they were not counted"

@@ -7,16 +7,19 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
-from episodes.sampling.source import EpisodeSource
+from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.evaluation.loop import predicted_logits
 from metabench.learner import Learner
 
 ENOUGH = 30  # tasks, of some 75 queries each
+ENOUGH_QUERIES = 5000  # of fewer tasks, where each has many
 WIDEST = 1000.0  # times the logits' standard deviation, up or down: where all predictions are right there is no best
 
 
 def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: int) -> float:
     """The temperature of a learner, fitted on the first validation tasks: on `ENOUGH` for one number, or fewer.
+
+    Where tasks have many queries, as all-way ones do, it is as many as have `ENOUGH_QUERIES` of them, at least one.
 
     Args:
         learner: on the tasks' device.
@@ -26,7 +29,10 @@ def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: i
     Raises:
         RunError: as `metabench.evaluation.loop.predict_episodes`.
     """
-    parts = list(predicted_logits(learner, validation, range(min(episodes, ENOUGH))))
+    count = min(episodes, ENOUGH)
+    if isinstance(validation, BankSource):
+        count = min(count, max(1, ENOUGH_QUERIES // validation.drawn([0]).query.shape[1]))
+    parts = list(predicted_logits(learner, validation, range(count)))
     most = max(logits.shape[2] for logits, _ in parts)
     # A class that a task of fewer ways lacks has no probability.
     padded = [torch.nn.functional.pad(logits, (0, most - logits.shape[2]), value=-torch.inf) for logits, _ in parts]

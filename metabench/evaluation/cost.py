@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from episodes.episode import EpisodeBatch
+from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
 from episodes.sampling.source import EpisodeSource
 from metabench.learner import Learner
 
+MOST_QUERIES = 100  # of a task whose cost is measured: an all-way one has a whole test split
+
 
 def task_megabytes(learner: Learner, source: EpisodeSource) -> float:
-    """The most memory that tensors take at one time while the learner solves task 0, in MiB.
+    """The most memory that tensors take at one time while the learner solves task 0, or MOST_QUERIES of it, in MiB.
 
     The learner's weights and the task's images, which are there before, do not count. On a GPU it is what torch's
     allocator tells (whose own peak starts anew), on CPU the peak of the allocations that torch's profiler records: of
@@ -37,7 +40,8 @@ def task_megabytes(learner: Learner, source: EpisodeSource) -> float:
 def task_multiply_adds(learner: Learner, source: EpisodeSource) -> int:
     """Multiply-adds of adapting to task 0 and predicting its queries, of matrix products and convolutions alone.
 
-    Inner steps with their ways back are in it. Two floating-point operations, as torch counts them, are one.
+    Of a task with more than MOST_QUERIES, its first are predicted. Inner steps with their ways back are in it. Two
+    floating-point operations, as torch counts them, are one.
     """
     with _task_zero(learner, source) as episode, FlopCounterMode(display=False) as counter:
         learner.classify(episode)
@@ -46,12 +50,18 @@ def task_multiply_adds(learner: Learner, source: EpisodeSource) -> int:
 
 @contextmanager
 def _task_zero(learner: Learner, source: EpisodeSource) -> Iterator[EpisodeBatch]:
-    """The task as the learner is shown it when it is scored."""
+    """The task as the learner is shown it when it is scored, or its first queries."""
     was_training = learner.training
     learner.eval()
     with torch.no_grad():
-        yield source.batch([0]).to_float().without_query_labels()
+        yield _first_queries(source.batch([0]))
     learner.train(was_training)
+
+
+def _first_queries(task: LabelledEpisodeBatch) -> EpisodeBatch:
+    """At most MOST_QUERIES of them."""
+    episode = task.to_float().without_query_labels()
+    return replace(episode, query=episode.query[:, :MOST_QUERIES])
 
 
 def _on_gpu(learner: Learner, episode: EpisodeBatch, device: torch.device) -> float:
@@ -85,7 +95,7 @@ SLOW_SECONDS = 10.0  # of a task, beside which warming up is nothing
 
 
 def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, repeats: int = 20) -> float:
-    """Median milliseconds to adapt to one of the first `episodes` tasks and predict its queries.
+    """Median milliseconds to adapt to one of the first `episodes` tasks and predict its queries, or MOST_QUERIES.
 
     Over `repeats`, or as many (at least two) as fit in `LATENCY_SECONDS`. Of a task that takes longer than
     `SLOW_SECONDS` the first time is all, beside which warming up is nothing.
@@ -97,7 +107,7 @@ def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, re
         for number in range(repeats + 1):
             if (len(seconds) > 2 and sum(seconds) > LATENCY_SECONDS) or sum(seconds) > SLOW_SECONDS:
                 break
-            episode = sampler.batch([number % episodes]).to_float().without_query_labels()
+            episode = _first_queries(sampler.batch([number % episodes]))
             if sampler.device.type == "cuda":
                 torch.cuda.synchronize(sampler.device)  # the gathering is not to be counted
             start = time.perf_counter()

@@ -107,21 +107,24 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             companions=scored.companions,
             floors=scored.floors,
             predictions=digest(scored.predictions) if scored.predictions else None,
-            contract=broken_points(learner, run.validation),
+            contract=broken_points(learner, run.validation) if log.images else (),  # else as before
             training=Training(**asdict(log)),
             evaluation_seconds=scored.seconds,
             peak_memory_megabytes=scored.peak_megabytes,
             environment=describe_environment(run.device),
         )
         save_run(folder, record, scored.accuracies, scored.predictions, learner)
-        _show_hardest(folder, run.test, scored, learner, config.learner)
+        _show_hardest(folder, run.test, scored, learner, config)
         loggers.finish(record)
     return record
 
 
-def _show_hardest(folder: Path, test: EpisodeSource, scored: Scored, learner: Learner, name: str) -> None:
+def _show_hardest(folder: Path, test: EpisodeSource, scored: Scored, learner: Learner, config: RunConfig) -> None:
     """The hardest tasks as a picture, or as a page. A failure to make it must not cost a run: it only warns."""
     numbers = hardest(scored.accuracies["learner"], learner.problem.metric.more_is_better)
+    if config.task.task == "all-way":
+        numbers = numbers[:1]  # the others have the same queries, all of a test split
+    name = config.learner
     try:
         if test.bank.kind in ("text", *SPANS) and isinstance(test, BankSource):
             write_hardest(folder, test, numbers, learner, name, scored.score.temperature or 1.0)

@@ -1,6 +1,7 @@
 """To be registered is to be tested."""
 
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor
 from baselines.gradient.maml import MAML
 from baselines.metric.protonet import ProtoNet
 from baselines.transfer.finetune import FineTune
-from episodes import EpisodeBatch, LabelledEpisodeBatch
+from episodes import EpisodeBatch, EpisodeSampler, FixedTask, LabelledEpisodeBatch
 from metabench import checks
+from metabench.learner import Problem
 from metabench.registry import get_learner, learner_names
 from metabench.samples import PROBLEM, random_episodes, text_problem
+from tests.made_banks import numbered_bank
 
 
 @pytest.mark.parametrize("name", learner_names())
@@ -63,6 +66,26 @@ def test_transductive_maml_truly_looks_at_other_queries() -> None:
     learner.transductive = False
     with pytest.raises(AssertionError, match="depends on the other queries"):
         checks.check_transduction(learner, random_episodes(), 1e-2)
+
+
+@pytest.mark.parametrize(("shots", "asked"), [(2, {80}), (3, {40})])
+def test_on_a_large_task_one_example_of_each_class_is_enough(shots: int, asked: set[int]) -> None:
+    """A run's own check finds a leak there too, in a fraction of the time."""
+
+    class Leaking(ProtoNet):
+        sizes: ClassVar[set[int]] = set()
+
+        def classify(self, episodes: EpisodeBatch) -> Tensor:
+            assert all(set(labels.tolist()) == set(range(40)) for labels in episodes.support_labels)
+            self.sizes.add(episodes.support.shape[1])
+            return super().classify(episodes) + episodes.query.mean((1, 2, 3, 4))[:, None, None] * torch.arange(40.0)
+
+    task = FixedTask(40, shots, 2)
+    bank = numbered_bank((6,) * 40)
+    source = EpisodeSampler(replace(bank, images=bank.images.repeat(1, 1, 16, 16)), task, 0)
+    learner = Leaking(Problem((1, 16, 16), 40, task), Leaking.Options(backbone="mlp")).eval()
+    assert any("depends on the other queries" in point for point in checks.broken_points(learner, source))
+    assert learner.sizes == asked
 
 
 class Leaky(ProtoNet):

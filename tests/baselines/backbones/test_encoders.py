@@ -72,6 +72,21 @@ def test_features_do_not_depend_on_neighbours_in_the_batch(shape: TextShape, poo
             torch.testing.assert_close(encoder(row[None, row != 0])[0], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_many_texts_go_in_parts_of_about_one_length(shape: TextShape) -> None:
+    """Features stay in the order of their texts, and the network sees little padding."""
+    encoder = build_backbone("bert-tiny", shape).eval()[0]
+    assert isinstance(encoder, TextEncoder)
+    texts = [" ".join(["card"] * (1 + 7 * number % 23)) for number in range(200)]
+    ids, tokens = batch(shape.vocabulary, texts), []
+    encoder.model.embeddings.register_forward_hook(lambda module, inputs, states: tokens.append(states.shape[:2]))
+    expected = encoder(ids)
+    assert tokens == [ids.shape]
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(ids), expected, rtol=1e-4, atol=1e-5)
+    assert [rows for rows, _ in tokens[1:]] == [64, 64, 64, 8]
+    assert sum(rows * length for rows, length in tokens[1:]) < 1.4 * int((ids != 0).sum()) < ids.numel()
+
+
 @pytest.mark.parametrize(("name", "layers", "features"), [("bert-tiny", 2, 128), ("bert-small", 4, 256)])
 def test_our_own_sizes(shape: TextShape, name: str, layers: int, features: int) -> None:
     network = build_backbone(name, shape)

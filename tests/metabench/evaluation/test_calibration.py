@@ -3,13 +3,14 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
-from metabench.evaluation.calibration import WIDEST, fit_temperature, learner_temperature
+from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask, VariableTask
+from metabench.evaluation.calibration import ENOUGH_QUERIES, WIDEST, fit_temperature, learner_temperature
 from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import tabulate
-from metabench.learner import Problem
+from metabench.learner import Learner, Problem, TrainingOptions
 from metabench.registry import get_learner
 from metabench.stats.diagnostics import calibration_error
+from tests.made_banks import numbered_bank
 
 TASK = FixedTask(ways=3, shots=1, queries=10)
 
@@ -67,6 +68,24 @@ def test_predictions_stay_and_confidences_follow(task: FixedTask | VariableTask,
     assert np.array_equal(plain.predictions, fitted.predictions)
     assert np.array_equal(plain.scores, fitted.scores)
     assert not np.allclose(plain.confidences, fitted.confidences)
+
+
+def test_a_task_of_many_queries_is_enough() -> None:
+    class Counted(Learner):
+        tasks = 0
+
+        def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
+            self.tasks += len(episodes)
+            return torch.eye(episodes.ways)[torch.arange(episodes.query.shape[1]) % episodes.ways][None].expand(
+                len(episodes), -1, -1
+            )
+
+    for queries, asked in ((15, 30), (100, 16), (500, 3), (2000, 1)):
+        task = FixedTask(3, 1, queries)
+        learner = Counted(Problem((1, 1, 1), 3, task), TrainingOptions())
+        learner_temperature(learner, EpisodeSampler(numbered_bank((queries + 1,) * 3), task, 0), 100)
+        assert learner.tasks == asked
+    assert ENOUGH_QUERIES == 5000
 
 
 def test_it_lowers_the_calibration_error_on_photographs(photographs: Dataset) -> None:

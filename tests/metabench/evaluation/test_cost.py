@@ -1,7 +1,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -10,10 +10,11 @@ from baselines.gradient.maml import MAML
 from baselines.metric.protonet import ProtoNet
 from baselines.transfer.finetune import FineTune
 from episodes import Dataset, EpisodeBatch, EpisodeSampler, FixedTask
-from metabench.evaluation.cost import classify_latency, task_megabytes, task_multiply_adds
+from metabench.evaluation.cost import MOST_QUERIES, classify_latency, task_megabytes, task_multiply_adds
 from metabench.learner import Batches, Learner, Problem, Stage, TrainingOptions
 from metabench.training.loop import train
 from metabench.training.plan import TrainingPlan
+from tests.made_banks import numbered_bank
 
 TASK = FixedTask(ways=3, shots=2, queries=4)
 DEVICES = ["cpu", *["cuda"][: torch.cuda.is_available()]]
@@ -115,6 +116,26 @@ def test_processor_seconds_are_no_waiting(toy: Dataset, tmp_path: Path) -> None:
     assert slept.seconds >= 0.5
     assert slept.processor_seconds < 0.4
     assert 0.5 <= worked.processor_seconds < 1
+
+
+def test_of_a_task_with_many_queries_some_are_measured() -> None:
+    class Asked(Learner):
+        queries: ClassVar[list[int]] = []
+
+        def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
+            self.queries.append(episodes.query.shape[1])
+            return torch.zeros(*episodes.query.shape[:2], episodes.ways)
+
+    for queries, expected in ((4, 12), (20, 60), (40, MOST_QUERIES)):
+        task = FixedTask(3, 2, queries)
+        source = EpisodeSampler(numbered_bank((50,) * 3), task, 0)
+        learner = Asked(Problem(source.bank.item_shape, 8, task), TrainingOptions())
+        Asked.queries.clear()
+        task_megabytes(learner, source)
+        task_multiply_adds(learner, source)
+        classify_latency(learner, source, 2, repeats=2)
+        assert set(Asked.queries) == {expected}
+        assert len(Asked.queries) == 5
 
 
 def test_latency_is_the_time_of_one_task(toy: Dataset) -> None:
