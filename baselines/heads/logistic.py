@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -25,7 +27,10 @@ def logistic_head(support: Tensor, labels: Tensor, query: Tensor, ways: int, pen
     logits = query.new_full((*query.shape[:2], ways), -1e4)
     for task, (features, numbers) in enumerate(zip(support.detach().cpu().numpy(), labels.cpu().numpy(), strict=True)):
         inverse = 1 / (penalty * len(numbers))  # scikit-learn's C is of the sum over items, not of their mean
-        fitted = linear.LogisticRegression(C=inverse, max_iter=1000).fit(features, numbers)
+        with warnings.catch_warnings():
+            # Of few shots in many classes it asks whether labels are not rather outputs of a regression.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            fitted = linear.LogisticRegression(C=inverse, max_iter=1000).fit(features, numbers)
         found = torch.from_numpy(fitted.predict_log_proba(query[task].detach().cpu().numpy()))
         logits[task][:, fitted.classes_] = found.to(logits)
     return logits

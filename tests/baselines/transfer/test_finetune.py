@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 
+from baselines.heads.logistic import logistic_head
 from baselines.transfer.finetune import FineTune, ridge_head
 from metabench.checks import build
 from metabench.learner import LabelledBatch
@@ -37,6 +38,13 @@ def test_the_logistic_head_is_scikit_learns() -> None:
         labels = episodes.support_labels[task].numpy()
         fitted = LogisticRegression(C=1 / (0.05 * len(labels)), max_iter=1000).fit(support, labels)
         np.testing.assert_allclose(logits[task].detach(), fitted.predict_log_proba(query), atol=1e-3)
+
+
+def test_one_shot_of_many_classes_goes_without_a_warning() -> None:
+    """scikit-learn's is an error here, as every warning is in tests."""
+    features = torch.eye(30)[None]
+    logits = logistic_head(features, torch.arange(30)[None], features, 30, 0.01, "a test")
+    assert logits.argmax(2).tolist() == [list(range(30))]
 
 
 def test_scope_all_starts_at_the_ridge_head_and_lowers_the_support_loss() -> None:
