@@ -204,6 +204,8 @@ def check_save_and_load(
 
 def check_neighbours(learner: Learner, episodes: EpisodeBatch, tolerance: float) -> None:
     """A task's predictions do not depend on the other tasks in the batch."""
+    if len(episodes) == 1:
+        return
     together = _classify(learner, episodes)
     alone = torch.cat([_classify(learner, _part(episodes, number)) for number in range(len(episodes))])
     _assert_equal(together, alone, tolerance, "a task's predictions depend on its neighbours in the batch")

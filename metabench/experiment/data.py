@@ -15,7 +15,7 @@ from episodes.datasets import kind_of
 from episodes.datasets.all_way import all_way
 from episodes.datasets.combine import cross_domain, named_tasks
 from episodes.datasets.text.spans import all_way_spans
-from episodes.files.remembered import with_places
+from episodes.files.remembered import last_place, with_places
 from episodes.sampling.manifest import Manifest, read_manifest, write_manifest
 from episodes.sampling.sampler import EpisodeList, sampler
 from episodes.sampling.source import BankSource, EpisodeSource
@@ -66,7 +66,8 @@ def for_words(config: RunConfig) -> RunConfig:
 
 
 def config_here(recorded: dict[str, Any], **settings: Any) -> RunConfig:
-    """A record's settings on this machine: with the places of its folders, unless `data_root` says where they are.
+    """A record's settings on this machine: with the places of its folders, unless `data_root` says where those of data
+    are.
 
     Args:
         recorded: its `config`.
@@ -79,7 +80,15 @@ def config_here(recorded: dict[str, Any], **settings: Any) -> RunConfig:
     if not settings.get("data_root"):
         names = {name: recorded.get(name) for name in ("dataset", "test_dataset")}
         places = {name: with_places(value) for name, value in names.items() if isinstance(value, str)}
-    return make_config(**{**recorded, **places, **settings})
+    options = {name: _with_folder(value) for name, value in recorded.get("options", {}).items()}
+    return make_config(**{**recorded, **places, "options": options, **settings})
+
+
+def _with_folder(value: Any) -> Any:
+    """A backbone's name as a record has it, with the folder that it was last read from on this machine, if any."""
+    name, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    folder = last_place(value) if colon and rest and not Path(rest).expanduser().is_dir() else None
+    return f"{name}:{folder}" if folder and folder.is_dir() else value
 
 
 def with_frozen(config: RunConfig) -> tuple[RunConfig, Manifest | None]:

@@ -10,6 +10,7 @@ import torch
 
 from episodes.banks.bank import SPANS
 from episodes.dataset import Dataset
+from episodes.files.remembered import remember
 from episodes.sampling.manifest import Manifest
 from episodes.sampling.source import EpisodeSource
 from metabench.config import RunConfig
@@ -162,6 +163,14 @@ def _resolved(config: RunConfig, device: torch.device, options: TrainingOptions)
 
 
 def _without_place(value: Any) -> Any:
-    """A backbone's name with the path in it cut to the folder's own name: records keep no place on a machine."""
+    """A backbone's name with the path in it cut to the folder's own name: records keep no place on a machine.
+
+    `metabench.experiment.data.config_here` finds the folder again.
+    """
     name, colon, path = value.partition(":") if isinstance(value, str) else ("", "", "")
-    return f"{name}:{Path(path).name}" if colon and path and Path(path).expanduser().is_dir() else value
+    folder = Path(path).expanduser()
+    if not (colon and path and folder.is_dir()):
+        return value
+    short = f"{name}:{folder.resolve().name}"
+    remember(short, folder)
+    return short

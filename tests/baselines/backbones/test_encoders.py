@@ -13,6 +13,7 @@ from episodes.banks.text import TextBank
 from episodes.banks.vocabulary import PARTS, TextShape, Vocabulary
 from metabench.backbone import build_backbone, feature_size, vocabulary_of
 from metabench.errors import UsageError
+from tests.made_texts import saved_encoder
 
 TEXTS = [
     "where is my card?",
@@ -110,21 +111,7 @@ def test_a_network_that_forgets_has_the_same_shape_and_other_weights() -> None:
 
 
 def test_any_encoder_in_a_folder(shape: TextShape, tmp_path: Path) -> None:
-    config = transformers.RobertaConfig(
-        vocab_size=200, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
-    )
-    transformers.RobertaModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
-    wrapped = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=shape.vocabulary._tokenizer,
-        **{
-            "pad_token": "[PAD]",
-            "unk_token": "[UNK]",
-            "cls_token": "[CLS]",
-            "sep_token": "[SEP]",
-            "mask_token": "[MASK]",
-        },
-    )
-    wrapped.save_pretrained(tmp_path)
+    saved_encoder(tmp_path, shape.vocabulary)
     vocabulary = vocabulary_of(f"hf:{tmp_path}")
     assert vocabulary is not None
     assert vocabulary.encode(TEXTS, 32)[0].tolist() == shape.vocabulary.encode(TEXTS, 32)[0].tolist()

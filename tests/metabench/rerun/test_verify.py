@@ -13,10 +13,12 @@ from PIL import Image
 
 import metabench
 from episodes import DataError
+from episodes.banks.vocabulary import Vocabulary
 from metabench.errors import UsageError
 from metabench.records.provenance import ADDED_FILE, VERIFIED_FILE, mark, origin_of
 from metabench.rerun.verify import verify
 from tests.made_records import edit_record as edit
+from tests.made_texts import saved_encoder
 
 QUICK: dict[str, Any] = {
     **{"ways": 3, "shots": 2, "queries": 5, "episodes": 20, "validation_episodes": 4, "threads": 1},
@@ -201,3 +203,23 @@ def test_a_run_on_a_folder_is_verified_from_anywhere(tmp_path: Path, monkeypatch
         UsageError, match=r"images of 'folder:tiny' have fingerprint .*; give the --data-root that it had"
     ):
         verify(folder, data_root=pictures)
+
+
+def test_an_encoder_of_ones_own_is_found_again(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A record has its folder's name; this machine knows where it was."""
+    encoder = tmp_path / "models" / "mine"
+    saved_encoder(encoder, Vocabulary.trained([texts.read_text()], 150))
+    settings = {"dataset": f"csv:{texts}", "ways": 3, "shots": 2, "queries": 4, "episodes": 4, "validation_episodes": 2}
+    options = {"backbone": f"hf:{encoder}", "steps": 0}
+    record = metabench.run(learner="protonet", options=options, **settings, output=tmp_path / "results")
+    assert record.config.options["backbone"] == "hf:mine"
+    monkeypatch.chdir(tmp_path / "results")
+    assert not verify(Path(record.id)).problems
+    shutil.rmtree(encoder)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    capfd.readouterr()
+    with pytest.raises(UsageError, match=r"'mine' cannot be loaded: .*; give a folder that transformers has saved"):
+        verify(Path(record.id))
+    assert capfd.readouterr().err == ""
