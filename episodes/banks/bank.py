@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["images", "text", "functions", "entities", "questions"]
 SPANS: tuple[Kind, ...] = ("entities", "questions")  # whose items are the words of sentences, many in a row of the bank
+TEXTS: tuple[Kind, ...] = ("text", *SPANS)  # that tokenizers and people read
 
 # What learners get of a bank's items: pixels of images, int32 token ids of text (0 is padding), numbers of functions.
 # Text too is one tensor, so that whatever indexes, splits or flattens items does so with every kind.

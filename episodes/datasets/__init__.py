@@ -13,7 +13,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from episodes.banks.bank import SPANS, Kind
+from episodes.banks.bank import TEXTS, Kind
 from episodes.dataset import DataOptions, Dataset, with_data_root
 from episodes.datasets.combine import mix
 from episodes.errors import DataError
@@ -52,7 +52,7 @@ def prepared(name: str, options: DataOptions | None) -> tuple[Any, str, DataOpti
     options = _checked(options)
     module, rest = _module(name)
     kind = getattr(module, "KIND", "images")
-    if kind == "text" or kind in SPANS:
+    if kind in TEXTS:
         for setting in ("image_size", "channels"):
             if getattr(options, setting) is not None:
                 option = f"--{setting.replace('_', '-')}"

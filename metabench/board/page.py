@@ -24,6 +24,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from episodes.banks.bank import TEXTS
 from metabench.board.details import details
 from metabench.board.rows import Entry
 from metabench.escape import embedded_json, plain, policy_digest
@@ -223,7 +224,7 @@ def _hardest(rows: Sequence[Entry]) -> dict[int, tuple[str | None, list[Any]]]:
 
 def _shown(run: Run) -> tuple[str | None, list[Any]]:
     """A run's hardest tasks: of pictures the picture, of texts the tasks."""
-    if run.record.dataset.kind == "text":
+    if run.record.dataset.kind in TEXTS:
         tasks = read_shown(run.folder / HARDEST_PAGE) if run.folder else None
         return None, [task.model_dump(exclude_defaults=True) for task in tasks or ()]
     return _picture(run), []

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from episodes.banks.bank import SPANS
+from episodes.banks.bank import TEXTS
 from episodes.dataset import Dataset
 from episodes.files.remembered import remember
 from episodes.sampling.manifest import Manifest
@@ -91,7 +91,7 @@ def prepare_tasks(
         check_data(*again, dataset)
     if weights:
         refuse_seen(weights, dataset)
-    if dataset.kind in ("text", *SPANS) and options:
+    if dataset.kind in TEXTS and options:
         dataset = with_tokens(config, dataset, options, weights)
     config, test = scored_tasks(config, dataset, manifest, device)
     return PreparedTasks(config, device, dataset, manifest, test)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from episodes.banks.bank import SPANS
+from episodes.banks.bank import TEXTS
 from episodes.dataset import Dataset
 from episodes.sampling.manifest import Manifest
 from episodes.sampling.source import BankSource, EpisodeSource
@@ -126,7 +126,7 @@ def _show_hardest(folder: Path, test: EpisodeSource, scored: Scored, learner: Le
         numbers = numbers[:1]  # the others have the same queries, all of a test split
     name = config.learner
     try:
-        if test.bank.kind in ("text", *SPANS) and isinstance(test, BankSource):
+        if test.bank.kind in TEXTS and isinstance(test, BankSource):
             write_hardest(folder, test, numbers, learner, name, scored.score.temperature or 1.0)
         else:
             draw_hardest(folder, test, numbers, learner, name)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from episodes.banks.bank import SPANS
+from episodes.banks.bank import TEXTS
 from episodes.files.atomic import write_bytes
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.errors import UsageError
@@ -41,7 +41,7 @@ def draw_predicted(
     Raises:
         UsageError: the tasks are of texts.
     """
-    if source.bank.kind in ("text", *SPANS):
+    if source.bank.kind in TEXTS:
         raise UsageError(f"'{source.name}' has texts, which are not drawn; give a dataset of pictures or functions")
     batch = source.shown(number).to_float()
     logits, before, title = None, None, f"{title or source.name}, task {number}"

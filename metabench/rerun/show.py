@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from episodes.banks.bank import SPANS
+from episodes.banks.bank import TEXTS
 from episodes.datasets import kind_of
 from episodes.files.atomic import write_bytes
 from episodes.sampling.source import BankSource
@@ -84,7 +84,7 @@ def show(
 def _check_path(config: RunConfig, path: Path | None) -> bool:
     """Whether tasks are texts; raises UsageError, before any data are read, for a file that they are not written to."""
     name = with_frozen(config)[0].data.dataset
-    of_texts, ending = kind_of(name) in ("text", *SPANS), path.suffix.lower() if path else ""
+    of_texts, ending = kind_of(name) in TEXTS, path.suffix.lower() if path else ""
     written = [*PAGES, *PLAIN]
     if of_texts and path and ending not in written:
         raise UsageError(

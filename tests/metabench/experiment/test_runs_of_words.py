@@ -205,6 +205,7 @@ def test_records_of_words_go_where_others_do(tmp_path: Path, conll: Path, capsys
     assert call("leaderboard", "--results", str(tmp_path), "--html", str(page)) == 0
     assert "span F1, %" in capsys.readouterr().out
     assert "span F1" in page.read_text(encoding="utf-8")
+    assert ", protonet: span F1 " in page.read_text(encoding="utf-8")
     assert call("curve", folders[0], "--shots", "1", "--shots", "2", "--episodes", "3") == 0
     assert capsys.readouterr().out.startswith("span F1, %")
     for arguments, message in (
