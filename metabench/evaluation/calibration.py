@@ -12,14 +12,14 @@ from metabench.evaluation.loop import predicted_logits
 from metabench.learner import Learner
 
 ENOUGH = 30  # tasks, of some 75 queries each
-ENOUGH_QUERIES = 5000  # of fewer tasks, where each has many
+MANY_QUERIES = 1000  # of one task, which is then enough
 WIDEST = 1000.0  # times the logits' standard deviation, up or down: where all predictions are right there is no best
 
 
 def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: int) -> float:
     """The temperature of a learner, fitted on the first validation tasks: on `ENOUGH` for one number, or fewer.
 
-    Where tasks have many queries, as all-way ones do, it is as many as have `ENOUGH_QUERIES` of them, at least one.
+    Where it has `MANY_QUERIES`, as an all-way task has, the first alone is enough.
 
     Args:
         learner: on the tasks' device.
@@ -30,8 +30,8 @@ def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: i
         RunError: as `metabench.evaluation.loop.predict_episodes`.
     """
     count = min(episodes, ENOUGH)
-    if isinstance(validation, BankSource):
-        count = min(count, max(1, ENOUGH_QUERIES // validation.drawn([0]).query.shape[1]))
+    if isinstance(validation, BankSource) and validation.drawn([0]).query.shape[1] >= MANY_QUERIES:
+        count = 1
     parts = list(predicted_logits(learner, validation, range(count)))
     most = max(logits.shape[2] for logits, _ in parts)
     # A class that a task of fewer ways lacks has no probability.
