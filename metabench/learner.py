@@ -28,6 +28,7 @@ from episodes.sampling.texts import TextBatch
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
 from metabench.metrics.metric import ACCURACY, ANSWER_F1, SPAN_F1, SQUARED_ERROR, Metric
+from metabench.paper import Paper, Source
 
 __all__ = [
     "Batches",
@@ -41,9 +42,11 @@ __all__ = [
     "LabelledBatch",
     "LabelledEpisodeBatch",
     "Learner",
+    "Paper",
     "Positive",
     "Problem",
     "RegressionTask",
+    "Source",
     "Stage",
     "TextBatch",
     "Texts",
@@ -218,6 +221,7 @@ class Learner(Trainable):
         Options: a frozen dataclass deriving from `TrainingOptions`, its fields made by `option`.
         presets: other defaults for a dataset, by the dataset's name: `{"omniglot": {"steps": 5000}}`; for all datasets
             of texts under `text`.
+        source: family and papers, for `metabench list learners`. A subclass has its base's unless it says otherwise.
         kinds: of the items that it takes: `images`, `text` (int32 token ids `[..., L]`), or both.
         transductive: a prediction may depend on the task's other queries.
         label_equivariant: renaming a task's labels only renames the predictions.
@@ -230,6 +234,7 @@ class Learner(Trainable):
 
     Options: ClassVar[type[TrainingOptions]] = TrainingOptions
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    source: ClassVar[Source] = Source()
     kinds: ClassVar[tuple[Kind, ...]] = ("images",)
     transductive: bool = False
     label_equivariant: bool = True

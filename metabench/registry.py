@@ -26,7 +26,7 @@ from metabench.backbone import Layers, has_outside_data
 from metabench.config import RunConfig
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
-from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
+from metabench.learner import EmbeddingLearner, Learner, Problem, Source, TrainingOptions
 from metabench.objective import Objective
 from metabench.values import check_given, first_problem
 from metabench.weights import Weights, fits, load_into
@@ -81,6 +81,10 @@ def _learner(group: str, name: str) -> type[Learner]:
     options = found.Options
     if not (isinstance(options, type) and issubclass(options, TrainingOptions) and is_dataclass(options)):
         raise UsageError(f"{what}: its Options must be a dataclass that derives from metabench.learner.TrainingOptions")
+    if not isinstance(found.source, Source):
+        raise UsageError(
+            f"{what}: its source is {found.source!r:.100}; give a metabench.learner.Source, or leave it out"
+        )
     return found
 
 

@@ -53,6 +53,8 @@ def test_the_pages_name_every_learner_option_dataset_and_backbone() -> None:
     for name in learner_names():
         for item in fields(get_learner(name).Options):
             assert f"`{item.name}`" in PAGES["learners.md"], f"{name} {item.name}"
+        for paper in get_learner(name).source.papers:
+            assert paper.short in PAGES["learners.md"], f"{name} {paper.short}"
     for name in [*learner_names(), *map(usage, dataset_names()), *backbone_names()]:
         assert f"`{name}`" in README, name
     for name in map(usage, dataset_names()):

@@ -28,8 +28,10 @@ def module(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_learners_of_the_page_keep_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
-    nearest, trained, check = blocks("plugins.md")
-    check_learner(module("page_trained", trained, monkeypatch).MyProtoNet, backbone="conv4:4")
+    nearest, trained, source, check = blocks("plugins.md")
+    page = module("page_trained", trained + source, monkeypatch)
+    check_learner(page.MyProtoNet, backbone="conv4:4")
+    assert page.MyProtoNet.source.papers[0].short == "Snell et al. 2017"
     module("nearest_shot", nearest, monkeypatch)
     module("page_check", check, monkeypatch).test_contract()
 

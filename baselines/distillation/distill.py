@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.transfer.finetune import FineTune
 from metabench.backbone import example_inputs
-from metabench.learner import LabelledBatch, Learner, Positive, Problem, Stage, option
+from metabench.learner import LabelledBatch, Learner, Paper, Positive, Problem, Source, Stage, option
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, mixing: float) -> Tensor:
@@ -62,6 +62,17 @@ class Distill(FineTune):
             beside=True,
         )
 
+    source: ClassVar = Source(
+        "distillation",
+        (
+            Paper(
+                "Hinton, Geoffrey and Vinyals, Oriol and Dean, Jeff",
+                "Distilling the Knowledge in a Neural Network",
+                2015,
+                "https://arxiv.org/abs/1503.02531",
+            ),
+        ),
+    )
     presets: ClassVar = {
         **FineTune.presets,
         "glyphs": {"steps": 1000},

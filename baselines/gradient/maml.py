@@ -24,9 +24,11 @@ from metabench.learner import (
     Kind,
     LabelledEpisodeBatch,
     Learner,
+    Paper,
     Positive,
     Problem,
     RegressionTask,
+    Source,
     Stage,
     TrainingOptions,
     option,
@@ -62,6 +64,18 @@ class MAML(Learner):
     `inner_steps=0` training does not adapt to tasks, which makes it the paper's baseline "pretrained on all tasks".
     """
 
+    source: ClassVar = Source(
+        "gradient",
+        (
+            Paper(
+                "Finn, Chelsea and Abbeel, Pieter and Levine, Sergey",
+                "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
+                2017,
+                "https://arxiv.org/abs/1703.03400",
+                "ICML",
+            ),
+        ),
+    )
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
     label_equivariant = False
     fixed_ways = True

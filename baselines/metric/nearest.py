@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from baselines.heads.bags import bags
-from metabench.learner import Kind, Learner
+from metabench.learner import Kind, Learner, Paper, Source
 
 
 class Nearest(Learner):
@@ -19,6 +19,19 @@ class Nearest(Learner):
     al. 2016 ("pixels"). The logit of a class is the negative distance to its nearest support item.
     """
 
+    source: ClassVar = Source(
+        "metric",
+        (
+            Paper(
+                "Cover, Thomas M. and Hart, Peter E.",
+                "Nearest Neighbor Pattern Classification",
+                1967,
+                "https://doi.org/10.1109/TIT.1967.1053964",
+                "IEEE Transactions on Information Theory",
+                "article",
+            ),
+        ),
+    )
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
 
     def idle_options(self) -> Mapping[str, str]:

@@ -21,7 +21,9 @@ from metabench.learner import (
     FixedTask,
     Kind,
     LabelledEpisodeBatch,
+    Paper,
     Problem,
+    Source,
     Stage,
     TrainingOptions,
     option,
@@ -48,6 +50,26 @@ class ProtoNet(EmbeddingLearner):
         train_queries: Count = option(5, "query images per class in training")
         refine_steps: Annotated[int, Field(ge=0)] = option(0, "steps of soft k-means on a task's unlabelled images")
 
+    source: ClassVar = Source(
+        "metric",
+        (
+            Paper(
+                "Snell, Jake and Swersky, Kevin and Zemel, Richard",
+                "Prototypical Networks for Few-shot Learning",
+                2017,
+                "https://arxiv.org/abs/1703.05175",
+                "NeurIPS",
+            ),
+            Paper(
+                "Ren, Mengye and Triantafillou, Eleni and Ravi, Sachin and Snell, Jake and Swersky, Kevin and "
+                "Tenenbaum, Joshua B. and Larochelle, Hugo and Zemel, Richard S.",
+                "Meta-Learning for Semi-Supervised Few-Shot Classification",
+                2018,
+                "https://arxiv.org/abs/1803.00676",
+                "ICLR",
+            ),
+        ),
+    )
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
     presets: ClassVar = {
         "glyphs": {"steps": 800},

@@ -14,7 +14,7 @@ from baselines.heads.bags import bags, tf_idf
 from baselines.heads.logistic import logistic_head
 from baselines.heads.prototypes import prototypes, squared_distances
 from episodes.banks.vocabulary import TextShape
-from metabench.learner import Kind, Learner, Positive, Problem, TrainingOptions, option
+from metabench.learner import Kind, Learner, Paper, Positive, Problem, Source, TrainingOptions, option
 
 
 class TfIdf(Learner):
@@ -24,6 +24,19 @@ class TfIdf(Learner):
     which have none, from the support. Tokens are those of the vocabulary of the run.
     """
 
+    source: ClassVar = Source(
+        "metric",
+        (
+            Paper(
+                "Salton, Gerard and Buckley, Christopher",
+                "Term-Weighting Approaches in Automatic Text Retrieval",
+                1988,
+                "https://doi.org/10.1016/0306-4573(88)90021-0",
+                "Information Processing & Management",
+                "article",
+            ),
+        ),
+    )
     kinds: ClassVar[tuple[Kind, ...]] = ("text",)
 
     @dataclass(frozen=True)

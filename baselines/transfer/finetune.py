@@ -25,8 +25,10 @@ from metabench.learner import (
     EpisodeFeatures,
     Kind,
     LabelledBatch,
+    Paper,
     Positive,
     Problem,
+    Source,
     Stage,
     TrainingOptions,
     option,
@@ -58,6 +60,25 @@ class FineTune(EmbeddingLearner):
         tuning_batch: Count | None = option(None, "scope=all: support items per step; default all of them")
         logit_scale: Positive = option(10.0, "factor from the head's scores to logits")
 
+    source: ClassVar = Source(
+        "transfer",
+        (
+            Paper(
+                "Chen, Wei-Yu and Liu, Yen-Cheng and Kira, Zsolt and Wang, Yu-Chiang Frank and Huang, Jia-Bin",
+                "A Closer Look at Few-shot Classification",
+                2019,
+                "https://arxiv.org/abs/1904.04232",
+                "ICLR",
+            ),
+            Paper(
+                "Tian, Yonglong and Wang, Yue and Krishnan, Dilip and Tenenbaum, Joshua B. and Isola, Phillip",
+                "Rethinking Few-Shot Image Classification: a Good Embedding Is All You Need?",
+                2020,
+                "https://arxiv.org/abs/2003.11539",
+                "ECCV",
+            ),
+        ),
+    )
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
     presets: ClassVar = {
         "glyphs": {"steps": 1500},

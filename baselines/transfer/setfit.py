@@ -21,7 +21,7 @@ from baselines.backbones import build_backbone
 from baselines.backbones.encoders import TextEncoder
 from episodes.banks.vocabulary import TextShape
 from episodes.extras import need
-from metabench.learner import Count, Kind, Learner, Positive, Problem, TrainingOptions, option
+from metabench.learner import Count, Kind, Learner, Paper, Positive, Problem, Source, TrainingOptions, option
 
 NEEDS = ("setfit", "setfit", "learner 'setfit'")
 
@@ -33,6 +33,19 @@ class SetFit(Learner):
     of their features. Texts go to the package as the vocabulary of the encoder spells them, in lower case for MiniLM.
     """
 
+    source: ClassVar = Source(
+        "transfer",
+        (
+            Paper(
+                "Tunstall, Lewis and Reimers, Nils and Jo, Unso Eun Seo and Bates, Luke and Korat, Daniel and "
+                "Wasserblat, Moshe and Pereg, Oren",
+                "Efficient Few-Shot Learning Without Prompts",
+                2022,
+                "https://arxiv.org/abs/2209.11055",
+            ),
+        ),
+        wraps="setfit (Apache-2.0)",
+    )
     kinds: ClassVar[tuple[Kind, ...]] = ("text",)
     presets: ClassVar = {"text": {"backbone": "minilm"}}
 
