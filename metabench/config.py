@@ -183,7 +183,7 @@ class RunConfig(_Section):
 
     Attributes:
         learner: a registered name, or `package.module:Class`.
-        options: the learner's own options (`metabench list learners`).
+        options: the learner's own options (`metabench list learners NAME`).
     """
 
     learner: str = "protonet"

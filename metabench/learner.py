@@ -64,7 +64,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def option(default: Any, help: str, *, beside: bool = False) -> Any:
-    """A field of a learner's `Options` that `--set name=value` changes and `metabench list learners` explains.
+    """A field of a learner's `Options` that `--set name=value` changes and `metabench list learners NAME` explains.
 
     What is given is checked against the field's type: `Count`, `Positive`, a `Literal`, or any other that pydantic
     knows, e.g. `Annotated[float, Field(ge=0, le=1)]`. An option of a companion that the learner does without, `beside`,

@@ -1,11 +1,12 @@
-"""What `metabench list` prints."""
+"""What `metabench list` prints but for learners, and `metabench data`."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import Field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from episodes.banks.images import ImageBank
 from episodes.dataset import PARTS, DataOptions
@@ -16,20 +17,9 @@ from episodes.places import made_folder
 from metabench.backbone import backbone_names, get_backbone
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.learner import Learner, TrainingOptions
 from metabench.objective import get_objective, objective_names
-from metabench.registry import get_learner, learner_names
 
-
-def learners() -> str:
-    """Every registered learner: what it is, its options with their defaults, its presets; a broken one by name."""
-    parts = []
-    for name in learner_names():
-        try:
-            parts.append(_learner(name, get_learner(name)))
-        except UsageError as error:
-            parts.append(f"{name}\n  broken: {error}")
-    return "\n\n".join(parts)
+WIDTH = 120  # of what is wrapped
 
 
 def datasets() -> str:
@@ -37,7 +27,7 @@ def datasets() -> str:
     lines = {}
     for name in dataset_names():
         try:
-            text = _first_line(get_dataset(name))
+            text = first_line(get_dataset(name))
             lines[usage(name)] = text.partition(": ")[2] or text
         except DataError as error:
             lines[name] = f"broken: {error}"
@@ -87,7 +77,7 @@ def classes(name: str, options: DataOptions) -> str:
 
 
 def _names(names: Iterable[str], title: str = "") -> str:
-    return textwrap.fill(title + ", ".join(map(plain, names)), 120, initial_indent="  ", subsequent_indent="    ")
+    return textwrap.fill(title + ", ".join(map(plain, names)), WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def how_much(files: Mapping[Path, int]) -> str:
@@ -101,7 +91,7 @@ def backbones() -> str:
     width = max(map(len, backbone_names()))
     for name in backbone_names():
         try:
-            lines.append(f"{name:{width}}  {_first_line(get_backbone(name))}")
+            lines.append(f"{name:{width}}  {first_line(get_backbone(name))}")
         except UsageError as error:
             lines.append(f"{name:{width}}  broken: {error}")
     return "\n".join([*lines, "NAME:W has W filters (mlp: units) in its first block in place of 64, e.g. conv4:128"])
@@ -113,23 +103,18 @@ def objectives() -> str:
     for name in objective_names():
         try:
             objective = get_objective(name)
-            parts.append("\n".join([name, f"  {_first_line(objective)}", *_options(objective.Options)]))
+            parts.append("\n".join([name, f"  {first_line(objective)}", *option_lines(fields(objective.Options))]))
         except UsageError as error:
             parts.append(f"{name}\n  broken: {error}")
     return "\n\n".join(parts)
 
 
-def _options(kind: type[TrainingOptions]) -> list[str]:
-    return [f"    {item.name + '=' + str(item.default):32} {item.metadata.get('help', '')}" for item in fields(kind)]
+def option_lines(options: Iterable[Field[Any]]) -> list[str]:
+    """Each option with its default and what it is, indented."""
+    rows = [(f"    {item.name + '=' + str(item.default):32} ", str(item.metadata.get("help", ""))) for item in options]
+    return [textwrap.fill(text, WIDTH, initial_indent=name, subsequent_indent=" " * 37) for name, text in rows]
 
 
-def _learner(name: str, learner: type[Learner]) -> str:
-    lines = [f"{name}", f"  {_first_line(learner)}{' Classification and regression.' if learner.regression else ''}"]
-    lines += _options(learner.Options)
-    for dataset, changes in learner.presets.items():
-        lines.append(f"  on {dataset}: " + ", ".join(f"{key}={value}" for key, value in changes.items()))
-    return "\n".join(lines)
-
-
-def _first_line(documented: object) -> str:
+def first_line(documented: object) -> str:
+    """Of its documentation."""
     return (documented.__doc__ or "").strip().split("\n")[0]

@@ -147,7 +147,8 @@ def cli() -> None:
     \b
     metabench run --learner maml --ways 3 --shots 5      train, score on unseen classes, write a record
     metabench leaderboard                                all records in one table
-    metabench list learners                              what there is, with every option and default
+    metabench list learners                              what there is, by family
+    metabench list learners maml                         one in full: papers, options, presets
     """
 
 
@@ -163,13 +164,18 @@ for command in cli_records.COMMANDS:
 
 @cli.command("list")
 @click.argument("what", metavar="learners|datasets|backbones|objectives")
-def list_(what: str) -> None:
-    """Show learners with their options, datasets, backbones, or objectives of pre-training."""
+@click.argument("name", required=False)
+def list_(what: str, name: str | None) -> None:
+    """Show learners by family, datasets, backbones, or objectives of pre-training.
+
+    With the NAME of a learner, as in `list learners maml`: its papers with BibTeX, what it declares, its options and
+    presets.
+    """
     from episodes.errors import nearest
-    from metabench.cli import listings
+    from metabench.cli import learners, listings
 
     kinds = {
-        "learners": listings.learners,
+        "learners": learners.by_family,
         "datasets": listings.datasets,
         "backbones": listings.backbones,
         "objectives": listings.objectives,
@@ -177,7 +183,9 @@ def list_(what: str) -> None:
     if what not in kinds:
         advice = nearest(what, kinds) or f"; there are {', '.join(kinds)}"
         raise click.UsageError(f"there is no list of '{what}'{advice}")
-    click.echo(kinds[what]())
+    if name and what != "learners":
+        raise click.UsageError(f"list {what} takes no name; found '{name}'; leave it out")
+    click.echo(learners.in_full(name) if name else kinds[what]())
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Train a learner, score it on unseen classes, write a record.
 
-    Without --steps, the learner has its default budget for the dataset (see `metabench list learners`).
+    Without --steps, the learner has its default budget for the dataset (see `metabench list learners NAME`).
     """
     from metabench.board.standing import standing
     from metabench.cli.config_file import read_config_file

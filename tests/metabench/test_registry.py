@@ -11,7 +11,7 @@ import pytest
 import metabench
 from episodes import DataError
 from metabench.checks import check_learner
-from metabench.cli import listings
+from metabench.cli import learners
 from metabench.errors import UsageError
 from metabench.registry import get_learner, learner_names
 from tests.conftest import PROJECT
@@ -84,9 +84,12 @@ def test_a_broken_plug_in_is_named_when_asked_for_and_harms_nothing_else() -> No
     with pytest.raises(UsageError, match=r"learner 'cracked' of package 'broken-plugin' cannot be imported: .*no_such"):
         get_learner("cracked")
     assert get_learner("protonet").__name__ == "ProtoNet"
-    listed = listings.learners()
-    assert "cracked\n  broken: learner 'cracked' of package 'broken-plugin'" in listed
-    assert "temperature=4.0" in listed
+    listed = learners.by_family()
+    broken = listed[listed.index("\nbroken\n") :]
+    assert "\n  cracked       learner 'cracked' of package 'broken-plugin' cannot be imported: " in broken
+    assert "\n  maml          learner 'maml' is registered more than once" in broken
+    assert "\nother\n  nearest-shot  1-nearest-neighbour on raw pixels (Cover and Hart 1967).\nbroken\n" in listed
+    assert "\n  protonet      Classify by the nearest class mean" in listed
 
 
 @pytest.mark.usefixtures("installed")

@@ -146,6 +146,8 @@ BAD: list[tuple[str, str]] = [
     ("data freeze", "there is no command 'freeze'; did you mean 'metabench episodes freeze'?"),
     ("episodes run", "there is no command 'run'; did you mean 'metabench run'?"),
     ("list learner", "there is no list of 'learner'; did you mean 'learners'?"),
+    ("list learners mamml", "there is no learner 'mamml'; did you mean 'maml'?"),
+    ("list backbones conv4", "list backbones takes no name; found 'conv4'; leave it out"),
     ("leaderboard --results none", "there is no folder 'none'"),
     ("show -o picture.xyz", "cannot write the picture 'picture.xyz'"),
     ("show -o none/picture.png", "cannot write the picture 'none/picture.png': No such file or directory; choose"),
@@ -324,7 +326,7 @@ def test_a_learner_of_other_ways_does_not_fit(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ("learners", ["protonet", "inner_steps=5", "on omniglot: "]),
+        ("learners", ["gradient\n  maml ", "(Snell et al. 2017, Ren et al. 2018)", "`metabench list learners NAME`"]),
         ("datasets", ["glyphs", "omniglot", "folder:PATH", "torchvision:NAME"]),
         ("backbones", ["conv4", "conv4-strided", "resnet12"]),
     ],
