@@ -110,10 +110,15 @@ def faults_of(
     except (Exception, SystemExit) as error:
         ending = f"; {kept()}" if kept else ""
         noun = "learner" if issubclass(learner, Learner) else "objective"
-        what = f"{noun} '{name}' failed in {_place(error, learner)}: {_said(error)}"
+        what = f"{noun} '{name}' {fault(error, learner)}"
         # contextlib takes a RuntimeError that a StopIteration caused for Python's own, and lets the latter pass.
         cause = None if isinstance(error, StopIteration) else error
         raise refusal(f"{what}{ending} (METABENCH_TRACEBACK=1 shows the traceback)") from cause
+
+
+def fault(error: BaseException, learner: type[Learner] | type[Objective]) -> str:
+    """What a learner raised, and where: `failed in classify (mine.py, line 3): ValueError: it is too long`."""
+    return f"failed in {_place(error, learner)}: {_said(error)}"
 
 
 def _said(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from metabench.backbone import build_backbone, feature_size
 from metabench.checks import check_learner
+from metabench.cli.main import main
 from tests.conftest import PROJECT
 
 
@@ -34,6 +35,16 @@ def test_the_learners_of_the_page_keep_the_contract(monkeypatch: pytest.MonkeyPa
     assert page.MyProtoNet.source.papers[0].short == "Snell et al. 2017"
     module("nearest_shot", nearest, monkeypatch)
     module("page_check", check, monkeypatch).test_contract()
+
+
+def test_the_report_of_the_page_is_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module("nearest_shot", blocks("plugins.md")[0], monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "nearest_shot:NearestShot"])
+    assert not ended.value.code
+    assert f"```text\n{capsys.readouterr().out}```" in (PROJECT / "docs" / "plugins.md").read_text(encoding="utf-8")
 
 
 def test_the_backbone_of_the_page_is_built(monkeypatch: pytest.MonkeyPatch) -> None:

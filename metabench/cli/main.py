@@ -18,9 +18,10 @@ from pathlib import Path
 import click
 
 from metabench.cli import records as cli_records
+from metabench.cli.check import check
 from metabench.cli.data import data
 from metabench.cli.episodes import episodes, show
-from metabench.cli.options import RUN_ERROR, USAGE_ERROR, Group, ReaderLeft
+from metabench.cli.options import RUN_ERROR, TRACEBACK, USAGE_ERROR, Group, ReaderLeft
 from metabench.cli.predict import predict
 from metabench.cli.pretrain import pretrain
 from metabench.cli.run import run
@@ -80,7 +81,6 @@ def _outcome(arguments: list[str] | None) -> int:
         return _failed(str(error), RUN_ERROR if isinstance(error, RunError) else USAGE_ERROR)
 
 
-TRACEBACK = "METABENCH_TRACEBACK"
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EBADF, errno.EIO)
 
 
@@ -158,6 +158,7 @@ cli.add_command(episodes)
 cli.add_command(show)
 cli.add_command(predict)
 cli.add_command(data)
+cli.add_command(check)
 for command in cli_records.COMMANDS:
     cli.add_command(command)
 

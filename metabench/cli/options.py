@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 USAGE_ERROR, RUN_ERROR = 2, 1  # exit codes
+TRACEBACK = "METABENCH_TRACEBACK"  # the environment variable with which errors show theirs
 
 
 class ReaderLeft(Exception):  # noqa: N818 - not an error: a reader such as `head` has seen enough

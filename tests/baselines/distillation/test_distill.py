@@ -6,8 +6,9 @@ import torch
 
 import metabench
 from baselines.distillation.distill import Distill, distillation_loss, equal_steps, forward_cost
-from metabench.checks import PROBLEM, build
+from metabench.checks import build
 from metabench.learner import LabelledBatch
+from metabench.samples import PROBLEM
 
 
 def test_loss_by_hand() -> None:
