@@ -21,6 +21,7 @@ from metabench.cli import records as cli_records
 from metabench.cli.check import check
 from metabench.cli.data import data
 from metabench.cli.episodes import episodes, show
+from metabench.cli.new_learner import new_learner
 from metabench.cli.options import RUN_ERROR, TRACEBACK, USAGE_ERROR, Group, ReaderLeft
 from metabench.cli.predict import predict
 from metabench.cli.pretrain import pretrain
@@ -159,6 +160,7 @@ cli.add_command(show)
 cli.add_command(predict)
 cli.add_command(data)
 cli.add_command(check)
+cli.add_command(new_learner)
 for command in cli_records.COMMANDS:
     cli.add_command(command)
 

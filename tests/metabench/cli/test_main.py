@@ -152,9 +152,17 @@ BAD: list[tuple[str, str]] = [
     ("check maml --set inner_stps=3", "learner 'maml' has no option 'inner_stps'; did you mean 'inner_steps'?"),
     ("check maml --set inner_steps=many", "learner 'maml': --set inner_steps: give a whole number; found 'many'"),
     ("check protonet --set backbone=conv5", "there is no backbone 'conv5'; did you mean 'conv4'?"),
+    ("new-learner maml", "learner 'maml' is registered already; choose another name"),
     (
+        "new-learner my-learner",
         "'my-learner' cannot be the name of a learner's module; give lower-case letters, digits",
     ),
+    ("new-learner class", "'class' cannot be the name of a learner's module"),
+    ("new-learner none", "'none' cannot be the name of a learner's module"),
+    ("new-learner stage", "'stage' cannot be the name of a learner's module"),
+    ("new-learner json", "there is a module 'json' already, which would hide the learner's; choose another name"),
+    ("new-learner class_mean --output FILE", "'FILE' is there already; choose another --output"),
+    ("new-learner class_mean --output FILE/x", "cannot write --output 'FILE/x': "),
     ("list learners mamml", "there is no learner 'mamml'; did you mean 'maml'?"),
     ("list backbones conv4", "list backbones takes no name; found 'conv4'; leave it out"),
     ("leaderboard --results none", "there is no folder 'none'"),
@@ -354,6 +362,7 @@ def test_help_and_what_reads_records_do_not_wait_for_torch(tmp_path: Path) -> No
         ("leaderboard", "--results", str(reference), "--html", page): f"wrote {page}",
         ("compare", *runs): "the accuracy of protonet is",
         ("inspect", runs[0]): "protonet",
+        ("new-learner", "class_mean", "--output", str(tmp_path / "mine")): f"wrote '{tmp_path / 'mine'}'; next: pip",
     }.items():
         program = f"import sys; from metabench.cli.main import main\ntry: main({list(arguments)})\n"
         program += "finally: assert 'torch' not in sys.modules"
