@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from baselines.backbones import build_backbone
+from baselines.bases.episodic import EpisodicLearner
 from baselines.heads.prototypes import prototypes, refined, squared_distances
-from metabench.learner import (
-    Count,
-    EmbeddingLearner,
-    EpisodeFeatures,
-    Episodes,
-    FixedTask,
-    Kind,
-    LabelledEpisodeBatch,
-    Paper,
-    Problem,
-    Source,
-    Stage,
-    TrainingOptions,
-    option,
-)
+from metabench.learner import EpisodeFeatures, FixedTask, Paper, Problem, Source, option
 
 
-class ProtoNet(EmbeddingLearner):
+class ProtoNet(EpisodicLearner):
     """Classify by the nearest class mean in a learned embedding, by squared Euclidean distance.
 
     Snell et al. 2017: prototypes (equation 1), softmax over negative distances (equation 2), episodes of more ways
@@ -42,12 +26,7 @@ class ProtoNet(EmbeddingLearner):
     """
 
     @dataclass(frozen=True)
-    class Options(TrainingOptions):
-        train_ways: Annotated[int, Field(ge=2)] | None = option(
-            None, "classes in a training episode; default 20, or all there are"
-        )
-        train_shots: Count | None = option(None, "support images per class in training; default as in the test task")
-        train_queries: Count = option(5, "query images per class in training")
+    class Options(EpisodicLearner.Options):
         refine_steps: Annotated[int, Field(ge=0)] = option(0, "steps of soft k-means on a task's unlabelled images")
 
     source: ClassVar = Source(
@@ -70,20 +49,11 @@ class ProtoNet(EmbeddingLearner):
             ),
         ),
     )
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
-    presets: ClassVar = {
-        "glyphs": {"steps": 800},
-        "omniglot": {"steps": 4000, "train_ways": 60},
-        "text": {"backbone": "minilm", "steps": 100, "learning_rate": 2e-5, "train_ways": 10, "train_queries": 3},
-        "entities": {"steps": 200, "train_ways": None, "train_queries": 5},
-        "questions": {"train_ways": None},
-    }
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)
-        self.options = options
+        self.options: ProtoNet.Options = options
         self.semi_supervised = options.refine_steps > 0
-        self.backbone = build_backbone(options.backbone, problem.image_shape)
 
     def idle_options(self) -> Mapping[str, str]:
         task = self.problem.task
@@ -91,25 +61,12 @@ class ProtoNet(EmbeddingLearner):
             return {}
         return {"refine_steps": "tasks have no unlabelled images (--unlabelled)"}
 
-    def stages(self) -> Sequence[Stage]:
-        options, problem = self.options, self.problem
-        assert isinstance(problem.task, FixedTask)  # it does no regression
-        task = FixedTask(
-            options.train_ways or min(20, problem.train_classes),
-            options.train_shots or problem.task.shots,
-            options.train_queries,
-            unlabelled=problem.task.unlabelled if self.semi_supervised else 0,
-            distractors=problem.task.distractors if self.semi_supervised else 0,
-        )
-        return [Stage("train", Episodes(task), self.loss, self, options)]
-
-    def loss(self, episodes: LabelledEpisodeBatch) -> Tensor:
-        return F.cross_entropy(self.classify(episodes).flatten(0, 1), episodes.query_labels.flatten())
-
-    def embed(self, images: Tensor) -> Tensor:
-        features: Tensor = self.backbone(images)
-        # In mixed precision too: distances need more digits than bfloat16 has.
-        return features.to(torch.promote_types(features.dtype, torch.float32))
+    def training_task(self) -> FixedTask:
+        task, tested = super().training_task(), self.problem.task
+        assert isinstance(tested, FixedTask)  # it does no regression
+        if not self.semi_supervised:
+            return task
+        return replace(task, unlabelled=tested.unlabelled, distractors=tested.distractors)
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
         support, labels = features.support, features.support_labels
