@@ -9,7 +9,7 @@ from torch import Tensor
 MANY = 4096  # items of a support
 
 
-def ridge_head(support: Tensor, labels: Tensor, ways: int, penalty: float) -> tuple[Tensor, Tensor]:
+def ridge_head(support: Tensor, labels: Tensor, ways: int, penalty: float | Tensor) -> tuple[Tensor, Tensor]:
     """One-against-all ridge regression for B tasks in one call, by its closed form.
 
     Minimises `|X W + b - Y|^2 + penalty * |W|^2`, Y one-hot and b unpenalised, in its dual form (Bertinetto et al.
@@ -29,10 +29,14 @@ def ridge_head(support: Tensor, labels: Tensor, ways: int, penalty: float) -> tu
     mean, target_mean = support.mean(1, keepdim=True), targets.mean(1, keepdim=True)
     centred = support - mean
     if support.shape[1] >= MANY > support.shape[2]:
-        transposed, identity = centred.transpose(1, 2), torch.eye(support.shape[2], device=support.device)
+        transposed, identity = centred.transpose(1, 2), _identity(support.shape[2], support)
         weight = torch.linalg.solve(transposed @ centred + penalty * identity, transposed @ (targets - target_mean))
         return weight, target_mean - mean @ weight
     gram = centred @ centred.transpose(1, 2)
-    dual = torch.linalg.solve(gram + penalty * torch.eye(gram.shape[1], device=gram.device), targets - target_mean)
+    dual = torch.linalg.solve(gram + penalty * _identity(gram.shape[1], gram), targets - target_mean)
     weight = centred.transpose(1, 2) @ dual
     return weight, target_mean - mean @ weight
+
+
+def _identity(size: int, like: Tensor) -> Tensor:
+    return torch.eye(size, dtype=like.dtype, device=like.device)
