@@ -32,7 +32,13 @@ from metabench.values import check_given, first_problem
 from metabench.weights import Weights, fits, load_into
 
 LEARNERS, FLOORS = "metabench.learners", "metabench.floors"
-TRAINING_STEPS = ("steps", "teacher_steps", "alone_steps", "episodic_steps")  # how long a learner is trained
+TRAINING_STEPS = (
+    "steps",
+    "teacher_steps",
+    "alone_steps",
+    "centring_steps",
+    "episodic_steps",
+)  # how long a learner is trained
 OURS = (DataError, RunError, UsageError, torch.OutOfMemoryError)  # whose own messages say what is wrong
 
 

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
-from baselines.backbones import build_backbone, feature_size
+from baselines.bases.pretrained import PretrainedLearner
 from baselines.heads.logistic import logistic_head
 from baselines.heads.ridge import ridge_head
 from episodes.episode import item_counts, marks_words
-from metabench.learner import (
-    Batches,
-    Count,
-    EmbeddingLearner,
-    EpisodeBatch,
-    EpisodeFeatures,
-    Kind,
-    LabelledBatch,
-    Paper,
-    Positive,
-    Problem,
-    Source,
-    Stage,
-    TrainingOptions,
-    option,
-)
+from metabench.learner import Count, EpisodeBatch, EpisodeFeatures, Paper, Positive, Problem, Source, option
 
 QUERIES_AT_ONCE = 512  # of a fine-tuned network, which bounds memory where a task has a whole test split
 SENTENCES_AT_ONCE = 32  # likewise where items are words
 
 
-class FineTune(EmbeddingLearner):
+class FineTune(PretrainedLearner):
     """Pre-train with a softmax head on all training classes; each task gets a new head on the frozen features.
 
     The baseline of Chen et al. 2019 (section 3.1), on features of unit length as in Tian et al. 2020 (section 3.1),
@@ -48,8 +33,7 @@ class FineTune(EmbeddingLearner):
     """
 
     @dataclass(frozen=True)
-    class Options(TrainingOptions):
-        batch_size: Annotated[int, Field(ge=2)] = option(64, "images per training step")
+    class Options(PretrainedLearner.Options):
         scope: Literal["head", "all"] = option("head", "what a task's support changes: the head, or the whole network")
         head: Literal["ridge", "logistic"] = option("ridge", "ridge regression, or logistic regression by scikit-learn")
         ridge: Positive = option(0.1, "penalty of the head's ridge regression")
@@ -79,15 +63,10 @@ class FineTune(EmbeddingLearner):
             ),
         ),
     )
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
     presets: ClassVar = {
-        "glyphs": {"steps": 1500},
-        "omniglot": {"steps": 5000, "batch_size": 128},
+        **PretrainedLearner.presets,
         "text": {
-            "backbone": "minilm",
-            "steps": 100,
-            "batch_size": 32,
-            "learning_rate": 2e-5,
+            **PretrainedLearner.presets["text"],
             "tuning_optimizer": "adam",
             "tuning_rate": 2e-4,
             "tuning_steps": 50,
@@ -96,9 +75,7 @@ class FineTune(EmbeddingLearner):
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)
-        self.options = options
-        self.backbone = build_backbone(options.backbone, problem.image_shape)
-        self.head = nn.Linear(feature_size(self.backbone, problem.image_shape), problem.train_classes)
+        self.options: FineTune.Options = options
 
     @property
     def frozen_embedding(self) -> bool:
@@ -110,21 +87,6 @@ class FineTune(EmbeddingLearner):
         if self.options.head == "ridge" or not self.frozen_embedding:
             return {**idle, "logistic": "the head is ridge regression"}
         return {**idle, **dict.fromkeys(("ridge", "logit_scale"), "the head is logistic regression")}
-
-    def stages(self) -> Sequence[Stage]:
-        trained = nn.ModuleList([self.backbone, self.head])
-        return [Stage("pre-train", Batches(self.options.batch_size), self.loss, trained, self.options)]
-
-    def loss(self, batch: LabelledBatch) -> Tensor:
-        return F.cross_entropy(self.train_logits(batch.images), batch.labels)
-
-    def train_logits(self, images: Tensor) -> Tensor:
-        """Logits `[n, training classes]`."""
-        logits: Tensor = self.head(self.backbone(images))
-        return logits
-
-    def scoring_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.backbone.parameters())
 
     def embed(self, images: Tensor) -> Tensor:
         return F.normalize(self.backbone(images), dim=1)
