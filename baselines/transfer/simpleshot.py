@@ -59,6 +59,9 @@ class SimpleShot(PretrainedLearner):
         data = Batches(self.options.batch_size)
         return [*super().stages(), Stage("centre", data, self.centring_loss, self.centre, steps)]
 
+    def scoring_parameters(self) -> int:
+        return super().scoring_parameters() + (self.centre.point.numel() if self.options.transform == "cl2n" else 0)
+
     def centring_loss(self, batch: LabelledBatch) -> Tensor:
         with torch.no_grad():
             features = self.backbone(batch.images)

@@ -69,3 +69,12 @@ def test_without_centring_there_is_no_such_stage() -> None:
     learner = made(transform="l2n")
     assert [stage.name for stage in learner.stages()] == ["pre-train"]
     assert learner.idle_options() == {"centring_steps": "transform is l2n"}
+
+
+def test_the_centre_counts_as_part_of_scoring() -> None:
+    network = sum(parameter.numel() for parameter in made().backbone.parameters())
+    assert [made(transform=name).scoring_parameters() for name in ("cl2n", "l2n", "un")] == [
+        network + 8,
+        network,
+        network,
+    ]
