@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from baselines.backbones import feature_size
 from baselines.bases.two_stages import TwoStageLearner
 from baselines.heads.cosine import cosines
 from baselines.heads.prototypes import prototypes
-from metabench.learner import EpisodeFeatures, LabelledEpisodeBatch, Positive, Problem, option
+from metabench.learner import EpisodeFeatures, LabelledEpisodeBatch, Paper, Positive, Problem, Source, option
 
 
 class FEAT(TwoStageLearner):
@@ -36,6 +36,19 @@ class FEAT(TwoStageLearner):
         contrast: Annotated[float, Field(ge=0, allow_inf_nan=False)] = option(
             0.1, "weight of the second term of the loss, on centres of all items"
         )
+
+    source: ClassVar = Source(
+        "metric",
+        (
+            Paper(
+                "Ye, Han-Jia and Hu, Hexiang and Zhan, De-Chuan and Sha, Fei",
+                "Few-Shot Learning via Embedding Adaptation with Set-to-Set Functions",
+                2020,
+                "https://arxiv.org/abs/1812.03664",
+                "CVPR",
+            ),
+        ),
+    )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from baselines.bases.episodic import EpisodicLearner
 from baselines.heads.cosine import cosines
-from metabench.learner import EpisodeFeatures, Positive, Problem, option
+from metabench.learner import EpisodeFeatures, Paper, Positive, Problem, Source, option
 
 
 class MatchingNet(EpisodicLearner):
@@ -28,6 +29,19 @@ class MatchingNet(EpisodicLearner):
     @dataclass(frozen=True)
     class Options(EpisodicLearner.Options):
         scale: Positive = option(10.0, "factor of the cosines before the softmax; 1 is the paper's")
+
+    source: ClassVar = Source(
+        "metric",
+        (
+            Paper(
+                "Vinyals, Oriol and Blundell, Charles and Lillicrap, Timothy and Kavukcuoglu, Koray and Wierstra, Daan",
+                "Matching Networks for One Shot Learning",
+                2016,
+                "https://arxiv.org/abs/1606.04080",
+                "NeurIPS",
+            ),
+        ),
+    )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)

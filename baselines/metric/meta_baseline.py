@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from baselines.bases.two_stages import TwoStageLearner
 from baselines.heads.cosine import cosines
 from baselines.heads.prototypes import prototypes
-from metabench.learner import EpisodeFeatures, Positive, Problem, option
+from metabench.learner import EpisodeFeatures, Paper, Positive, Problem, Source, option
 
 
 class MetaBaseline(TwoStageLearner):
@@ -26,6 +27,19 @@ class MetaBaseline(TwoStageLearner):
     @dataclass(frozen=True)
     class Options(TwoStageLearner.Options):
         scale: Positive = option(10.0, "factor of the cosines at the start of training")
+
+    source: ClassVar = Source(
+        "metric",
+        (
+            Paper(
+                "Chen, Yinbo and Liu, Zhuang and Xu, Huijuan and Darrell, Trevor and Wang, Xiaolong",
+                "Meta-Baseline: Exploring Simple Meta-Learning for Few-Shot Learning",
+                2021,
+                "https://arxiv.org/abs/2003.04390",
+                "ICCV",
+            ),
+        ),
+    )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)

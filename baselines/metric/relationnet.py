@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from baselines.backbones import feature_size
 from baselines.bases.episodic import EpisodicLearner
 from baselines.heads.prototypes import prototypes
-from metabench.learner import Count, EpisodeFeatures, LabelledEpisodeBatch, Problem, option
+from metabench.learner import Count, EpisodeFeatures, LabelledEpisodeBatch, Paper, Problem, Source, option
 
 MOST_VALUES = 2**24  # of hidden units at one time
 
@@ -33,6 +34,20 @@ class RelationNet(EpisodicLearner):
     @dataclass(frozen=True)
     class Options(EpisodicLearner.Options):
         relation_width: Count = option(64, "hidden units of the relation module")
+
+    source: ClassVar = Source(
+        "metric",
+        (
+            Paper(
+                "Sung, Flood and Yang, Yongxin and Zhang, Li and Xiang, Tao and Torr, Philip H. S. and "
+                "Hospedales, Timothy M.",
+                "Learning to Compare: Relation Network for Few-Shot Learning",
+                2018,
+                "https://arxiv.org/abs/1711.06025",
+                "CVPR",
+            ),
+        ),
+    )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)

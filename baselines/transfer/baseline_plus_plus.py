@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from baselines.bases.pretrained import PretrainedLearner
 from baselines.heads.cosine import cosines
 from baselines.heads.prototypes import prototypes
-from metabench.learner import EpisodeFeatures, Positive, Problem, option
+from metabench.learner import EpisodeFeatures, Paper, Positive, Problem, Source, option
 
 MOMENTUM = DAMPENING = 0.9  # of the paper's code
 DECAY = 1e-3
@@ -37,6 +37,19 @@ class BaselinePlusPlus(PretrainedLearner):
         scale: Positive = option(10.0, "factor of the cosines, in pre-training and in tasks")
         tuning_steps: Annotated[int, Field(ge=0)] = option(100, "gradient steps of a task's head on its support")
         tuning_rate: Positive = option(0.01, "their learning rate")
+
+    source: ClassVar = Source(
+        "transfer",
+        (
+            Paper(
+                "Chen, Wei-Yu and Liu, Yen-Cheng and Kira, Zsolt and Wang, Yu-Chiang Frank and Huang, Jia-Bin",
+                "A Closer Look at Few-shot Classification",
+                2019,
+                "https://arxiv.org/abs/1904.04232",
+                "ICLR",
+            ),
+        ),
+    )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from baselines.bases.pretrained import PretrainedLearner
 from baselines.heads.prototypes import prototypes, squared_distances
-from metabench.learner import Batches, EpisodeFeatures, LabelledBatch, Problem, Stage, option
+from metabench.learner import Batches, EpisodeFeatures, LabelledBatch, Paper, Problem, Source, Stage, option
 
 
 class SimpleShot(PretrainedLearner):
@@ -36,6 +36,18 @@ class SimpleShot(PretrainedLearner):
         centring_steps: Annotated[int, Field(ge=0)] = option(
             100, "transform=cl2n: steps that find the mean of the training features"
         )
+
+    source: ClassVar = Source(
+        "transfer",
+        (
+            Paper(
+                "Wang, Yan and Chao, Wei-Lun and Weinberger, Kilian Q. and van der Maaten, Laurens",
+                "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning",
+                2019,
+                "https://arxiv.org/abs/1911.04623",
+            ),
+        ),
+    )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)

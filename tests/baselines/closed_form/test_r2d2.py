@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from baselines.metric.r2d2 import R2D2
+from baselines.closed_form.r2d2 import R2D2
 from metabench.checks import build
 from metabench.learner import EpisodeFeatures
 from metabench.samples import random_episodes

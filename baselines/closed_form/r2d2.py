@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from baselines.bases.episodic import EpisodicLearner
 from baselines.heads.ridge import ridge_head
-from metabench.learner import EpisodeFeatures, Positive, Problem, option
+from metabench.learner import EpisodeFeatures, Paper, Positive, Problem, Source, option
 
 
 class R2D2(EpisodicLearner):
@@ -29,6 +30,19 @@ class R2D2(EpisodicLearner):
     class Options(EpisodicLearner.Options):
         ridge: Positive = option(10.0, "penalty of the ridge regression at the start of training")
         scale: Positive = option(10.0, "factor from predictions to logits at the start of training")
+
+    source: ClassVar = Source(
+        "closed form",
+        (
+            Paper(
+                "Bertinetto, Luca and Henriques, João F. and Torr, Philip H. S. and Vedaldi, Andrea",
+                "Meta-learning with Differentiable Closed-form Solvers",
+                2019,
+                "https://arxiv.org/abs/1805.08136",
+                "ICLR",
+            ),
+        ),
+    )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)

@@ -1,0 +1,1 @@
+"""Heads in closed form, through which an embedding is trained."""
