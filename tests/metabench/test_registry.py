@@ -1,6 +1,7 @@
 """The plug-in road, with real installed packages."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,10 +87,11 @@ def test_a_broken_plug_in_is_named_when_asked_for_and_harms_nothing_else() -> No
     assert get_learner("protonet").__name__ == "ProtoNet"
     listed = learners.by_family()
     broken = listed[listed.index("\nbroken\n") :]
-    assert "\n  cracked       learner 'cracked' of package 'broken-plugin' cannot be imported: " in broken
-    assert "\n  maml          learner 'maml' is registered more than once" in broken
-    assert "\nother\n  nearest-shot  1-nearest-neighbour on raw pixels (Cover and Hart 1967).\nbroken\n" in listed
-    assert "\n  protonet      Classify by the nearest class mean" in listed
+    assert re.search(r"\n  cracked +learner 'cracked' of package 'broken-plugin' cannot be imported: ", broken)
+    assert re.search(r"\n  maml +learner 'maml' is registered more than once", broken)
+    own = r"\nother\n  nearest-shot +1-nearest-neighbour on raw pixels \(Cover and Hart 1967\)\.\nbroken\n"
+    assert re.search(own, listed)
+    assert re.search(r"\n  protonet +Classify by the nearest class mean", listed)
 
 
 @pytest.mark.usefixtures("installed")

@@ -122,7 +122,7 @@ def test_any_encoder_in_a_folder(shape: TextShape, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_loaded_is_one_line(shape: TextShape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UsageError, match=r"encoder .* cannot be loaded") as caught:
         build_backbone(f"hf:{tmp_path}", shape)
     assert "\n" not in str(caught.value)

@@ -161,7 +161,7 @@ def test_every_value_of_a_reference_follows_from_its_scores_and_predictions(fold
     assert of_tasks.mean() == pytest.approx(score.mean, rel=1e-5)
     if score.worst_tasks is not None:
         count = -(-len(of_tasks) // 20)
-        worst = np.sort(of_tasks)[:count] if score.metric == "accuracy" else np.sort(of_tasks)[-count:]
+        worst = np.sort(of_tasks)[:count] if score.metric != "squared_error" else np.sort(of_tasks)[-count:]
         assert worst.mean() == pytest.approx(score.worst_tasks, rel=1e-5)
     if record.predictions is None:
         return

@@ -218,7 +218,7 @@ def test_an_encoder_of_ones_own_is_found_again(
     monkeypatch.chdir(tmp_path / "results")
     assert not verify(Path(record.id)).problems
     shutil.rmtree(encoder)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     capfd.readouterr()
     with pytest.raises(UsageError, match=r"'mine' cannot be loaded: .*; give a folder that transformers has saved"):
         verify(Path(record.id))
