@@ -31,9 +31,7 @@ def all_way(name: str, options: DataOptions | None = None) -> Dataset[Any]:
     Raises:
         DataError: several datasets, one of functions, classes with too few items, or as `episodes.datasets.load`.
     """
-    if len(names := parts(name)) > 1:
-        raise DataError(f"--task all-way takes one dataset, and --dataset {name} is {len(names)}; name one of them")
-    module, rest, options = prepared(name, options)
+    module, rest, options = prepared_alone(name, options)
     training: Any
     if hasattr(module, "load_all"):
         training, test = module.load_all(rest, options)
@@ -54,6 +52,13 @@ def all_way(name: str, options: DataOptions | None = None) -> Dataset[Any]:
         replace(training, name=f"{called}/validation", held_out=tuple(max(1, n // 3) for n in training.class_sizes)),
         _with_queries(f"{called}/test", training, test),
     )
+
+
+def prepared_alone(name: str, options: DataOptions | None) -> tuple[Any, str, DataOptions]:
+    """As `episodes.datasets.prepared`; DataError for the names of several datasets."""
+    if len(names := parts(name)) > 1:
+        raise DataError(f"--task all-way takes one dataset, and --dataset {name} is {len(names)}; name one of them")
+    return prepared(name, options)
 
 
 def _with_queries(name: str, training: Any, test: Any) -> Any:

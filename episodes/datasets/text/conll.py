@@ -19,7 +19,8 @@ from episodes.banks.spans import Sentence, SpanBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import split_classes
 from episodes.datasets.text.reading import clean, lines, opened
-from episodes.datasets.text.spans import ALL_CLASSES, held_out, own_file
+from episodes.datasets.text.sources import own_file
+from episodes.datasets.text.spans import ALL_CLASSES, held_out
 from episodes.errors import DataError
 from episodes.files.remembered import remember
 from episodes.names import short_name

@@ -1,4 +1,4 @@
-"""Where the files of published datasets of texts lie: packed by gzip or not, in one of a few folders."""
+"""Where files of texts lie: a user's own, and those of published datasets, as they are or packed by gzip."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from episodes.dataset import DataOptions
 from episodes.errors import DataError
+from episodes.files.remembered import user_place
 
 
 def file_in(folder: Path, file: str) -> Path | None:
@@ -53,3 +54,35 @@ def find_folder(
         f"{name} needs {wanted} of {source} in '{options.folder / folder}'; put them there (packed as .gz "
         "or not), or name the folder above by --data-root"
     )
+
+
+def own_file(prefix: str, name: str, options: DataOptions, what: str, of_folder: str = "") -> Path:
+    """A user's file: `name`, which is looked for in `data_root` first if it is not a full path.
+
+    Args:
+        prefix: of the dataset's name.
+        name: behind it.
+        options: with the data root.
+        what: the file must be, for messages.
+        of_folder: what to do with a folder, for the message; by default nothing can be.
+
+    Raises:
+        DataError: it is not there or is no file, or has a name that no record could hold.
+    """
+    path = user_place(name, options.data_root, "file")
+    needs = f"--dataset {prefix}FILE needs {what}, as it is or as .gz"
+    try:
+        if path.is_file():
+            return path
+        there = path.exists()
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}; {needs}") from None
+    if path.is_dir():
+        raise DataError(
+            f"'{path}' is a folder; {needs}, {of_folder}" if of_folder else f"'{path}' is not a file; {needs}"
+        )
+    if there:
+        raise DataError(f"'{path}' is not a regular file; {needs}")
+    if options.data_root:
+        raise DataError(f"there is no file '{path}', neither here nor in --data-root '{options.data_root}'; {needs}")
+    raise DataError(f"there is no file '{path}'; {needs}; for one elsewhere, --data-root names the folder it is in")

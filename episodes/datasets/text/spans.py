@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from episodes.banks.spans import Sentence, SpanBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets import prepared
-from episodes.errors import DataError
-from episodes.files.remembered import user_place
-from episodes.names import parts
+from episodes.datasets.all_way import prepared_alone
 
 ALL_CLASSES = "all classes"  # the name of the split
 VALIDATION = 5  # one in so many training sentences is a query of validation tasks
@@ -24,9 +20,7 @@ def all_way_spans(name: str, options: DataOptions) -> Dataset[Any]:
     Raises:
         DataError: several datasets, an option that it has not, or files that cannot be read.
     """
-    if len(names := parts(name)) > 1:
-        raise DataError(f"--task all-way takes one dataset, and --dataset {name} is {len(names)}; name one of them")
-    module, rest, options = prepared(name, options)
+    module, rest, options = prepared_alone(name, options)
     dataset: Dataset[Any] = module.load_spans(rest, options)
     return dataset
 
@@ -55,23 +49,3 @@ def held_out(
     train = make(f"{name}/train", tuple(training), tuple(types))
     later = max(1, len(training) // VALIDATION)
     return Dataset(name, split, train, replace(train, name=f"{name}/validation", held=later), both)
-
-
-def own_file(prefix: str, name: str, options: DataOptions, what: str) -> Path:
-    """A user's file: `name`, which is looked for in `data_root` first if it is not a full path.
-
-    Raises:
-        DataError: it is not there or is no file, or has a name that no record could hold.
-    """
-    path = user_place(name, options.data_root, "file")
-    needs = f"--dataset {prefix}FILE needs {what}, as it is or as .gz"
-    try:
-        if path.is_file():
-            return path
-        there = path.exists()
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}; {needs}") from None
-    if there:
-        raise DataError(f"'{path}' is not a file; {needs}")
-    also = f", neither here nor in --data-root '{options.data_root}'" if options.data_root else ""
-    raise DataError(f"there is no file '{path}'{also}; {needs}")

@@ -20,7 +20,7 @@ from episodes.banks.spans import QuestionBank, Sentence
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import refuse_split
 from episodes.datasets.text.reading import clean, read_json
-from episodes.datasets.text.spans import own_file
+from episodes.datasets.text.sources import own_file
 from episodes.errors import DataError
 from episodes.files.remembered import remember
 from episodes.names import short_name

@@ -13,8 +13,9 @@ from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.item_split import halves
 from episodes.datasets.splitting import PART_NAMES, refuse_split, split_classes
 from episodes.datasets.text.reading import clean, clean_label
+from episodes.datasets.text.sources import own_file
 from episodes.errors import DataError, nearest
-from episodes.files.remembered import remember, user_place
+from episodes.files.remembered import remember
 from episodes.names import full_name, short_name
 
 NEEDED, POSSIBLE = ("text", "label"), ("group", "text_b", "split")
@@ -183,23 +184,6 @@ def load_all_table(prefix: str, root: Path, table: Table, options: DataOptions) 
 
 
 def find_file(prefix: str, name: str, options: DataOptions) -> Path:
-    """A user's file: `name`, which is looked for in `data_root` first if it is not a full path.
-
-    Raises:
-        DataError: it is not there or is no file, or has a name that no record could hold.
-    """
-    path = user_place(name, options.data_root, "file")
-    needs = f"--dataset {prefix}FILE needs a table of texts with their labels, as it is or as .gz"
-    try:
-        if path.is_file():
-            return path
-        there = path.exists()
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}; {needs}") from None
-    if path.is_dir():
-        raise DataError(f"'{path}' is a folder; {needs}, and --dataset txt:FOLDER a folder of .txt files per class")
-    if there:
-        raise DataError(f"'{path}' is not a regular file; {needs}")
-    if options.data_root:
-        raise DataError(f"there is no file '{path}', neither here nor in --data-root '{options.data_root}'; {needs}")
-    raise DataError(f"there is no file '{path}'; {needs}; for one elsewhere, --data-root names the folder it is in")
+    """A user's table; arguments and errors as of `own_file`."""
+    of_folder = "and --dataset txt:FOLDER a folder of .txt files per class"
+    return own_file(prefix, name, options, "a table of texts with their labels", of_folder)
