@@ -59,6 +59,12 @@ __all__ = [
 ITEMS_AT_ONCE = 512  # that are embedded together where nothing is learned
 SENTENCES_AT_ONCE = 32  # likewise where items are words: their texts may be long
 
+
+def rows_at_once(inputs: Tensor) -> int:
+    """How many rows of inputs `[n, ...]` a network takes together where nothing is learned, which bounds memory."""
+    return SENTENCES_AT_ONCE if marks_words(inputs) else ITEMS_AT_ONCE
+
+
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -307,7 +313,7 @@ class EmbeddingLearner(Learner):
 
     def _embed_in_parts(self, images: Tensor) -> Tensor:
         """As `embed`, where nothing is learned in parts: a task may have a whole test split, more than memory takes."""
-        at_once = SENTENCES_AT_ONCE if marks_words(images) else ITEMS_AT_ONCE
+        at_once = rows_at_once(images)
         if torch.is_grad_enabled() or len(images) <= at_once:
             return self.embed(images)
         return torch.cat([self.embed(part) for part in torch.split(images, at_once)])

@@ -16,10 +16,19 @@ from metabench.learner import (
     EmbeddingLearner,
     Kind,
     LabelledBatch,
+    Paper,
     Problem,
     Stage,
     TrainingOptions,
     option,
+)
+
+CLOSER_LOOK = Paper(
+    "Chen, Wei-Yu and Liu, Yen-Cheng and Kira, Zsolt and Wang, Yu-Chiang Frank and Huang, Jia-Bin",
+    "A Closer Look at Few-shot Classification",
+    2019,
+    "https://arxiv.org/abs/1904.04232",
+    "ICLR",
 )
 
 

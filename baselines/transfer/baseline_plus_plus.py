@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.bases.pretrained import PretrainedLearner
+from baselines.bases.pretrained import CLOSER_LOOK, PretrainedLearner
 from baselines.heads.cosine import cosines
 from baselines.heads.prototypes import prototypes
-from metabench.learner import EpisodeFeatures, Paper, Positive, Problem, Source, option
+from metabench.learner import EpisodeFeatures, Positive, Problem, Source, option
 
 MOMENTUM = DAMPENING = 0.9  # of the paper's code
 DECAY = 1e-3
@@ -40,15 +40,7 @@ class BaselinePlusPlus(PretrainedLearner):
 
     source: ClassVar = Source(
         "transfer",
-        (
-            Paper(
-                "Chen, Wei-Yu and Liu, Yen-Cheng and Kira, Zsolt and Wang, Yu-Chiang Frank and Huang, Jia-Bin",
-                "A Closer Look at Few-shot Classification",
-                2019,
-                "https://arxiv.org/abs/1904.04232",
-                "ICLR",
-            ),
-        ),
+        (CLOSER_LOOK,),
     )
 
     def __init__(self, problem: Problem, options: Options) -> None:

@@ -13,14 +13,21 @@ from pydantic import Field
 from torch import Tensor
 from torch.func import functional_call
 
-from baselines.bases.pretrained import PretrainedLearner
+from baselines.bases.pretrained import CLOSER_LOOK, PretrainedLearner
 from baselines.heads.logistic import logistic_head
 from baselines.heads.ridge import ridge_head
-from episodes.episode import item_counts, marks_words
-from metabench.learner import Count, EpisodeBatch, EpisodeFeatures, Paper, Positive, Problem, Source, option
-
-QUERIES_AT_ONCE = 512  # of a fine-tuned network, which bounds memory where a task has a whole test split
-SENTENCES_AT_ONCE = 32  # likewise where items are words
+from episodes.episode import item_counts
+from metabench.learner import (
+    Count,
+    EpisodeBatch,
+    EpisodeFeatures,
+    Paper,
+    Positive,
+    Problem,
+    Source,
+    option,
+    rows_at_once,
+)
 
 
 class FineTune(PretrainedLearner):
@@ -47,13 +54,7 @@ class FineTune(PretrainedLearner):
     source: ClassVar = Source(
         "transfer",
         (
-            Paper(
-                "Chen, Wei-Yu and Liu, Yen-Cheng and Kira, Zsolt and Wang, Yu-Chiang Frank and Huang, Jia-Bin",
-                "A Closer Look at Few-shot Classification",
-                2019,
-                "https://arxiv.org/abs/1904.04232",
-                "ICLR",
-            ),
+            CLOSER_LOOK,
             Paper(
                 "Tian, Yonglong and Wang, Yue and Krishnan, Dilip and Tenenbaum, Joshua B. and Isola, Phillip",
                 "Rethinking Few-Shot Image Classification: a Good Embedding Is All You Need?",
@@ -132,8 +133,7 @@ class FineTune(PretrainedLearner):
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
         with torch.no_grad():
-            at_once = SENTENCES_AT_ONCE if marks_words(query) else QUERIES_AT_ONCE
-            return torch.cat([logits(part) for part in torch.split(query, at_once)])
+            return torch.cat([logits(part) for part in torch.split(query, rows_at_once(query))])
 
     def _tuning_batches(self, items: int) -> Iterator[Tensor]:
         """Which rows of the support each tuning step takes: all, or each of them once before any comes again."""
