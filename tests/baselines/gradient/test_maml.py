@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.backbones import Layers, build_backbone
-from baselines.gradient.maml import MAML, TaskBatchNorm2d
+from baselines.backbones import Layers
+from baselines.gradient._stack import Stack
+from baselines.gradient.maml import MAML
 from episodes import EpisodeBatch
 from metabench.checks import build
-from metabench.samples import REGRESSION, TASK, random_episodes
+from metabench.samples import PROBLEM, REGRESSION, TASK, random_episodes
 
 
 def double_episodes() -> EpisodeBatch:
@@ -63,8 +64,7 @@ def double_regression(**options: Any) -> tuple[MAML, EpisodeBatch]:
 def test_meta_gradient_on_sinusoids_equals_learn2learns(first_order: bool, inner_steps: int, learn2learn: Any) -> None:
     """All tasks in one call, against task by task."""
     learner, episodes = double_regression(inner_steps=inner_steps, first_order=first_order)
-    loss = learner.loss(episodes)
-    assert isinstance(loss, Tensor)
+    loss = torch.stack(list(learner.loss(episodes))).sum()
     ours = torch.autograd.grad(loss, list(learner.parameters()))
     reference = learn2learn.algorithms.MAML(learner.network, lr=0.01, first_order=first_order)
     losses = []
@@ -138,6 +138,7 @@ def test_one_inner_step_by_hand() -> None:
     """Equation 1 on a network of one weight: w' = w - rate * d/dw of the support's cross-entropy."""
     learner = double_learner(test_inner_steps=1)
     learner.network = Layers(nn.Flatten(), nn.Linear(784, 3, bias=False)).double()
+    learner.stack = Stack(learner.network, PROBLEM.image_shape)
     episodes = double_episodes()
     weight = learner.network[1].weight.detach()
     images, labels = episodes.support[0].flatten(1), episodes.support_labels[0]
@@ -149,11 +150,12 @@ def test_one_inner_step_by_hand() -> None:
 
 def test_number_of_inner_steps_differs_between_training_and_test() -> None:
     learner, episodes = double_learner(test_inner_steps=4), double_episodes()
-    weights = [learner.adapt(episodes.support, episodes.support_labels, 3)[0][0]]
-    weights += [learner._adapt_task(episodes.support[0], episodes.support_labels[0], steps) for steps in (2, 4)]
-    name = next(iter(weights[0]))
-    assert torch.equal(weights[0][name], weights[2][name])
-    assert not torch.equal(weights[0][name], weights[1][name])
+    given = (learner.start(episodes.support, episodes.support_labels, 3), episodes.support, episodes.support_labels)
+    adapted, _ = learner.adapt(*given[1:], 3)
+    two, four = (learner.inner_loop().adapt(*given, learner.rates(steps)) for steps in (2, 4))
+    name = next(iter(adapted))
+    assert torch.equal(adapted[name], four[name])
+    assert not torch.equal(adapted[name], two[name])
 
 
 def test_after_other_steps_it_answers_as_one_that_was_built_for_them() -> None:
@@ -163,31 +165,6 @@ def test_after_other_steps_it_answers_as_one_that_was_built_for_them() -> None:
     built, _ = double_regression(test_inner_steps=4)
     assert torch.equal(learner.after_steps(4).classify(episodes), built.classify(episodes))
     assert torch.equal(learner.classify(episodes), predictions)
-
-
-def test_task_batch_norm_is_torchs_with_batch_statistics() -> None:
-    images = torch.rand(5, 3, 4, 4, dtype=torch.float64)
-    ours, reference = TaskBatchNorm2d(3).double(), nn.BatchNorm2d(3, track_running_stats=False).double()
-    for norm in (ours, reference):
-        nn.init.constant_(norm.weight, 1.5)
-        nn.init.constant_(norm.bias, -0.2)
-    torch.testing.assert_close(ours(images), reference(images))
-    torch.testing.assert_close(ours(images, 5), reference(images))
-    mean, deviation = images[:2].mean((0, 2, 3)), images[:2].var((0, 2, 3), correction=0)
-    expected = 1.5 * (images - mean[:, None, None]) / torch.sqrt(deviation + 1e-5)[:, None, None] - 0.2
-    torch.testing.assert_close(ours(images, 2), expected)
-    torch.testing.assert_close(ours(images), reference(images))
-
-
-@pytest.mark.parametrize("name", ["conv4:4", "conv4-strided:4", "resnet12:4"])
-def test_every_layer_of_a_backbone_is_told_whose_statistics(name: str) -> None:
-    """What follows the rows has no part in how they come out, however deep the layers are nested."""
-    torch.manual_seed(0)
-    network = build_backbone(name, (1, 28, 28), norm=TaskBatchNorm2d).double()
-    images, others = torch.rand(2, 6, 1, 28, 28, dtype=torch.float64)
-    alone = network(images)
-    torch.testing.assert_close(network(torch.cat([images, others]), 6)[:6], alone)
-    assert not torch.allclose(network(torch.cat([images, others]))[:6], alone)
 
 
 def test_permuting_the_heads_rows_with_the_labels_permutes_the_predictions() -> None:
