@@ -40,7 +40,8 @@ class EpisodeIndices:
 class EpisodeBatch:
     """B episodes of N ways as a learner is asked about them: S labelled images and Q queries, without their labels.
 
-    A fixed task has S = N * K and Q = N * q. Queries are in random order.
+    A fixed task has S = N * K and Q = N * q, though maybe not q of each class, and none of some. Queries are in
+    random order.
 
     Attributes:
         support: `[B, S, C, H, W]` images: uint8 as the sampler draws them, float32 in [0, 1] as learners get them. Of

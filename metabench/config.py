@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from episodes.banks.bank import SPANS
 from episodes.errors import nearest
 from episodes.names import FILES, full_name, join_names, placed, short_name, split_names
 from episodes.tasks.all_way import AllWayTask
+from episodes.tasks.dirichlet import canonical
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.named import NamedTask
 from episodes.tasks.regression import RegressionTask
@@ -44,7 +45,8 @@ def _named_tasks(tasks: object) -> object:
 # and how tasks are drawn.
 DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channels")
 NUMBERS = ("ways", "shots", "queries")
-SHAPE = ("groups", "imbalance", "label_noise", "unlabelled", "distractors")  # of FixedTask, beyond its numbers
+# Of FixedTask, beyond its numbers.
+SHAPE = ("groups", "imbalance", "label_noise", "unlabelled", "distractors", "query_imbalance")
 RECIPE = ("task", *SHAPE, "disjoint", "test_task", "test_seed")
 # Those that have no meaning where tasks are functions, and where they are of words.
 OF_CLASSES = ("task", *SHAPE, "disjoint", "test_task", "train_task", "tasks")
@@ -56,6 +58,7 @@ MOST_EPISODES = 10_000_000  # whose scores and predictions still fit in memory
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_class_names)]
 NamedTasks = Annotated[tuple[Names, ...], BeforeValidator(_named_tasks)]
+QueryImbalance = Annotated[str, AfterValidator(canonical)]
 
 
 class _Section(BaseModel):
@@ -95,8 +98,8 @@ class TaskConfig(_Section):
         task: `fixed` (see `episodes.FixedTask`); `variable` (see `episodes.VariableTask`): then ways, shots and
             queries are those of training episodes alone; or `all-way` (see `episodes.AllWayTask`): then ways is the
             number of the dataset's classes, and there is no training on other classes.
-        groups, imbalance, label_noise, unlabelled, distractors: see `episodes.FixedTask`. Like `task` they hold for
-            validation and test; how it trains is the learner's own.
+        groups, imbalance, label_noise, unlabelled, distractors, query_imbalance: see `episodes.FixedTask`. Like `task`
+            they hold for validation and test; how it trains is the learner's own.
         train_task, test_task: tasks by the names of their classes, `cat,sheep,boar` each; ways is their number of
             classes. Training has then only the named classes, and episodes of it are the named tasks.
     """
@@ -110,6 +113,7 @@ class TaskConfig(_Section):
     label_noise: float = 0.0
     unlabelled: int = 0
     distractors: int = 0
+    query_imbalance: QueryImbalance = "none"
     train_task: NamedTasks = ()
     test_task: NamedTasks = ()
 

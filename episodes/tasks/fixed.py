@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError
+from episodes.tasks.dirichlet import canonical, concentration, shared
 from episodes.tasks.task import Groups, padded
 from episodes.uniforms import Uniforms, below, by_weight, distinct
 
@@ -26,19 +27,25 @@ class FixedTask:
     Attributes:
         ways: classes in an episode, at least 2.
         shots: labelled (support) images per class, at least 1; with `imbalance` their mean.
-        queries: images to be classified per class, at least 1.
+        queries: images to be classified per class, at least 1; with `query_imbalance` their mean.
         groups: `any` classes; all `within` one group (an alphabet, a superclass), drawn first, each group alike; or
             each of another group (`across`).
         imbalance: `none`; `step`: half of the classes (rounded down) have 1 shot, the others share the rest evenly;
             `dirichlet`: each has 1, and the rest is shared by proportions from a flat Dirichlet distribution, as far as
             the images of each class of the episode go. The
             whole support stays ways * shots images, so that imbalance alone makes the difference, as in Ochal et al.
-            2021 (section 3). Queries are balanced.
+            2021 (section 3).
         label_noise: the fraction of support labels that are wrong, 0 to 0.5, spread evenly over the classes: so many
             images, rounded, exchange their labels at random among each other, so that each is wrong, and each label
             keeps its number of images.
         unlabelled: images per class in a pool without labels (Ren et al. 2018, section 3).
         distractors: further classes that only the pool has.
+        query_imbalance: `none`: each class has as many queries; `dirichlet` or `dirichlet:ALPHA`: the ways * queries of
+            a task are shared by proportions from a symmetric Dirichlet distribution, drawn for each task, so that a
+            class may have none (Veilleux et al. 2021, where the concentration is 2, as it is here unless given). They
+            are made whole by largest remainders, as in the paper's code. Differs from the paper: a class gives no more
+            queries than it has beside support and pool, and the others share the rest (see
+            `episodes.tasks.dirichlet.shared`); where every class has ways * queries, nothing differs.
 
     Raises:
         DataError: if a number is out of its range, or two choices do not go together.
@@ -55,6 +62,7 @@ class FixedTask:
     label_noise: float = 0.0
     unlabelled: int = 0
     distractors: int = 0
+    query_imbalance: str = "none"
 
     def __post_init__(self) -> None:
         least = {"ways": 2, "shots": 1, "queries": 1, "unlabelled": 0, "distractors": 0}
@@ -64,6 +72,10 @@ class FixedTask:
         for name, known in (("groups", ("any", "within", "across")), ("imbalance", ("none", "step", "dirichlet"))):
             if getattr(self, name) not in known:
                 raise DataError(f"there is no --{name} {getattr(self, name)}; give {', '.join(known)}")
+        try:
+            object.__setattr__(self, "query_imbalance", canonical(self.query_imbalance))
+        except DataError as error:
+            raise DataError(f"there is no --query-imbalance {self.query_imbalance}; {error}") from None
         if not 0 <= self.label_noise <= 0.5:
             raise DataError(f"--label-noise {self.label_noise} is out of range; give 0 to 0.5")
         if self.imbalance != "none" and self.shots == 1:
@@ -121,6 +133,14 @@ class FixedTask:
                 f"{prefix}imbalance dirichlet has no room: no class of '{bank.name}' has more than {left} {bank.noun} "
                 f"beside {self.queries} queries, and tasks would have {self.shots} of each class; lower {prefix}queries"
             )
+        shots = self.shots if self.imbalance == "none" else 1
+        left = int(bank.sizes.max()) - shots - self.unlabelled
+        if self.query_imbalance != "none" and left <= self.queries:
+            raise DataError(
+                f"{prefix}query-imbalance {self.query_imbalance} has no room: no class of '{bank.name}' has more than "
+                f"{left} {bank.noun} beside its support and pool, and tasks would have {self.queries} queries of each "
+                f"class; lower {prefix}queries"
+            )
 
     def _check_classes(self, bank: ItemBank, wanted: int, prefix: str, asked: str) -> None:
         if self.groups == "any":
@@ -147,7 +167,8 @@ class FixedTask:
         choice = {"any": classes, "within": 1 + classes, "across": 2 * classes}[self.groups]
         shots = {"none": 0, "step": self.ways, "dirichlet": self.ways * self.shots}[self.imbalance]
         noise = self.ways + 2 * SWAPS * self._noisy if self.label_noise else 0
-        return choice + classes * self._drawn(bank) + shots + noise
+        queries = 0 if self.query_imbalance == "none" else self.ways
+        return choice + classes * self._drawn(bank) + shots + noise + queries
 
     def draw(self, bank: ItemBank, uniforms: Uniforms) -> EpisodeIndices:
         episodes, wanted, drawn = len(uniforms), self.ways + self.distractors, self._drawn(bank)
@@ -155,22 +176,31 @@ class FixedTask:
         sizes = bank.sizes[classes.ravel()]
         within = distinct(uniforms.take(wanted * drawn).reshape(-1, drawn), sizes)
         images = bank.class_starts[classes][..., None] + within.reshape(episodes, wanted, drawn)
-        own, most = images[:, : self.ways], drawn - self.queries - self.unlabelled
+        own, labels = images[:, : self.ways], np.arange(self.ways)
+        most = min(self._most_shots, int(bank.sizes.max()) - self.queries - self.unlabelled)
         caps = np.minimum(most, bank.sizes[classes] - self.queries - self.unlabelled)  # support images of each class
-        labels = np.arange(self.ways)
+        shots = np.full((episodes, self.ways), most)
         if self.imbalance == "none":
             support = own[..., :most].reshape(episodes, -1)
             support_labels = np.broadcast_to(labels.repeat(most), support.shape)
         else:
-            given = np.arange(most) < self._shots(uniforms, caps[:, : self.ways])[..., None]
-            support = own[..., :most][given].reshape(episodes, -1)
-            support_labels = np.broadcast_to(labels[:, None], given.shape)[given].reshape(episodes, -1)
+            shots = self._shots(uniforms, caps[:, : self.ways])
+            support, support_labels = _runs(own, np.zeros_like(shots), shots)
         if self.label_noise:
             support_labels = self._exchange(support_labels, uniforms)
-        rest = np.take_along_axis(images, caps[..., None] + np.arange(self.queries + self.unlabelled), 2)
-        query = rest[:, : self.ways, : self.queries].reshape(episodes, -1)
-        query_labels = np.broadcast_to(labels.repeat(self.queries), query.shape)
-        unlabelled = rest[..., self.queries :].reshape(episodes, -1)
+        alpha = concentration(self.query_imbalance)
+        if alpha is None:
+            rest = np.take_along_axis(images, caps[..., None] + np.arange(self.queries + self.unlabelled), 2)
+            query = rest[:, : self.ways, : self.queries].reshape(episodes, -1)
+            query_labels = np.broadcast_to(labels.repeat(self.queries), query.shape)
+            unlabelled = rest[..., self.queries :].reshape(episodes, -1)
+        else:
+            taken = np.pad(shots, ((0, 0), (0, self.distractors)))  # which have no support
+            pool = np.take_along_axis(images, taken[..., None] + np.arange(self.unlabelled), 2)
+            unlabelled, taken = pool.reshape(episodes, -1), shots + self.unlabelled
+            left = bank.sizes[classes[:, : self.ways]] - taken
+            counts = shared(uniforms.take(self.ways), alpha, self.ways * self.queries, left)
+            query, query_labels = _runs(own, taken, counts)
         return EpisodeIndices(classes[:, : self.ways], support, support_labels, query, query_labels, unlabelled)
 
     @property
@@ -186,7 +216,8 @@ class FixedTask:
 
     def _drawn(self, bank: ItemBank) -> int:
         """Images drawn of each class; those that it has, if it has fewer."""
-        return min(self._most_shots + self.queries + self.unlabelled, int(bank.sizes.max()))
+        queries = self.queries if self.query_imbalance == "none" else self.ways * self.queries
+        return min(self._most_shots + queries + self.unlabelled, int(bank.sizes.max()))
 
     def _choose_classes(self, bank: ItemBank, uniforms: Uniforms) -> NDArray[np.int64]:
         wanted, episodes = self.ways + self.distractors, len(uniforms)
@@ -235,3 +266,16 @@ class FixedTask:
         changed = labels.copy()
         np.put_along_axis(changed, places, given, 1)
         return changed
+
+
+def _runs(
+    images: NDArray[np.int64], first: NDArray[np.int64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each class's images `[episodes, ways, drawn]` so many from the place `first` on, and their labels.
+
+    First and counts are `[episodes, ways]`; the counts of every episode have the same sum, which is the results' width.
+    """
+    places = np.arange(images.shape[2]) - first[..., None]
+    chosen = (places >= 0) & (places < counts[..., None])
+    labels = np.broadcast_to(np.arange(images.shape[1])[:, None], chosen.shape)
+    return images[chosen].reshape(len(images), -1), labels[chosen].reshape(len(images), -1)

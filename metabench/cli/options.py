@@ -76,6 +76,11 @@ def data_settings(command: Any) -> Any:
         click.option(
             "--imbalance", help="Shots per class: none (all alike), step or dirichlet. --shots is then the mean."
         ),
+        click.option(
+            "--query-imbalance",
+            help="Queries per class: none (all alike), or drawn for each task: dirichlet (of concentration 2) or "
+            "dirichlet:ALPHA. --queries is then the mean.",
+        ),
         click.option("--label-noise", type=float, help="Fraction of wrong support labels, up to 0.5."),
         click.option("--unlabelled", type=int, help="Items per class in a pool without labels."),
         click.option("--distractors", type=int, help="Further classes that are only in that pool."),

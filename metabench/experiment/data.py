@@ -21,7 +21,7 @@ from episodes.sampling.sampler import EpisodeList, sampler
 from episodes.sampling.source import BankSource, EpisodeSource
 from episodes.tasks.disjoint import disjoint_episodes
 from episodes.tasks.fixed import FixedTask
-from metabench.config import DATA, NUMBERS, RECIPE, RunConfig, flat, make_config
+from metabench.config import DATA, NUMBERS, RECIPE, SETTINGS, RunConfig, flat, make_config
 from metabench.errors import UsageError
 from metabench.stats.stopping import MOST
 
@@ -174,6 +174,8 @@ def freeze(path: str | Path, **settings: object) -> Manifest:
     frozen = (source.drawn([number]) for number in range(config.test.episodes))
     every = flat(config.model_dump(mode="json", exclude_none=True))
     recipe = {name: value for name, value in every.items() if name in (*DATA, *NUMBERS, *RECIPE)}
+    if config.task.query_imbalance == SETTINGS["query_imbalance"].default:
+        del recipe["query_imbalance"]  # so that other tasks keep the digest that they had before there was such
     return write_manifest(Path(path), dataset.test, frozen, recipe)
 
 

@@ -166,5 +166,6 @@ def run_name(config: RunConfig, regression: bool) -> str:
     """The name of a run's folder, without the number that it ends in where there are several."""
     ways = [] if regression else [f"{config.task.ways}way"]
     task = [*ways, f"{config.task.shots}shot"] if config.numbers else [config.task.task]
-    words = [short_name(config.data.dataset), *task, config.learner, f"seed{config.training.seed}"]
+    queries = [] if config.task.query_imbalance == "none" else [f"{config.task.query_imbalance} queries"]
+    words = [short_name(config.data.dataset), *task, *queries, config.learner, f"seed{config.training.seed}"]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word).strip("_")[:LONGEST_WORD] for word in words)

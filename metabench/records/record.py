@@ -202,7 +202,7 @@ class RunRecord(_Part):
         environment: versions, platform, device, processor, threads, commit.
     """
 
-    schema_version: Literal[5] = 5
+    schema_version: Literal[6] = 6
     id: str
     created: str
     config: RunConfig

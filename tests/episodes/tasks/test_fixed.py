@@ -22,6 +22,7 @@ tasks = some.builds(
     groups=some.sampled_from(["any", "within", "across"]),
     imbalance=some.sampled_from(["none", "step", "dirichlet"]),
     unlabelled=some.integers(0, 3),
+    query_imbalance=some.sampled_from(["none", "dirichlet", "dirichlet:0.1"]),
 )
 
 
@@ -78,7 +79,9 @@ def test_every_episode_keeps_to_its_recipe(task: FixedTask, seed: int, numbers: 
         assert len(set(images)) == len(images)
         assert len(set(drawn.classes[row])) == task.ways
         assert np.array_equal(BANK.labels.numpy()[images[: len(labels)]], drawn.classes[row][labels])
-        assert Counter(drawn.query_labels[row]) == dict.fromkeys(range(task.ways), task.queries)
+        queries = Counter(drawn.query_labels[row].tolist())
+        assert queries.total() == task.ways * task.queries
+        assert task.query_imbalance != "none" or queries == dict.fromkeys(range(task.ways), task.queries)
         assert set(drawn.support_labels[row]) == set(range(task.ways))
         pool = Counter(BANK.labels.numpy()[drawn.unlabelled[row]])
         assert pool == (dict.fromkeys(drawn.classes[row], task.unlabelled) if task.unlabelled else {})
@@ -166,11 +169,15 @@ def test_a_wrong_label_may_be_that_of_any_other_class() -> None:
     assert (labels[:, 0, 0] == labels[:, 0, 1]).mean() == pytest.approx(alike, abs=0.03)
 
 
-def test_distractors_are_in_the_pool_alone() -> None:
-    drawn = EpisodeSampler(BANK, FixedTask(2, 1, 2, unlabelled=3, distractors=2), seed=0).indices(range(50))
+@pytest.mark.parametrize("query_imbalance", ["none", "dirichlet"])
+def test_distractors_are_in_the_pool_alone(query_imbalance: str) -> None:
+    task = FixedTask(2, 1, 2, unlabelled=3, distractors=2, query_imbalance=query_imbalance)
+    drawn = EpisodeSampler(BANK, task, seed=0).indices(range(50))
     for row in range(50):
         pool = Counter(BANK.labels.numpy()[drawn.unlabelled[row]])
         assert set(pool.values()) == {3}
         assert len(pool) == 4
         assert set(drawn.classes[row]) < set(pool)
-        assert set(BANK.labels.numpy()[drawn.query[row]]) == set(drawn.classes[row])
+        asked = set(BANK.labels.numpy()[drawn.query[row]])
+        assert asked <= set(drawn.classes[row])
+        assert query_imbalance != "none" or len(asked) == 2

@@ -31,6 +31,8 @@ def test_class_names_are_text_as_written(tmp_path: Path) -> None:
         ("shots: '7'", "shots", 7),
         ("until-interval: 1e-1", "until_interval", 0.1),
         ("disjoint: true", "disjoint", True),
+        ("query-imbalance: dirichlet:0.50", "query_imbalance", "dirichlet:0.5"),
+        ("task: {query_imbalance: 'dirichlet:2'}", "query_imbalance", "dirichlet"),
         ("disjoint: no", "disjoint", False),
         ("split: null", "split", None),
         ("split: ~", "split", None),

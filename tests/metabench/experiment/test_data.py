@@ -32,6 +32,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"groups": "within"},
     {"imbalance": "dirichlet"},
     {"label_noise": 0.34},
+    {"query_imbalance": "dirichlet:0.2"},
     {"unlabelled": 2, "distractors": 1, "options": {**QUICK["options"], "refine_steps": 1}},
 ]
 
@@ -81,6 +82,19 @@ def test_frozen_tasks_set_nothing_else_of_a_run(tmp_path: Path, glyphs: Dataset)
     write_manifest(tmp_path / "t.parquet", glyphs.test, frozen.episodes, settings)
     with pytest.raises(UsageError, match=r"'.*t.parquet' sets more than data and tasks; fetch it from a source"):
         metabench.run(tasks=tmp_path / "t.parquet", output=tmp_path)
+
+
+def test_files_of_balanced_tasks_know_nothing_of_imbalance(tmp_path: Path) -> None:
+    """So that their digest, by which records know them, is what it was before there was such."""
+    settings = freeze(tmp_path / "t.parquet", ways=3, queries=5, episodes=2).settings
+    assert "query_imbalance" not in settings
+    assert "imbalance" in settings
+    uneven = freeze(tmp_path / "u.parquet", ways=3, queries=5, episodes=2, query_imbalance="dirichlet:2").settings
+    assert uneven == {**settings, "query_imbalance": "dirichlet"}
+    with pytest.raises(
+        UsageError, match=r"--query-imbalance dirichlet:0.5 does not fit the tasks in .* have dirichlet"
+    ):
+        metabench.run(tasks=tmp_path / "u.parquet", query_imbalance="dirichlet:0.5")
 
 
 def test_frozen_tasks_are_of_classes(tmp_path: Path) -> None:
@@ -175,6 +189,14 @@ def test_a_head_of_fixed_ways_is_kept_from_variable_tasks(tmp_path: Path) -> Non
             {"task": "variable", "imbalance": "step", "shots": 2},
             "--task variable does not go with --imbalance; leave one",
         ),
+        (
+            {"task": "variable", "query_imbalance": "dirichlet"},
+            "--task variable does not go with --query-imbalance; leave one",
+        ),
+        (
+            {"query_imbalance": "dirichle"},
+            "--query-imbalance: give none, dirichlet, or dirichlet:ALPHA with .* found 'dirichle'",
+        ),
         ({"task": "variable", "groups": "across"}, "--task variable does not go with --groups across; leave one"),
         ({"task": "variable", "disjoint": True}, "--task variable does not go with --disjoint; leave one"),
         ({"groups": "some"}, "--groups: give 'any', 'within' or 'across'; found 'some'"),
@@ -211,6 +233,7 @@ def test_published_tasks_bring_their_numbers(data_root: Path, tmp_path: Path) ->
         "disjoint": {"disjoint": True},
         "test-seed=1": {"test_seed": 1},
         "test a,b": {"test_task": "a,b"},
+        "query_imbalance=dirichlet": {"query_imbalance": "dirichlet:2"},
     }
     for message, given in others.items():
         with pytest.raises(UsageError, match=f"has tasks of its own; leave out: {message}"):
@@ -255,6 +278,7 @@ def test_all_classes_at_once_leave_none_to_train_on(tmp_path: Path) -> None:
         ({"ways": 5}, "--ways 5 does not go with --task all-way: 'glyphs' has 147 classes"),
         ({"groups": "within"}, "--task all-way does not go with --groups"),
         ({"disjoint": True}, "--task all-way does not go with --disjoint"),
+        ({"query_imbalance": "dirichlet"}, "--task all-way does not go with --query-imbalance"),
         ({"split": "seed=1"}, "--task all-way does not go with --split"),
         ({"shots": 21}, "training images of class .*; --shots 21 asks for more"),
     ],

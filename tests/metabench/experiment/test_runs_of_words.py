@@ -113,6 +113,7 @@ def test_features_of_each_sentence_are_the_same_alone(conll: Path) -> None:
         ({"learner": "tfidf", "ways": 2}, "learner 'tfidf' takes text, and --dataset .* has entities"),
         ({"groups": "within"}, "--groups does not go with --dataset .*, whose tasks are the words of sentences"),
         ({"task": "variable"}, "--task does not go with --dataset"),
+        ({"query_imbalance": "dirichlet"}, "--query-imbalance does not go with --dataset"),
         ({"disjoint": True}, "--disjoint does not go with --dataset"),
         ({"test_task": "place,river"}, "--test-task does not go with --dataset"),
         ({"ways": 3}, "has 2 types; --ways 3 needs as many"),

@@ -41,6 +41,12 @@ def test_no_two_runs_get_one_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == sorted(claimed)
 
 
+def test_the_name_says_how_queries_are_shared() -> None:
+    assert run_name(make_config(), regression=False) == "glyphs-5way-1shot-protonet-seed0"
+    uneven = make_config(query_imbalance="dirichlet:0.5")
+    assert run_name(uneven, regression=False) == "glyphs-5way-1shot-dirichlet_0.5_queries-protonet-seed0"
+
+
 def test_a_folder_has_one_process_at_a_time(tmp_path: Path) -> None:
     with in_folder(tmp_path):
         save_tensors(tmp_path / CHECKPOINT_FILE, {})

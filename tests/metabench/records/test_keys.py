@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metabench.records.keys import learner_name, row_of
+from metabench.records.keys import board_of, learner_name, row_of, same_tasks
 from tests.made_records import WEIGHTS, make_record
 
 SCORES = np.array([0.5, 0.75])
@@ -23,3 +23,14 @@ def test_a_learner_without_training_whose_weights_are_a_files_depends_on_no_seed
     assert make_record(SCORES, training=training).seeded
     assert not make_record(SCORES, training=training, weights=WEIGHTS).seeded
     assert make_record(SCORES, weights=WEIGHTS).seeded
+
+
+def test_each_concentration_of_queries_is_a_board_of_its_own() -> None:
+    records = [
+        make_record(SCORES, query_imbalance=each)
+        for each in ("none", "dirichlet", "dirichlet:2.0", "dirichlet:0.5", "dirichlet:0.50")
+    ]
+    boards = [board_of(record).task for record in records]
+    assert boards == ["", *["query_imbalance=dirichlet"] * 2, *["query_imbalance=dirichlet:0.5"] * 2]
+    assert len({board_of(record) for record in records}) == 3
+    assert [same_tasks(record)["task"] for record in records] == ["plain", *boards[1:]]

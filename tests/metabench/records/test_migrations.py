@@ -95,10 +95,11 @@ def test_sections_have_every_setting_that_is_recorded() -> None:
     # A setting that comes later goes to a later version's sections, with a step that sets what earlier runs did.
     sections = {name: section for section, names in SECTIONS_OF_4.items() for name in names}
     sections["max_tokens"] = "data"  # since version 5; earlier records are of no texts
+    sections["query_imbalance"] = "task"  # since version 6; earlier tasks have as many queries of each class
     assert sections == {name: SECTION_OF[name] for name in SETTINGS if SECTION_OF[name] and name not in NOT_RECORDED}
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_what_it_is_given_stays_as_it_is(version: int) -> None:
     given = {**copy.deepcopy(OLD), "schema_version": version}
     kept = copy.deepcopy(given)
@@ -111,9 +112,9 @@ def test_todays_is_left_alone() -> None:
     assert migrate(today) == today
 
 
-@pytest.mark.parametrize("version", [0, -1, 6, "3", True, None, 2.0, [1]])
+@pytest.mark.parametrize("version", [0, -1, 7, "3", True, None, 2.0, [1]])
 def test_another_version_is_refused(version: Any) -> None:
-    with pytest.raises(ValueError, match=r"it has schema version .*, and this metabench reads 1 to 5; install the one"):
+    with pytest.raises(ValueError, match=r"it has schema version .*, and this metabench reads 1 to 6; install the one"):
         migrate({**OLD, "schema_version": version})
 
 
