@@ -171,7 +171,9 @@ def _score(
 ) -> Score:
     metric = learner.problem.metric
     of_classes = None if predictions is None else by_class(predictions)["accuracy"]
-    redrawn = None if predictions is None else over_classes(predictions, whole_groups)
+    redrawn = None
+    if predictions is not None and isinstance(test, BankSource):
+        redrawn = over_classes(predictions, whole_groups, _unasked(test, made))
     return Score(
         metric=metric.name,
         mean=found.mean,
@@ -202,8 +204,7 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
         and `confidence` (0 to 1, rounded to `CONFIDENCE_DIGITS`).
     """
     episodes, bank = range(len(evaluation.queries)), source.bank
-    blocks = [episodes] if source.one_shape else [range(number, number + 1) for number in episodes]
-    classes = [row for block in blocks for row in source.drawn(block).classes]
+    classes = _classes(source, len(episodes))
     ways = np.asarray([len(row) for row in classes])
     first = np.repeat(np.cumsum(ways) - ways, evaluation.queries)
     flat = np.concatenate(classes)
@@ -220,3 +221,20 @@ def tabulate(source: BankSource, evaluation: Evaluation) -> pd.DataFrame:
             "confidence": np.round(evaluation.confidences[by_class].astype(np.float64), CONFIDENCE_DIGITS),
         }
     )
+
+
+def _classes(source: BankSource, episodes: int) -> list[NDArray[np.int64]]:
+    """The numbers of the classes of each of the episodes 0 to `episodes` - 1."""
+    numbers = range(episodes)
+    blocks = [numbers] if source.one_shape else [range(number, number + 1) for number in numbers]
+    return [row for block in blocks for row in source.drawn(block).classes]
+
+
+def _unasked(source: BankSource, evaluation: Evaluation) -> pd.DataFrame | None:
+    """`task` and `class` of every class of every episode; None if each of them has queries there."""
+    places = np.repeat(np.cumsum(evaluation.ways) - evaluation.ways, evaluation.queries) + evaluation.labels
+    if len(np.unique(places)) == evaluation.ways.sum():
+        return None
+    classes, names = _classes(source, len(evaluation.ways)), np.asarray(source.bank.class_names, dtype=object)
+    tasks = np.repeat(np.arange(len(classes)), evaluation.ways)
+    return pd.DataFrame({"task": tasks, "class": names[np.concatenate(classes)]})

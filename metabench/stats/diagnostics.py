@@ -68,10 +68,11 @@ def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
     return _accuracies(predictions, ["group"])
 
 
-def over_classes(predictions: pd.DataFrame, whole_groups: bool) -> Estimate | None:
+def over_classes(predictions: pd.DataFrame, whole_groups: bool, present: pd.DataFrame | None = None) -> Estimate | None:
     """`metabench.stats.intervals.class_interval`; None where the tasks say too little for one."""
+    table = predictions.assign(right=right(predictions))
     try:
-        return class_interval(predictions.assign(right=right(predictions)), whole_groups=whole_groups)
+        return class_interval(table, whole_groups=whole_groups, present=present)
     except ValueError:
         return None
 
@@ -81,12 +82,14 @@ def confusions(predictions: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `class` and `prediction` (names), `queries` (those so taken), `asked` (queries of the class in tasks where the
-        other was among the classes: two classes that seldom meet are seldom confused) and `share` (of the two).
+        other was among the classes: two classes that seldom meet are seldom confused) and `share` (of the two). A class
+        is known to be among a task's if it has queries there or is predicted.
     """
     wrong = predictions[~right(predictions)]
     pairs = wrong.groupby(["class", "prediction"], observed=True).size().rename("queries").reset_index()
     asked = predictions.groupby(["task", "class"], observed=True).size().rename("asked").reset_index()
-    present = asked[["task", "class"]].rename(columns={"class": "prediction"})
+    with_queries = asked[["task", "class"]].rename(columns={"class": "prediction"})
+    present = pd.concat([with_queries, wrong[["task", "prediction"]]]).drop_duplicates()
     met = asked.merge(pairs[["class", "prediction"]], on="class").merge(present, on=["task", "prediction"])
     totals = met.groupby(["class", "prediction"], observed=True)["asked"].sum().reset_index()
     table = pairs.merge(totals, on=["class", "prediction"])

@@ -129,7 +129,13 @@ def _estimate(mean: float, reach: float, count: int, covers: str, bounded: bool)
     return Estimate(mean, mean - reach, mean + reach, count, covers)
 
 
-def class_interval(predictions: pd.DataFrame, confidence: float = 0.95, *, whole_groups: bool = False) -> Estimate:
+def class_interval(
+    predictions: pd.DataFrame,
+    confidence: float = 0.95,
+    *,
+    whole_groups: bool = False,
+    present: pd.DataFrame | None = None,
+) -> Estimate:
     """Mean accuracy over tasks with an interval that covers the choice of test classes.
 
     Classes are resampled by the jackknife: each in turn is left out with every task that has it, so that what a class
@@ -147,16 +153,22 @@ def class_interval(predictions: pd.DataFrame, confidence: float = 0.95, *, whole
         predictions: one row per query; columns `task` (number), `class` (the true class), `right` (bool), and `group`.
         confidence: nominal coverage, between 0 and 1.
         whole_groups: whether classes were chosen as whole groups.
+        present: `task` and `class` of every class of every task, where some have no queries in it; None where all have.
 
     Raises:
         ValueError: fewer tasks than classes, a class that is in every task, tasks that all come out alike, or fewer
             than three groups.
     """
     of_tasks = predictions.groupby("task")["right"].mean().to_numpy(dtype=np.float64)
-    task_numbers, class_numbers = pd.factorize(predictions["task"], sort=True)[0], pd.factorize(predictions["class"])[0]
+    task_numbers, numbers = pd.factorize(predictions["task"], sort=True)
+    class_numbers, names = pd.factorize(predictions["class"])
     tasks, classes = len(of_tasks), class_numbers.max() + 1
     member = np.zeros((tasks, classes))
     member[task_numbers, class_numbers] = 1
+    if present is not None:
+        places = [pd.Index(known).get_indexer(present[name]) for known, name in ((numbers, "task"), (names, "class"))]
+        asked = places[1] >= 0  # of a class that no task asks for nothing is known
+        member[places[0][asked], places[1][asked]] = 1
     in_tasks = member.sum(0)
     if tasks <= classes or in_tasks.max() == tasks:
         raise ValueError(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from metabench.evaluation.loop import predict_episodes
 from metabench.evaluation.score import estimate_floors, score_learner, tabulate
 from metabench.learner import Problem, TrainingOptions
 from metabench.metrics.metric import ACCURACY
+from metabench.records.predictions import accuracies_of
 from metabench.stats.intervals import class_interval
 
 TASK = FixedTask(ways=3, shots=1, queries=4)
@@ -42,6 +45,31 @@ def test_what_a_record_says_of_classes(toy: Dataset) -> None:
     assert score.over_classes.count == 8
     assert "choice of test classes" in score.over_classes.covers
     assert score.temperature is not None
+
+
+def test_classes_without_queries_count_as_classes_of_their_tasks(toy: Dataset) -> None:
+    """With so small a concentration most tasks ask for one of three classes; the interval knows the other two."""
+    task = replace(TASK, query_imbalance="dirichlet:0.01")
+    source = EpisodeSampler(toy.test, task, 0)
+    learner = Peephole(Problem((1, 28, 28), 8, task), TrainingOptions())
+    score = score_learner(learner, {}, source, CONFIG, EpisodeSampler(toy.validation, task, 0)).score
+    made = predict_episodes(learner, source, 60)
+    predictions = tabulate(source, made)
+    assert len(predictions) == 60 * task.ways * task.queries
+    assert accuracies_of(predictions) == pytest.approx(made.scores)
+    assert predictions.groupby("task")["class"].nunique().mean() < 1.5
+    classes = source.drawn(range(60)).classes
+    names = [toy.test.class_names[number] for number in classes.ravel()]
+    present = pd.DataFrame({"task": np.arange(60).repeat(task.ways), "class": names})
+    right = predictions["class"].astype(str) == predictions["prediction"].astype(str)
+    table = predictions[["task", "class", "group"]].assign(right=right)
+    expected = class_interval(table, present=present)
+    assert score.over_classes is not None
+    assert (score.over_classes.low, score.over_classes.high) == (expected.low, expected.high)
+    assert expected.half_width != class_interval(table).half_width
+    assert score.worst_class == right.groupby(predictions["class"].astype(str)).mean().min()
+    assert score.calibration_error is not None
+    assert np.isfinite(score.calibration_error)
 
 
 def test_where_all_is_right_nothing_is_known_of_other_classes(toy: Dataset) -> None:

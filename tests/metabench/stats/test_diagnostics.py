@@ -197,3 +197,18 @@ def test_a_learner_that_errs_nowhere_confuses_nothing() -> None:
     table = predictions([(0, "ant", "ant", 1.0), (0, "bee", "bee", 1.0)])
     assert confusions(table).empty
     assert calibration_error(table) == 0
+
+
+def test_a_class_without_queries_may_be_what_another_is_taken_for() -> None:
+    """In task 0 ant has no query, in task 1 it has; bee is taken for ant in one of three, and in one of one."""
+    table = predictions(
+        [
+            *[(0, "bee", "ant", 0.5), (0, "bee", "bee", 0.5), (0, "bee", "bee", 0.5)],
+            *[(1, "bee", "ant", 0.5), (1, "ant", "ant", 0.5)],
+            *[(2, "bee", "bee", 0.5), (2, "cat", "dog", 0.5)],
+        ]
+    )
+    pairs = confusions(table).set_index(["class", "prediction"])
+    assert pairs.loc[("bee", "ant"), ["queries", "asked", "share"]].tolist() == [2, 4, 0.5]
+    assert pairs.loc[("cat", "dog"), ["queries", "asked", "share"]].tolist() == [1, 1, 1.0]
+    assert by_class(table)["class"].tolist() == ["cat", "bee", "ant"]  # dog, of no query, has no accuracy

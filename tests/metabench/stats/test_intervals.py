@@ -149,6 +149,23 @@ def test_over_classes_by_hand() -> None:
     assert (estimate.count, estimate.covers) == (4, CLASSES)
 
 
+def test_a_class_without_queries_in_a_task_has_its_part_there() -> None:
+    """The pairs above with the queries of one class alone in each: what leaving a class out does is the same.
+
+    A fifth class, that no task asks for, changes nothing.
+    """
+    pairs = np.array([(one, two) for one in range(4) for two in range(one + 1, 4)])
+    rights = (pairs + 1).sum(1)[:, None] > np.arange(10)
+    asked = pairs[np.arange(6), [0, 1, 0, 1, 0, 1]]
+    table = predictions(rights.reshape(6, 1, 10), asked[:, None])
+    assert set(table["class"]) == {0, 1, 3} | {2}
+    present = pd.DataFrame({"task": np.arange(6).repeat(2), "class": pairs.ravel()})
+    present = pd.concat([present, pd.DataFrame({"task": [0], "class": [4]})])
+    known = class_interval(table, present=present)
+    assert (known.mean, known.half_width) == (pytest.approx(0.5), pytest.approx(0.410852, abs=1e-5))
+    assert class_interval(table).half_width != pytest.approx(known.half_width, abs=1e-3)
+
+
 def test_over_classes_with_the_noise_of_tasks_by_hand() -> None:
     """The pairs above, and 0.1 more in tasks 01 and 23, 0.1 less in 02 and 13: noise that no class explains.
 
