@@ -36,23 +36,29 @@ def draw_episode(
             with a cross and the number of the class it was taken for, a right one has a green frame.
         title: a line above.
 
+    Of a class with many images `MOST` are drawn in each part, and the number of the others follows them.
+
     Raises:
         UsageError: the file cannot be written, or its ending is unknown or missing.
     """
     ways = episode.classes.shape[1]
     support, queries = (
-        [np.flatnonzero(labels[0] == label)[:MOST] for label in range(ways)]
+        [np.flatnonzero(labels[0] == label) for label in range(ways)]
         for labels in (episode.support_labels, episode.query_labels)
     )
-    left = max(map(len, support))
-    columns = left + max(map(len, queries))
+    # One place more for the number of those that are not drawn.
+    left, right = (min(MOST + 1, max(map(len, part))) for part in (support, queries))
+    columns = left + right
     pool = episode.unlabelled[0]
     names = [f"{row + 1}  {short(bank.class_names[number])}" for row, number in enumerate(episode.classes[0])]
     sheet = _Sheet(bank, [*names, *["unlabelled"][: len(pool)]], ways + -(-len(pool) // columns), columns, left)
     for row in range(ways):
-        for column, place in enumerate(support[row]):
+        for first, part in ((0, support[row]), (left, queries[row])):
+            if len(part) > MOST:
+                sheet.note(row, first + MOST, f"+{len(part) - MOST}")
+        for column, place in enumerate(support[row][:MOST]):
             sheet.place(row, column, int(episode.support[0, place]))
-        for column, place in enumerate(queries[row], start=left):
+        for column, place in enumerate(queries[row][:MOST], start=left):
             sheet.place(row, column, int(episode.query[0, place]))
             if predictions is not None:
                 sheet.mark(row, column, int(predictions[place]), row)
@@ -136,6 +142,10 @@ class _Sheet:
             text = f"\N{MULTIPLICATION SIGN}{predicted + 1}"
             x, y = x + 0.96 * self.CELL, y + 0.94 * self.CELL
             self.axes.text(x, y, text, fontsize=7, color="white", bbox=box, ha="right", va="bottom")
+
+    def note(self, row: int, column: int, text: str) -> None:
+        x, y = self._corner(row, column)
+        self.axes.text(x + self.CELL / 2, y + self.CELL / 2, text, fontsize=8, ha="center", va="center")
 
     def head(self, column: int, text: str) -> None:
         self.axes.text(self._corner(0, column)[0], self.TOP - 0.06, text, fontsize=9, va="bottom")

@@ -102,7 +102,7 @@ def wrapped(text: str, columns: int) -> Iterator[tuple[int, int]]:
 def _class(shown: ShownClass, terminal: Terminal, width: int) -> Iterator[str]:
     yield terminal.styled(shortened(shown.name, max(NARROWEST, terminal.columns)), BOLD)
     yield from _list("support", shown.support, shown.more_support, terminal)
-    yield terminal.styled("  queries", DIM)
+    yield terminal.styled("  queries" if shown.queries else "  no queries", DIM)
     for query in shown.queries:
         before, taken = _predicted(query, terminal, width)
         yield terminal.indented(query.text, before, taken)

@@ -131,7 +131,7 @@ function classOf(shown) {
     element("span", {class: "sign", role: "img", "aria-label": "wrong"}, "✗ "),
     ...(query.prediction === undefined ? [] : [element("bdi", {class: "taken"}, query.prediction), ` ${share(query.confidence)} `]),
     words(query.text), ...(query.missed ? [element("br"), "missed ", words(query.missed)] : [])));
-  const rest = element("li", {class: "rest"}, `${wrong.length} of ${wrong.length + right} queries wrong${more ? `, ${more} more` : ""}`);
+  const rest = element("li", {class: "rest"}, !shown.queries.length ? "no queries" : `${wrong.length} of ${wrong.length + right} queries wrong${more ? `, ${more} more` : ""}`);
   return element("section", {}, element("h5", {}, element("bdi", {}, shown.name)), element("ul", {}, support, ...queries, rest));
 }
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,19 @@ def test_marks_are_where_the_answers_are(column: int, toy: Dataset, tmp_path: Pa
     assert reds.max() - reds.min() < 90
     centre, span = (reds.max() + reds.min()) / 2 - greens.min(), greens.max() - greens.min()
     assert round(centre / span * 15 - 0.5) == column
+
+
+def test_a_class_of_many_queries_has_the_number_of_those_not_drawn(toy: Dataset, tmp_path: Path) -> None:
+    """One place more than the twenty that are drawn, whatever their number; a class may have none."""
+    widths = []
+    for labels in ([0] * 20, [0] * 21, [0] * 29):
+        drawn = EpisodeSampler(toy.test, FixedTask(2, 1, 1), seed=0).drawn([0])
+        query = np.arange(len(labels))[None] % len(toy.test)
+        many = replace(drawn, query=query, query_labels=np.array([labels]))
+        draw_episode(toy.test, many, tmp_path / "task.png", np.array(labels))
+        with Image.open(tmp_path / "task.png") as picture:
+            widths.append(picture.width)
+    assert widths[0] < widths[1] == widths[2]
 
 
 def test_texts_are_not_drawn(tmp_path: Path) -> None:

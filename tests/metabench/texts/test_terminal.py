@@ -71,6 +71,12 @@ def test_predictions_stand_before_their_queries_and_wrong_ones_are_marked() -> N
     assert coloured.count("\x1b[32m  ") == 6
 
 
+def test_a_class_without_queries_says_so() -> None:
+    task = made_task(["where is it"], predicted=False)
+    bare = task.model_copy(update={"classes": (ShownClass(name="a", support=(), queries=()), *task.classes)})
+    assert task_text(bare, Terminal(80)).splitlines()[2:5] == ["a", "  support", "  no queries"]
+
+
 def test_spans_are_in_brackets_and_underlined() -> None:
     text = marked("Ada was born in London", [Span(0, 3, "person"), Span(16, 22, "place")])
     assert Terminal(80).indented(text, "", 0) == "[person: Ada] was born in [place: London]"
