@@ -43,6 +43,7 @@ def by_family() -> str:
 def _in_a_line(learner: type[Learner]) -> str:
     papers = ", ".join(paper.short for paper in learner.source.papers)
     parts = [first_line(learner), "Classification and regression." if learner.regression else ""]
+    parts.append("Transductive." if learner.transductive is True else "")  # a property depends on options
     return " ".join(part for part in [*parts, f"({papers})" if papers else ""] if part)
 
 

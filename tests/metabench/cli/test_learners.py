@@ -18,6 +18,14 @@ def test_every_learner_is_a_line_under_its_family() -> None:
     assert list(dict.fromkeys(found.values())) == sorted(set(found.values()))
 
 
+def test_transductive_learners_are_marked() -> None:
+    lines = {line.split()[0]: line for line in by_family().splitlines()[:-1] if line.startswith("  ")}
+    for name, line in lines.items():
+        assert (" Transductive." in line) == (get_learner(name).transductive is True), name
+    assert " Transductive." in lines["tim"]
+    assert "  transductive       yes  " in in_full("tim")
+
+
 def test_one_in_full_has_its_papers_options_presets_and_what_it_declares() -> None:
     page = in_full("maml")
     learner = get_learner("maml")
