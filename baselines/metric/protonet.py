@@ -13,6 +13,15 @@ from baselines.bases.episodic import EpisodicLearner
 from baselines.heads.prototypes import prototypes, refined, squared_distances
 from metabench.learner import EpisodeFeatures, FixedTask, Paper, Problem, Source, option
 
+SEMI_SUPERVISED = Paper(
+    "Ren, Mengye and Triantafillou, Eleni and Ravi, Sachin and Snell, Jake and Swersky, Kevin and "
+    "Tenenbaum, Joshua B. and Larochelle, Hugo and Zemel, Richard S.",
+    "Meta-Learning for Semi-Supervised Few-Shot Classification",
+    2018,
+    "https://arxiv.org/abs/1803.00676",
+    "ICLR",
+)
+
 
 class ProtoNet(EpisodicLearner):
     """Classify by the nearest class mean in a learned embedding, by squared Euclidean distance.
@@ -39,14 +48,7 @@ class ProtoNet(EpisodicLearner):
                 "https://arxiv.org/abs/1703.05175",
                 "NeurIPS",
             ),
-            Paper(
-                "Ren, Mengye and Triantafillou, Eleni and Ravi, Sachin and Snell, Jake and Swersky, Kevin and "
-                "Tenenbaum, Joshua B. and Larochelle, Hugo and Zemel, Richard S.",
-                "Meta-Learning for Semi-Supervised Few-Shot Classification",
-                2018,
-                "https://arxiv.org/abs/1803.00676",
-                "ICLR",
-            ),
+            SEMI_SUPERVISED,
         ),
     )
 
