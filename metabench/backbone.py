@@ -149,8 +149,37 @@ def _parts(name: str) -> tuple[str, str | None]:
 
 def feature_size(backbone: nn.Module, image_shape: Shape) -> int:
     """D, the number of features that the backbone gives for images of that shape."""
-    was_training = backbone.training
+    return _output_shape(backbone, image_shape)[0]
+
+
+def feature_map(backbone: Layers, image_shape: Shape) -> tuple[Layers, Shape]:
+    """The same layers up to the last map of local features `[n, C, H, W]`, and (C, H, W) for images of that shape.
+
+    What comes off is a flattening or a mean over places at the end.
+
+    Raises:
+        UsageError: there is no map, or one of a single place.
+    """
+    layers = list(backbone)
+    while layers and isinstance(layers[-1], nn.Flatten | nn.AdaptiveAvgPool2d):
+        layers.pop()
+    network = Layers(*layers)
+    network.name = backbone.name
+    shape = _output_shape(network, image_shape)
+    if len(shape) != 3:
+        raise UsageError(f"backbone '{backbone.name}' has no map of local features; choose one such as conv4-two-pools")
+    if shape[1] * shape[2] == 1:
+        raise UsageError(
+            f"backbone '{backbone.name}' has a map of a single place for images of {image_shape[1]} x "
+            f"{image_shape[2]}; choose conv4-two-pools, or larger images (--image-size)"
+        )
+    return network, shape
+
+
+def _output_shape(network: nn.Module, image_shape: Shape) -> Shape:
+    """Of one output for images of that shape."""
+    was_training = network.training
     with torch.no_grad():
-        size = backbone.eval()(example_inputs(2, image_shape)).shape[1]  # two, as one has no batch statistics
-    backbone.train(was_training)
-    return int(size)
+        output = network.eval()(example_inputs(2, image_shape))  # two, as one has no batch statistics
+    network.train(was_training)
+    return tuple(output.shape[1:])

@@ -1,5 +1,5 @@
 """Networks by name, and how a learner builds one."""
 
-from metabench.backbone import Layers, build_backbone, feature_size
+from metabench.backbone import Layers, build_backbone, feature_map, feature_size
 
-__all__ = ["Layers", "build_backbone", "feature_size"]
+__all__ = ["Layers", "build_backbone", "feature_map", "feature_size"]

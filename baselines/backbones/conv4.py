@@ -12,10 +12,20 @@ def conv4(shape: Shape, norm: Norm, width: int) -> Layers:
 
     ReLU follows the pooling: as it is monotonic the values are the same, at a quarter of the work.
     """
-    blocks = []
-    for incoming in (shape[0], width, width, width):
-        blocks += [nn.Conv2d(incoming, width, 3, padding=1), norm(width), nn.MaxPool2d(2), nn.ReLU()]
-    return Layers(*blocks, nn.Flatten())
+    return _blocks(shape, norm, width, pooled=4)
+
+
+def conv4_two_pools(shape: Shape, norm: Norm, width: int) -> Layers:
+    """Conv-4 with pooling in its first two blocks alone, for local features (Sung et al. 2018, Li et al. 2019)."""
+    return _blocks(shape, norm, width, pooled=2)
+
+
+def _blocks(shape: Shape, norm: Norm, width: int, pooled: int) -> Layers:
+    layers: list[nn.Module] = []
+    for number, incoming in enumerate((shape[0], width, width, width)):
+        pooling = [nn.MaxPool2d(2)] if number < pooled else []
+        layers += [nn.Conv2d(incoming, width, 3, padding=1), norm(width), *pooling, nn.ReLU()]
+    return Layers(*layers, nn.Flatten())
 
 
 def conv4_strided(shape: Shape, norm: Norm, width: int) -> Layers:

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from baselines.gradient._batch_norm import TaskBatchNorm2d
-from metabench.backbone import Norm, backbone_names, build_backbone, feature_size, takes_text
+from metabench.backbone import Norm, backbone_names, build_backbone, feature_map, feature_size, takes_text
 from metabench.errors import UsageError
 
 
@@ -37,6 +37,15 @@ def test_strided_features_are_the_papers_64() -> None:
     assert feature_size(build_backbone("conv4-strided", (1, 28, 28)), (1, 28, 28)) == 64
     assert feature_size(build_backbone("conv4-strided", (3, 84, 84)), (3, 84, 84)) == 64
     assert feature_size(build_backbone("conv4", (1, 28, 28)), (1, 28, 28)) == 64
+
+
+def test_two_pools_leave_the_papers_maps() -> None:
+    """64 x 21 x 21 of 84 x 84 images (Li et al. 2019, section 4.2), and the weights of Conv-4."""
+    network = build_backbone("conv4-two-pools", (3, 84, 84))
+    assert feature_size(network, (3, 84, 84)) == 64 * 21 * 21
+    assert feature_map(network, (3, 84, 84))[1] == (64, 21, 21)
+    other = build_backbone("conv4", (3, 84, 84))
+    assert [each.shape for each in network.parameters()] == [each.shape for each in other.parameters()]
 
 
 def test_mlp_is_the_papers() -> None:
