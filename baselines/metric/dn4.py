@@ -11,6 +11,7 @@ from torch import Tensor
 
 from baselines.backbones import feature_map
 from baselines.bases.episodic import EpisodicLearner
+from baselines.heads.local import places
 from metabench.errors import UsageError
 from metabench.learner import Count, EpisodeFeatures, Kind, Paper, Problem, Source, option
 
@@ -37,7 +38,7 @@ class DN4(EpisodicLearner):
         neighbours: Count = option(3, "k, the nearest places of a class that count for each place of a query")
 
     kinds: ClassVar[tuple[Kind, ...]] = ("images",)
-    presets: ClassVar = {name: preset for name, preset in EpisodicLearner.presets.items() if name != "text"}
+    presets: ClassVar = {name: EpisodicLearner.presets[name] for name in ("glyphs", "omniglot")}
     source: ClassVar = Source(
         "metric",
         (
@@ -65,7 +66,9 @@ class DN4(EpisodicLearner):
         return super().embed(images).flatten(1)
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
-        support, query = (self._places(each) for each in (features.support, features.query))
+        support, query = (
+            F.normalize(places(each, self.channels), dim=3) for each in (features.support, features.query)
+        )
         members, there = of_classes(features.support_labels, features.ways)
         task = torch.arange(len(support), device=support.device)[:, None, None]
         pools = support[task, members].flatten(2, 3)  # [B, N, K * P, C]
@@ -77,11 +80,6 @@ class DN4(EpisodicLearner):
             sums.append(cosines.topk(self.options.neighbours, dim=4).values.sum((2, 4)))
         return torch.cat(sums, dim=1)
 
-    def _places(self, features: Tensor) -> Tensor:
-        """Local features of length 1, `[B, n, P, C]`, of images' features `[B, n, C * P]`."""
-        maps = features.view(*features.shape[:2], self.channels, -1)
-        return F.normalize(maps.transpose(2, 3), dim=3)
-
 
 def of_classes(labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
     """Which items each class has: their numbers `[B, N, K]`, K being the most of any class, and which there are.
@@ -92,7 +90,7 @@ def of_classes(labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
     """
     counts = F.one_hot(labels, ways).sum(1)
     slots = torch.arange(int(counts.max()), device=labels.device)
-    places = (counts.cumsum(1) - counts)[:, :, None] + slots
+    ranks = (counts.cumsum(1) - counts)[:, :, None] + slots
     order = labels.argsort(dim=1, stable=True)
-    members = order.gather(1, places.flatten(1).clamp(max=labels.shape[1] - 1)).view_as(places)
+    members = order.gather(1, ranks.flatten(1).clamp(max=labels.shape[1] - 1)).view_as(ranks)
     return members, slots < counts[:, :, None]
