@@ -20,10 +20,10 @@ from metabench.learner import EpisodeFeatures, LabelledEpisodeBatch, Paper, Posi
 class FEAT(TwoStageLearner):
     """Adapt the prototypes of a task to each other by self-attention; a query is of the class that is most alike.
 
-    Ye et al. 2020: prototypes are adapted as a set (section 3.2) by one layer of self-attention with one head (section
-    3.3); pre-training on all training classes comes first. In training on episodes a second term, their contrastive
-    learning of set-to-set functions, draws items to the adapted centre of their own class: all items of a class,
-    queries included, are adapted as a set, and their mean is its centre.
+    Ye et al. 2020: prototypes are adapted as a set by one layer of self-attention with one head; pre-training on all
+    training classes comes first. In training on episodes a second term, their contrastive learning of set-to-set
+    functions, draws items to the adapted centre of their own class: all items of a class, queries included, are adapted
+    as a set, and their mean is its centre.
 
     Differs from the paper: likeness is the cosine times a learned factor, which needs no temperature for each size of
     features, in place of the negative squared distance. The last layer begins at 0, so that training on episodes begins
