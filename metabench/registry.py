@@ -1,5 +1,7 @@
 """Learners by name, through the entry-point group `metabench.learners`. Listing imports nothing.
 
+Methods of other packages are learners by `prefix:name`, through the group `metabench.adapters` (see `get_adapter`).
+
 A plug-in may raise anything: here it becomes one line that says where.
 """
 
@@ -31,7 +33,7 @@ from metabench.objective import Objective
 from metabench.values import check_given, first_problem
 from metabench.weights import Weights, fits, load_into
 
-LEARNERS, FLOORS = "metabench.learners", "metabench.floors"
+LEARNERS, FLOORS, ADAPTERS = "metabench.learners", "metabench.floors", "metabench.adapters"
 TRAINING_STEPS = (
     "steps",
     "teacher_steps",
@@ -48,16 +50,49 @@ def learner_names() -> list[str]:
 
 
 def get_learner(name: str) -> type[Learner]:
-    """The learner class of a registered name, or of `package.module:Class`.
+    """The learner class of a registered name, of `adapter:name`, or of `package.module:Class`.
 
     Raises:
         UsageError: an unknown name, one registered twice, or a plug-in that cannot be imported or is not a Learner.
     """
+    prefix, _, rest = name.partition(":")
+    if rest and prefix in adapter_names():
+        return _checked(_adapted(prefix, rest), f"learner '{name}'")
     return _learner(LEARNERS, name)
 
 
+def adapter_names() -> list[str]:
+    """The prefixes under which other packages' methods are learners, sorted: group `metabench.adapters`."""
+    return plugin_names(ADAPTERS)
+
+
+def get_adapter(prefix: str) -> Any:
+    """What is registered under a prefix: a module, or any object, with two functions.
+
+    `learner_names() -> list[str]` has what may follow `prefix:`, and `get_learner(name) -> type[Learner]` makes a class
+    of what follows it, the same class for the same name, or raises UsageError.
+
+    Raises:
+        UsageError: an unknown prefix, or a plug-in that cannot be imported or has no such functions.
+    """
+    found, what = load_plugin(ADAPTERS, "adapter", prefix, UsageError, _said)
+    if not all(callable(getattr(found, each, None)) for each in ("learner_names", "get_learner")):
+        raise UsageError(f"{what} has no learner_names() and get_learner(name)")
+    return found
+
+
+def _adapted(prefix: str, name: str) -> Any:
+    adapter = get_adapter(prefix)
+    try:
+        return adapter.get_learner(name)
+    except OURS:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"learner '{prefix}:{name}' cannot be made: {_said(error)}") from error
+
+
 def learner_name(learner: type[Learner]) -> str:
-    """The name that `get_learner` finds a class by: the registered one, or `package.module:Class`.
+    """The name that `get_learner` finds a class by: the registered one, `adapter:name`, or `package.module:Class`.
 
     Raises:
         UsageError: it is not a class at the top of a module.
@@ -66,6 +101,10 @@ def learner_name(learner: type[Learner]) -> str:
         raise UsageError(f"learner: give a name or a class that derives from Learner; found {learner!r:.100}")
     value = f"{learner.__module__}:{learner.__qualname__}"
     registered = [entry.name for entry in entry_points(group=LEARNERS) if entry.value == value]
+    for adapter in entry_points(group=ADAPTERS) if not registered else ():
+        if adapter.value == learner.__module__:
+            names = [f"{adapter.name}:{name}" for name in get_adapter(adapter.name).learner_names()]
+            registered += [name for name in names if get_learner(name) is learner]
     if not registered and "<locals>" in value:
         raise UsageError(f"learner: {value} is defined inside a function; define it at the top of a module or notebook")
     return registered[0] if registered else value
@@ -81,7 +120,10 @@ def floor_classes() -> dict[str, type[Learner]]:
 
 
 def _learner(group: str, name: str) -> type[Learner]:
-    found, what = load_plugin(group, "learner", name, UsageError, _said)
+    return _checked(*load_plugin(group, "learner", name, UsageError, _said))
+
+
+def _checked(found: Any, what: str) -> type[Learner]:
     if not (isinstance(found, type) and issubclass(found, Learner)) or found in (Learner, EmbeddingLearner):
         raise UsageError(f"{what} is {found!r:.100}, which is not a subclass of metabench.learner.Learner")
     options = found.Options

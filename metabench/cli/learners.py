@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields
 
+from episodes.errors import DataError
 from metabench.cli.listings import WIDTH, first_line, option_lines
 from metabench.errors import UsageError
 from metabench.learner import Learner, TrainingOptions
-from metabench.registry import get_learner, learner_names
+from metabench.registry import adapter_names, get_adapter, get_learner, learner_names
 
 LAST = ("other", "broken")  # of the families
 DECLARED = {
@@ -37,7 +38,20 @@ def by_family() -> str:
     lines = []
     for family in sorted(families, key=lambda each: (each in LAST, each == LAST[-1], each)):
         lines += [family, *(f"  {name:{width}}  {text}".rstrip() for name, text in families[family])]
-    return "\n".join([*lines, "`metabench list learners NAME` shows one in full: papers, options, presets"])
+    lines += [*_adapters(), "`metabench list learners NAME` shows one in full: papers, options, presets"]
+    return "\n".join(lines)
+
+
+def _adapters() -> Iterator[str]:
+    """What other packages have that are learners by `prefix:name`; or why they cannot be listed."""
+    for prefix in adapter_names():
+        yield f"other packages, as {prefix}:NAME"
+        try:
+            yield textwrap.fill(
+                ", ".join(get_adapter(prefix).learner_names()), WIDTH, initial_indent="  ", subsequent_indent="  "
+            )
+        except (DataError, UsageError) as error:
+            yield f"  {error}"
 
 
 def _in_a_line(learner: type[Learner]) -> str:

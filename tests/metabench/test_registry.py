@@ -134,6 +134,47 @@ def test_wrong_names_are_explained(name: str, message: str) -> None:
         get_learner(name)
 
 
+ADAPTER = """
+from baselines.metric.protonet import ProtoNet
+
+class Whole:
+    @staticmethod
+    def learner_names():
+        return ["means"]
+
+    @staticmethod
+    def get_learner(name):
+        return {"means": ProtoNet, "number": 3}[name]
+
+half = Whole.learner_names
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("whole:number", r"^learner 'whole:number' is 3, which is not a subclass of metabench.learner.Learner$"),
+        ("whole:mean", r"^learner 'whole:mean' cannot be made: KeyError: 'mean'$"),
+        ("half:means", r"^adapter 'half' of package 'many-methods' has no learner_names\(\) and get_learner\(name\)$"),
+    ],
+)
+def test_a_package_of_many_methods_registers_a_prefix(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "many_methods-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: many-methods\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(
+        "[metabench.adapters]\nwhole = many_methods:Whole\nhalf = many_methods:half\n"
+    )
+    (tmp_path / "many_methods.py").write_text(ADAPTER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert get_learner("whole:means") is get_learner("protonet")
+    assert "\nother packages, as whole:NAME\n  means\n" in learners.by_family()
+    with pytest.raises(UsageError, match=message):
+        get_learner(name)
+
+
 MINE = """
 import torch
 from torch import nn

@@ -1,6 +1,10 @@
 """`metabench list learners`: all by family, and one in full."""
 
+import re
+import sys
 from dataclasses import dataclass, fields
+
+import pytest
 
 from metabench.cli.learners import by_family, in_full
 from metabench.learner import Learner, TrainingOptions, option
@@ -9,7 +13,7 @@ from metabench.registry import get_learner, learner_names
 
 def test_every_learner_is_a_line_under_its_family() -> None:
     family, found = "", {}
-    for line in by_family().splitlines()[:-1]:
+    for line in by_family().split("\nother packages, as ")[0].splitlines():
         if line.startswith("  "):
             found[line.split()[0]] = family
         else:
@@ -24,6 +28,18 @@ def test_transductive_learners_are_marked() -> None:
         assert (" Transductive." in line) == (get_learner(name).transductive is True), name
     assert " Transductive." in lines["tim"]
     assert "  transductive       yes  " in in_full("tim")
+
+
+def test_the_methods_of_other_packages_are_listed_by_their_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("easyfsl")
+    assert "\nother packages, as easyfsl:NAME\n  bd_cspn, feat, finetune, " in by_family()
+    assert "\nother packages, as l2l:NAME\n  gbml, maml, metasgd\n" in by_family()
+    assert in_full("easyfsl:tim").startswith("easyfsl:tim (baselines.adapters.easyfsl:TIM)\n\neasyfsl's tim: ")
+    monkeypatch.setitem(sys.modules, "easyfsl.methods", None)
+    missing = (
+        r"\nother packages, as easyfsl:NAME\n  adapter 'easyfsl' needs the package easyfsl .*; pip install \"metabench"
+    )
+    assert re.search(missing, by_family())
 
 
 def test_one_in_full_has_its_papers_options_presets_and_what_it_declares() -> None:

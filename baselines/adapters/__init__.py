@@ -1,0 +1,1 @@
+"""Methods of other packages as learners, by `prefix:name`; the packages are imported when one is asked for."""
