@@ -61,7 +61,7 @@ class Wrapped(GradientLearner):
 
     def predict(self, adapted: Any, query: Tensor) -> Tensor:
         tasks = zip(adapted, query, strict=True)
-        return torch.stack([self._predicted(*of_task, images) for of_task, images in tasks])
+        return torch.stack([self._predicted(clone, support, images) for (clone, support), images in tasks])
 
     def _adapted(self, support: Tensor, labels: Tensor, steps: int) -> Any:
         learns = torch.is_grad_enabled()
