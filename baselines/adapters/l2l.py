@@ -57,7 +57,8 @@ class Wrapped(GradientLearner):
     def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> Any:
         steps = self.options.test_inner_steps
         pairs = zip(support, support_labels, strict=True)
-        return [(self._adapted(images, labels, steps), images) for images, labels in pairs]
+        with torch.no_grad():
+            return [(self._adapted(images, labels, steps), images) for images, labels in pairs]
 
     def predict(self, adapted: Any, query: Tensor) -> Tensor:
         tasks = zip(adapted, query, strict=True)
