@@ -49,8 +49,8 @@ class FrozenLearner(PretrainedLearner):
         episodic_steps: Annotated[int, Field(ge=0)] = option(2000, "steps on episodes after pre-training")
         episodic_rate: Positive = option(1e-3, "learning rate on episodes at the start")
 
-    # An episode of words has thousands of items, which one sequence cannot hold.
-    kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
+    # Every step embeds its items anew, which with an encoder of texts takes hours on a CPU.
+    kinds: ClassVar[tuple[Kind, ...]] = ("images",)
     solver: nn.Module
 
     def __init__(self, problem: Problem, options: Options) -> None:
