@@ -17,15 +17,27 @@ from metabench.registry import get_learner, learner_names
 from metabench.samples import PROBLEM, random_episodes, text_problem
 from tests.made_banks import numbered_bank
 
+# Fewer steps than by default, where they take most of the time.
+QUICK = {
+    "alpha_tim": {"solver_steps": 20},
+    "baseline_plus_plus": {"tuning_steps": 20},
+    "maml": {"test_inner_steps": 3},
+    "setfit": {"iterations": 4},
+}
+
 
 @pytest.mark.parametrize("name", learner_names())
 def test_every_registered_learner_keeps_the_contract(name: str) -> None:
-    checks.check_learner(get_learner(name))
+    checks.check_learner(get_learner(name), **QUICK.get(name, {}))
 
 
 @pytest.mark.parametrize(
     ("learner", "options"),
-    [(FineTune, {"scope": "all", "tuning_steps": 5}), (MAML, {"transductive": True}), (MAML, {"first_order": True})],
+    [
+        (FineTune, {"scope": "all", "tuning_steps": 2}),
+        (MAML, {"transductive": True, "test_inner_steps": 2}),
+        (MAML, {"first_order": True, "inner_steps": 2, "test_inner_steps": 2}),
+    ],
 )
 def test_variants_keep_the_contract(learner: type, options: dict[str, object]) -> None:
     checks.check_learner(learner, **options)
