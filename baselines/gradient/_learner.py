@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.backbones import Layers, build_backbone, feature_size
@@ -36,7 +35,8 @@ Adapted = tuple[Weights, Tensor]  # weights of T tasks, and their support
 class GradientLearner(Learner):
     """A network that takes a few gradient steps on a task's support, and is trained for what it predicts after them.
 
-    A subclass may change where tasks start, what each step's learning rates are and which steps' predictions count.
+    The steps have no second derivatives, unless it is a `SecondOrderLearner`. A subclass may change where tasks start,
+    what each step's learning rates are and which steps' predictions count.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
@@ -46,37 +46,27 @@ class GradientLearner(Learner):
 
     @dataclass(frozen=True)
     class Options(TrainingOptions):
-        inner_steps: Annotated[int, Field(ge=0)] = option(
-            5, "gradient steps on the support in training; 0 pre-trains on all tasks alike"
+        inner_steps: Count = option(5, "gradient steps on the support in training")
+        test_inner_steps: Count | None = option(
+            10, "gradient steps on the support in validation and test; none is as in training"
         )
-        test_inner_steps: Count = option(10, "gradient steps on the support in validation and test")
         inner_learning_rate: Positive = option(0.1, "learning rate of the inner steps")
         meta_batch: Count = option(4, "tasks per training step")
         train_shots: Count | None = option(None, "support images per class in training; default as in the test task")
         train_queries: Count = option(5, "query images per class in training")
-        first_order: bool = option(False, "leave out second derivatives")
         transductive: bool = option(False, "normalise queries by their own batch statistics")
-        checkpoint: bool = option(
-            False,
-            "compute inner steps twice in place of keeping their graph: less memory, the same result",
-            beside=True,
-        )
 
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)
         self.options = options
         self.transductive = options.transductive
+        self.test_steps = options.inner_steps if options.test_inner_steps is None else options.test_inner_steps
         backbone = build_backbone(options.backbone, problem.image_shape, norm=TaskBatchNorm2d)
         self.network = Layers(backbone, nn.Linear(feature_size(backbone, problem.image_shape), problem.task.ways))
         self.stack = Stack(self.network, problem.image_shape)
 
     def idle_options(self) -> Mapping[str, str]:
-        idle = {} if self.options.inner_steps else dict.fromkeys(("first_order", "checkpoint"), "inner_steps is 0")
-        if self.options.first_order:
-            idle.setdefault("checkpoint", "first_order is true, which keeps no graph")
-        if not self.stack.normalises:
-            idle["transductive"] = "the network has no batch normalisation"
-        return idle
+        return {} if self.stack.normalises else {"transductive": "the network has no batch normalisation"}
 
     def stages(self) -> Sequence[Stage]:
         options, shots = self.options, self.options.train_shots or self.problem.task.shots
@@ -95,21 +85,14 @@ class GradientLearner(Learner):
 
     def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> Adapted:
         """Each task's weights, with its support for the statistics of batch normalisation."""
-        start, rates = self.start(support, support_labels, ways), self.rates(self.options.test_inner_steps)
+        start, rates = self.start(support, support_labels, ways), self.rates(self.test_steps)
         return self.inner_loop().adapt(start, support, support_labels, rates), support
 
     def predict(self, adapted: Adapted, query: Tensor) -> Tensor:
         return self.inner_loop().predict(*adapted, query)
 
     def inner_loop(self) -> InnerLoop:
-        options = self.options
-        return InnerLoop(
-            self.stack,
-            self.error,
-            second_order=not options.first_order,
-            transductive=options.transductive,
-            checkpoint=options.checkpoint,
-        )
+        return InnerLoop(self.stack, self.error, second_order=False, transductive=self.options.transductive)
 
     def start(self, support: Tensor, support_labels: Tensor, ways: int) -> Weights:
         """The initial weights of each task: the same for all."""
@@ -124,6 +107,10 @@ class GradientLearner(Learner):
         """The names of the parameters that inner steps change."""
         return [name for name, _ in self.network.named_parameters()]
 
+    def head(self) -> list[str]:
+        """The names of the parameters of the last layer."""
+        return [f"1.{name}" for name, _ in self.network[1].named_parameters()]
+
     def importance(self) -> list[float]:
         """Of the query loss after 0, 1, ... inner steps of training; they add up to 1."""
         return [0.0] * self.options.inner_steps + [1.0]
@@ -136,5 +123,35 @@ class GradientLearner(Learner):
 
     def after_steps(self, steps: int) -> GradientLearner:
         other = copy.deepcopy(self)
-        other.options = replace(self.options, test_inner_steps=steps)
+        other.test_steps = steps
         return other
+
+
+class SecondOrderLearner(GradientLearner):
+    """A `GradientLearner` whose training differentiates through the inner steps, unless it is told not to."""
+
+    @dataclass(frozen=True)
+    class Options(GradientLearner.Options):
+        first_order: bool = option(False, "leave out second derivatives")
+        checkpoint: bool = option(
+            False,
+            "compute inner steps twice in place of keeping their graph: less memory, the same result",
+            beside=True,
+        )
+
+    options: Options
+
+    def idle_options(self) -> Mapping[str, str]:
+        idle = dict(super().idle_options())
+        if self.options.first_order:
+            idle["checkpoint"] = "first_order is true, which keeps no graph"
+        return idle
+
+    def inner_loop(self) -> InnerLoop:
+        return InnerLoop(
+            self.stack,
+            self.error,
+            second_order=not self.options.first_order,
+            transductive=self.options.transductive,
+            checkpoint=self.options.checkpoint,
+        )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-from baselines.gradient._learner import GradientLearner
-from metabench.learner import Paper, Source
+from pydantic import Field
 
-# The network, inner steps and inner rate of the paper's 5-way Omniglot experiment (section 5.2, appendix A.1).
-OMNIGLOT = {"backbone": "conv4-strided", "inner_steps": 1, "test_inner_steps": 3, "inner_learning_rate": 0.4}
-
-# Those of the paper's regression experiment (section 5.1).
-SINUSOID = {"backbone": "mlp:40", "steps": 70_000, "meta_batch": 25, "train_shots": 10, "train_queries": 10}
-SINUSOID |= {"inner_steps": 1, "test_inner_steps": 10, "inner_learning_rate": 0.01, "schedule": "constant"}
+from baselines.gradient._learner import SecondOrderLearner
+from baselines.gradient._presets import FINN, PRESETS, TEXT
+from metabench.learner import Count, Source, option
 
 
-class MAML(GradientLearner):
+class MAML(SecondOrderLearner):
     """Learn initial weights from which a few gradient steps on the support solve a task.
 
     Finn et al. 2017: inner steps (equation 1), meta-gradient through them (algorithm 2); second order unless
@@ -34,24 +32,16 @@ class MAML(GradientLearner):
     `inner_steps=0` training does not adapt to tasks, which makes it the paper's baseline "pretrained on all tasks".
     """
 
-    source: ClassVar = Source(
-        "gradient",
-        (
-            Paper(
-                "Finn, Chelsea and Abbeel, Pieter and Levine, Sergey",
-                "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
-                2017,
-                "https://arxiv.org/abs/1703.03400",
-                "ICML",
-            ),
-        ),
-    )
-    regression = True
+    @dataclass(frozen=True)
+    class Options(SecondOrderLearner.Options):
+        inner_steps: Annotated[int, Field(ge=0)] = option(
+            5, "gradient steps on the support in training; 0 pre-trains on all tasks alike"
+        )
+        test_inner_steps: Count = option(10, "gradient steps on the support in validation and test")
 
-    presets: ClassVar = {  # chosen by accuracy on validation against processor time: results/studies/
-        "glyphs": {"steps": 3000, "meta_batch": 2, **OMNIGLOT},
-        "omniglot": {"steps": 12_000, "meta_batch": 4, **OMNIGLOT},
-        "sinusoid": SINUSOID,
-        **{kind: {"meta_batch": 1} for kind in ("entities", "questions")},
-        "text": {"backbone": "bert-tiny", "steps": 500, "first_order": True, "inner_learning_rate": 0.05},
-    }
+    source: ClassVar = Source("gradient", (FINN,))
+    presets: ClassVar = {**PRESETS, "text": {**TEXT, "first_order": True}}
+
+    def idle_options(self) -> Mapping[str, str]:
+        idle = {} if self.options.inner_steps else dict.fromkeys(("first_order", "checkpoint"), "inner_steps is 0")
+        return {**super().idle_options(), **idle}
