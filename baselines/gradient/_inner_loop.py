@@ -58,7 +58,7 @@ class InnerLoop:
         for part in slices(support):
             weights = {name: value[part].detach() for name, value in start.items()}
             for of_step in rates:
-                weights = _after(self._step(weights, support[part], labels[part], of_step, keep=False))
+                weights = _after(self.step(weights, support[part], labels[part], of_step, keep=False))
             adapted.append(weights)
         return {name: torch.cat([weights[name] for weights in adapted]) for name in start}
 
@@ -86,24 +86,23 @@ class InnerLoop:
         steps: list[Step] = []
         weights = {name: value.detach() for name, value in start.items()}
         for of_step in rates:
-            steps.append(self._step(weights, support, labels, of_step, keep=self.second_order and not self.checkpoint))
+            steps.append(self.step(weights, support, labels, of_step, keep=self.second_order and not self.checkpoint))
             weights = _after(steps[-1])
 
-        value, back = self._query_error(weights, episodes, importance[-1])
+        value, back = self.query_error(weights, episodes, importance[-1])
         of_rates: list[Weights] = []
         for step, weight in zip(reversed(steps), reversed(importance[:-1]), strict=True):
             of_rates.append({name: -back[name] * step.gradients[name].detach() for name in step.rates})
             if self.second_order:
                 back = self._back(step, support, labels, back)
             if weight:
-                more, extra = self._query_error(step.weights, episodes, weight)
+                more, extra = self.query_error(step.weights, episodes, weight)
                 value, back = value + more, {name: back[name] + extra[name] for name in back}
         inputs = [*start.values(), *(rate for of_step in rates for rate in of_step.values())]
         gradients = [*back.values(), *(each for of_step in reversed(of_rates) for each in of_step.values())]
-        loss: Tensor = _Known.apply(value, gradients, *inputs)
-        return loss
+        return known(value, gradients, inputs)
 
-    def _step(self, weights: Weights, support: Tensor, labels: Tensor, rates: Rates, keep: bool) -> Step:
+    def step(self, weights: Weights, support: Tensor, labels: Tensor, rates: Rates, keep: bool) -> Step:
         """Equation 1 of Finn et al. 2017, up to the step itself."""
         leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
         with torch.enable_grad():
@@ -114,14 +113,14 @@ class InnerLoop:
     def _back(self, step: Step, support: Tensor, labels: Tensor, back: Weights) -> Weights:
         """The gradient with respect to the weights before a step, from that after it."""
         if self.checkpoint:
-            step = self._step(step.weights, support, labels, step.rates, keep=True)
+            step = self.step(step.weights, support, labels, step.rates, keep=True)
         scaled = [-rate.detach() * back[name] for name, rate in step.rates.items()]
         through = torch.autograd.grad(
             list(step.gradients.values()), list(step.weights.values()), scaled, materialize_grads=True
         )
         return {name: back[name] + each for name, each in zip(step.weights, through, strict=True)}
 
-    def _query_error(
+    def query_error(
         self, weights: Weights, episodes: LabelledEpisodeBatch, importance: float
     ) -> tuple[Tensor, Weights]:
         """The sum of the queries' errors, times its importance, and the gradient with respect to the weights."""
@@ -149,9 +148,13 @@ class InnerLoop:
         return both[:, support.shape[1] :]
 
 
-class _Known(torch.autograd.Function):
-    """A value whose gradient with respect to the inputs is known."""
+def known(value: Tensor, gradients: list[Tensor], inputs: list[Tensor]) -> Tensor:
+    """A value whose gradient with respect to the inputs is known, each summed to its input's shape."""
+    with_gradients: Tensor = _Known.apply(value, gradients, *inputs)
+    return with_gradients
 
+
+class _Known(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *inputs: Tensor) -> Tensor:
         ctx.gradients = [each.sum_to_size(given.shape) for each, given in zip(gradients, inputs, strict=True)]
