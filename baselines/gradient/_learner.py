@@ -32,11 +32,10 @@ from metabench.learner import (
 Adapted = tuple[Weights, Tensor]  # weights of T tasks, and their support
 
 
-class GradientLearner(Learner):
-    """A network that takes a few gradient steps on a task's support, and is trained for what it predicts after them.
+class StepLearner(Learner):
+    """A network that takes a few gradient steps on a task's support.
 
-    The steps have no second derivatives, unless it is a `SecondOrderLearner`. A subclass may change where tasks start,
-    what each step's learning rates are and which steps' predictions count.
+    A subclass writes `loss`, and may change where tasks start and what each step's learning rates are.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "text", "entities", "questions")
@@ -53,7 +52,6 @@ class GradientLearner(Learner):
         inner_learning_rate: Positive = option(0.1, "learning rate of the inner steps")
         meta_batch: Count = option(4, "tasks per training step")
         train_shots: Count | None = option(None, "support images per class in training; default as in the test task")
-        train_queries: Count = option(5, "query images per class in training")
         transductive: bool = option(False, "normalise queries by their own batch statistics")
 
     def __init__(self, problem: Problem, options: Options) -> None:
@@ -70,18 +68,18 @@ class GradientLearner(Learner):
 
     def stages(self) -> Sequence[Stage]:
         options, shots = self.options, self.options.train_shots or self.problem.task.shots
-        task: FixedTask | RegressionTask = RegressionTask(shots, options.train_queries)
+        task: FixedTask | RegressionTask = RegressionTask(shots, self.training_queries())
         if not self.problem.regression:
-            task = FixedTask(self.problem.task.ways, shots, options.train_queries)
+            task = FixedTask(self.problem.task.ways, shots, self.training_queries())
         return [Stage("meta-train", Episodes(task, options.meta_batch), self.loss, self, options)]
 
+    def training_queries(self) -> int:
+        """How many queries per class a training episode has."""
+        raise NotImplementedError
+
     def loss(self, episodes: LabelledEpisodeBatch) -> Iterator[Tensor]:
-        """The query loss after adaptation, its mean over tasks, in parts whose sum it is."""
-        rates = self.rates(self.options.inner_steps)
-        importance = [weight / len(episodes) for weight in self.importance()]
-        for block in blocks(episodes):
-            start = self.start(block.support, block.support_labels, block.ways)
-            yield self.inner_loop().outer_loss(start, rates, block, importance)
+        """Of the training episodes, in parts whose sum it is."""
+        raise NotImplementedError
 
     def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> Adapted:
         """Each task's weights, with its support for the statistics of batch normalisation."""
@@ -111,20 +109,44 @@ class GradientLearner(Learner):
         """The names of the parameters of the last layer."""
         return [f"1.{name}" for name, _ in self.network[1].named_parameters()]
 
-    def importance(self) -> list[float]:
-        """Of the query loss after 0, 1, ... inner steps of training; they add up to 1."""
-        return [0.0] * self.options.inner_steps + [1.0]
-
     def error(self, predictions: Tensor, labels: Tensor) -> Tensor:
         """`[T]`, each task's mean, of predictions `[T, n, N]` for labels `[T, n]`."""
         if self.problem.regression:
             return F.mse_loss(predictions[..., 0], labels, reduction="none").mean(1)
         return F.cross_entropy(predictions.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels).mean(1)
 
-    def after_steps(self, steps: int) -> GradientLearner:
+    def after_steps(self, steps: int) -> StepLearner:
         other = copy.deepcopy(self)
         other.test_steps = steps
         return other
+
+
+class GradientLearner(StepLearner):
+    """A `StepLearner` that is trained for what it predicts after the steps, which have no second derivatives.
+
+    A subclass may also change which steps' predictions count.
+    """
+
+    @dataclass(frozen=True)
+    class Options(StepLearner.Options):
+        train_queries: Count = option(5, "query images per class in training")
+
+    options: Options
+
+    def training_queries(self) -> int:
+        return self.options.train_queries
+
+    def loss(self, episodes: LabelledEpisodeBatch) -> Iterator[Tensor]:
+        """The query loss after adaptation, its mean over tasks, in parts whose sum it is."""
+        rates = self.rates(self.options.inner_steps)
+        importance = [weight / len(episodes) for weight in self.importance()]
+        for block in blocks(episodes):
+            start = self.start(block.support, block.support_labels, block.ways)
+            yield self.inner_loop().outer_loss(start, rates, block, importance)
+
+    def importance(self) -> list[float]:
+        """Of the query loss after 0, 1, ... inner steps of training; they add up to 1."""
+        return [0.0] * self.options.inner_steps + [1.0]
 
 
 class SecondOrderLearner(GradientLearner):

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.gradient._inner_loop import InnerLoop, Rates
-from baselines.gradient._learner import GradientLearner
+from baselines.gradient._learner import GradientLearner, StepLearner
 from baselines.gradient._presets import PRESETS
 from metabench.errors import UsageError
 from metabench.learner import Count, LabelledEpisodeBatch, Paper, Positive, Problem, Source, option
@@ -124,6 +124,6 @@ class MAMLPlusPlus(GradientLearner):
     def rates(self, steps: int) -> list[Rates]:
         return [dict(zip(self.adapted(), of_step, strict=True)) for of_step in self.inner_rates[:steps]]
 
-    def after_steps(self, steps: int) -> GradientLearner:
+    def after_steps(self, steps: int) -> StepLearner:
         self.check_steps(steps)
         return super().after_steps(steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from baselines.gradient._inner_loop import blocks
-from baselines.gradient._learner import GradientLearner
+from baselines.gradient._learner import StepLearner
 from baselines.gradient._presets import PRESETS
 from metabench.learner import Count, Kind, LabelledEpisodeBatch, Paper, Source, option
 
@@ -19,7 +19,7 @@ OMNIGLOT: dict[str, Any] = {"backbone": "conv4", "inner_steps": 5, "test_inner_s
 OMNIGLOT |= {"meta_batch": 5, "inner_learning_rate": 0.1}
 
 
-class Reptile(GradientLearner):
+class Reptile(StepLearner):
     """Move the initial weights towards those that gradient steps on a task lead to.
 
     Nichol et al. 2018, algorithm 2: on each task `inner_steps` steps on minibatches of `inner_batch` images, shuffled
@@ -34,9 +34,8 @@ class Reptile(GradientLearner):
     """
 
     @dataclass(frozen=True)
-    class Options(GradientLearner.Options):
+    class Options(StepLearner.Options):
         inner_batch: Count = option(10, "images in an inner step in training, at most all of the task's")
-        train_queries: Count = option(1, "has no part in its training, and is refused")
 
     options: Options
     kinds: ClassVar[tuple[Kind, ...]] = ("images", "text")
@@ -55,12 +54,15 @@ class Reptile(GradientLearner):
     presets: ClassVar = {
         "glyphs": {**PRESETS["glyphs"], **OMNIGLOT},
         "omniglot": {**PRESETS["omniglot"], **OMNIGLOT},
-        "sinusoid": {**PRESETS["sinusoid"], "inner_steps": 5, "train_queries": 1},
+        "sinusoid": {
+            **{name: value for name, value in PRESETS["sinusoid"].items() if name != "train_queries"},
+            "inner_steps": 5,
+        },
         "text": PRESETS["text"],
     }
 
-    def idle_options(self) -> Mapping[str, str]:
-        return {**super().idle_options(), "train_queries": "no query has a part in training"}
+    def training_queries(self) -> int:
+        return 1  # as few as an episode may have
 
     def loss(self, episodes: LabelledEpisodeBatch) -> Iterator[Tensor]:
         rates = self.rates(self.options.inner_steps)

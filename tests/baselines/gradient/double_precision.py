@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.gradient._learner import GradientLearner
+from baselines.gradient._learner import StepLearner
 from episodes.episode import LabelledEpisodeBatch
 from metabench.checks import build
 from metabench.learner import Problem
 from metabench.samples import PROBLEM, random_episodes
 
-AnyLearner = TypeVar("AnyLearner", bound=GradientLearner)
+AnyLearner = TypeVar("AnyLearner", bound=StepLearner)
 
 
 def double_episodes(count: int = 2, seed: int = 0) -> LabelledEpisodeBatch:
@@ -31,7 +31,7 @@ def double_learner(
     return learner
 
 
-def loss_of(learner: GradientLearner, episodes: LabelledEpisodeBatch) -> Tensor:
+def loss_of(learner: StepLearner, episodes: LabelledEpisodeBatch) -> Tensor:
     return torch.stack(list(learner.loss(episodes))).sum()
 
 
@@ -63,7 +63,7 @@ def assert_close(ours: list[Tensor], theirs: list[Tensor]) -> None:
         torch.testing.assert_close(our, their, rtol=1e-8, atol=1e-10)
 
 
-def assert_slope(learner: GradientLearner, loss: Callable[[], Tensor]) -> None:
+def assert_slope(learner: StepLearner, loss: Callable[[], Tensor]) -> None:
     """The gradient against central differences along a random direction.
 
     The step is tiny because ReLU and max-pooling switch somewhere along a longer one.
