@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from baselines.gradient._learner import GradientLearner
+from baselines.gradient._learner import SecondOrderLearner
 from baselines.gradient.maml import MAML
 from episodes.episode import item_counts
 from metabench.errors import UsageError
@@ -26,7 +26,7 @@ INSTALL = (
 WRAPS = "learn2learn (MIT)"
 
 
-class Wrapped(GradientLearner):
+class Wrapped(SecondOrderLearner):
     """A network that learn2learn has wrapped: `clone()`, then `adapt(loss)` for each inner step.
 
     Loss, batch normalisation, meta-batch and defaults are those of `maml`; only what learn2learn does is its own. It
@@ -36,7 +36,7 @@ class Wrapped(GradientLearner):
     presets = MAML.presets
     regression = False  # whose tasks are a few numbers each, too many to take one by one
 
-    def __init__(self, problem: Problem, options: GradientLearner.Options) -> None:
+    def __init__(self, problem: Problem, options: SecondOrderLearner.Options) -> None:
         super().__init__(problem, options)
         self.network = self.wrapped(_learn2learn(), self.network)  # type: ignore[assignment]
 
@@ -55,7 +55,7 @@ class Wrapped(GradientLearner):
             yield self.error(logits[None], query_labels[None]).sum() / len(episodes)
 
     def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> Any:
-        steps = self.options.test_inner_steps
+        steps = self.test_steps
         pairs = zip(support, support_labels, strict=True)
         with torch.no_grad():
             return [(self._adapted(images, labels, steps), images) for images, labels in pairs]
@@ -135,7 +135,7 @@ class L2LGBML(Wrapped):
     kinds: ClassVar[tuple[Kind, ...]] = ("images",)
 
     @dataclass(frozen=True)
-    class Options(GradientLearner.Options):
+    class Options(SecondOrderLearner.Options):
         transform: Literal["kronecker", "meta_curvature", "scale"] = option(
             "kronecker", "learned transform of the gradients"
         )

@@ -21,7 +21,8 @@ from tests.made_banks import numbered_bank
 QUICK = {
     "alpha_tim": {"solver_steps": 20},
     "baseline_plus_plus": {"tuning_steps": 20},
-    "maml": {"test_inner_steps": 3},
+    **dict.fromkeys(("anil", "boil", "fomaml", "imaml", "maml", "meta_sgd", "proto_maml"), {"test_inner_steps": 3}),
+    "reptile": {"test_inner_steps": 3},
     "setfit": {"iterations": 4},
 }
 
