@@ -15,7 +15,7 @@ from baselines.gradient._presets import PRESETS
 from metabench.learner import Count, Kind, LabelledEpisodeBatch, Paper, Source, option
 
 # Of the paper's 5-way Omniglot experiments (appendix A), but for the inner rate, which is Adam's there.
-OMNIGLOT: dict[str, Any] = {"backbone": "conv4", "inner_steps": 5, "test_inner_steps": 50, "train_shots": 10}
+OMNIGLOT: dict[str, Any] = {"inner_steps": 5, "test_inner_steps": 50, "train_shots": 10}
 OMNIGLOT |= {"meta_batch": 5, "inner_learning_rate": 0.1}
 
 

@@ -40,6 +40,8 @@ TASK = FixedTask(ways=3, shots=1, queries=3)
 SMALL: dict[str, dict[str, Any]] = {
     "protonet": {"backbone": "conv4:8", "steps": 12},
     "maml": {"backbone": "conv4-strided:8", "steps": 12, "meta_batch": 2, "inner_steps": 1, "test_inner_steps": 1},
+    "maml_plus_plus": {"backbone": "conv4-strided:8", "steps": 12, "meta_batch": 2, "inner_steps": 2, "anneal_part": 1},
+    "reptile": {"backbone": "conv4-strided:8", "steps": 12, "meta_batch": 2, "test_inner_steps": 1, "inner_batch": 2},
     "finetune": {"backbone": "conv4:8", "steps": 12, "batch_size": 16},
     "distill": {"backbone": "conv4:4", "teacher_backbone": "conv4:8", "steps": 12, "batch_size": 16},
 }
