@@ -12,7 +12,7 @@ from metabench.learner import Paper, Source
 class BOIL(SecondOrderLearner):
     """Learn a network of which all but the last layer, the body, is adapted to a task by gradient steps.
 
-    Oh et al. 2021, section 3.1: as `maml`, in training and in test, but with an inner learning rate of 0 for the head.
+    Oh et al. 2021, section 3: as `maml`, in training and in test, but with an inner learning rate of 0 for the head.
     Features must then move to where the head expects them, in place of a head that moves to the features. The head is
     trained by the query loss after the steps, as are the body's initial weights.
 

@@ -25,7 +25,7 @@ class IMAML(GradientLearner):
 
     Rajeswaran et al. 2019: a task's weights φ minimise its support's error with a penalty λ/2 |φ - θ|² that keeps them
     near the initial θ (equation 3), here by `inner_steps` gradient steps. With the Hessian H of the support's error at
-    φ, the gradient of the query loss with respect to θ is the solution x of (I + H/λ) x = ∇L(φ) (lemma 1, equation 6),
+    φ, the gradient of the query loss with respect to θ is the solution x of (I + H/λ) x = ∇L(φ) (lemma 1),
     which `cg_steps` steps of conjugate gradients approximate (section 3.2, algorithm 2). No graph of the steps is kept.
 
     Differs from the paper: the non-transductive default and the cosine schedule, as in `maml`.

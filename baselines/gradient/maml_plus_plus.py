@@ -24,7 +24,7 @@ class MAMLPlusPlus(GradientLearner):
 
     Antoniou et al. 2019, section 4:
 
-    - multi-step loss: the query losses after all steps count (equation 4), alike at first; in the first `anneal_part`
+    - multi-step loss: the query losses after all steps count, alike at first; in the first `anneal_part`
       of training the weight of all but the last goes to 0;
     - derivative-order annealing: no second derivatives in the first `first_order_part` of training;
     - a learned learning rate for each step and each tensor of weights (LSLR), so that a task cannot take more steps

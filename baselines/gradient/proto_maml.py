@@ -19,10 +19,10 @@ from metabench.learner import Paper, Problem, Source
 class ProtoMAML(SecondOrderLearner):
     """MAML whose last layer starts from the prototypes of the task, as a Prototypical Network would classify it.
 
-    Triantafillou et al. 2020, section 3 ("Proto-MAML"): with the class means c of the support's features, the head
-    starts from the weights 2c and the biases -|c|² (equation 2 and after), and is adapted with the body. The gradient
-    of the query loss goes through the prototypes to the body. There are no initial weights of a head to learn, so that
-    a task may have any number of ways, and renaming its labels renames its predictions.
+    Triantafillou et al. 2020 ("Proto-MAML"): with the class means c of the support's features, the head starts from the
+    weights 2c and the biases -|c|², and is adapted with the body. The gradient of the query loss goes through the
+    prototypes to the body. There are no initial weights of a head to learn, so that a task may have any number of ways,
+    and renaming its labels renames its predictions.
 
     Differs from the paper: second order unless `first_order=true`, which is what the paper has results of; batch
     normalisation by the support, and a cosine schedule, as in `maml`.

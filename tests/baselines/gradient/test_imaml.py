@@ -56,7 +56,7 @@ def error_of(learner: IMAML, flat: Tensor, inputs: Tensor, labels: Tensor) -> Te
 
 
 def test_the_gradient_is_the_dense_solution_after_proximal_steps() -> None:
-    """Equations 3 and 6, with the whole Hessian."""
+    """Equation 3 and lemma 1, with the whole Hessian."""
     learner, episodes = sinusoids(cg_steps=60)
     start = torch.cat([weight.detach().flatten() for weight in learner.network.parameters()])
     value, gradient = torch.zeros((), dtype=torch.float64), torch.zeros_like(start)

@@ -32,7 +32,7 @@ def learner_after(steps: int, **options: Any) -> MAMLPlusPlus:
 def by_hand(
     learner: MAMLPlusPlus, episodes: LabelledEpisodeBatch, importance: list[float], second_order: bool
 ) -> torch.Tensor:
-    """Equation 4, with one graph of everything."""
+    """The multi-step loss, with one graph of everything."""
     losses = []
     for task in range(len(episodes)):
         weights = dict(learner.network.named_parameters())

@@ -44,7 +44,7 @@ def test_the_gradient_is_the_mean_way_back_from_the_tasks_weights(monkeypatch: p
 
 
 def test_one_step_on_everything_is_training_on_all_tasks_alike() -> None:
-    """Section 5.1: with k = 1 the gradient is the inner rate times that of the mean loss."""
+    """Section 3: with k = 1 the gradient is the inner rate times that of the mean loss."""
     learner, episodes = learner_of(1, 100), double_episodes()
     joint = double_learner(MAML, inner_steps=1)
     joint.load_state_dict(learner.state_dict())
