@@ -57,7 +57,7 @@ class IMAML(GradientLearner):
     )
     presets: ClassVar = {
         **PRESETS,
-        "glyphs": {**PRESETS["glyphs"], **OMNIGLOT},
+        "glyphs": {**PRESETS["glyphs"], **OMNIGLOT, "steps": 1500},
         "omniglot": {**PRESETS["omniglot"], **OMNIGLOT},
         "sinusoid": {**PRESETS["sinusoid"], **OMNIGLOT, "inner_learning_rate": 0.01},
     }

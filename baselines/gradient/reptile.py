@@ -52,7 +52,7 @@ class Reptile(StepLearner):
         ),
     )
     presets: ClassVar = {
-        "glyphs": {**PRESETS["glyphs"], **OMNIGLOT},
+        "glyphs": {**PRESETS["glyphs"], **OMNIGLOT, "steps": 1000},
         "omniglot": {**PRESETS["omniglot"], **OMNIGLOT},
         "sinusoid": {
             **{name: value for name, value in PRESETS["sinusoid"].items() if name != "train_queries"},
