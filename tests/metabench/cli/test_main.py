@@ -348,7 +348,10 @@ def test_a_learner_of_other_ways_does_not_fit(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ("learners", ["gradient\n  maml ", "(Snell et al. 2017, Ren et al. 2018)", "`metabench list learners NAME`"]),
+        (
+            "learners",
+            ["gradient\n  anil ", "  maml ", "(Snell et al. 2017, Ren et al. 2018)", "`metabench list"],
+        ),
         ("datasets", ["glyphs", "omniglot", "folder:PATH", "torchvision:NAME"]),
         ("backbones", ["conv4", "conv4-strided", "resnet12"]),
     ],
