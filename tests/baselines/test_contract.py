@@ -34,7 +34,13 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("name", learner_names())
+# Of these the base, or a sibling on the same base, is checked in every run.
+LONG = {"anil", "boil", "fomaml", "imaml", "meta_sgd", "reptile", "setfit"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in learner_names()]
+)
 def test_every_registered_learner_keeps_the_contract(name: str) -> None:
     checks.check_learner(get_learner(name), **QUICK.get(name, {}))
 

@@ -43,6 +43,7 @@ def test_there_is_a_learner_for_each_public_classifier() -> None:
     assert {get_learner(f"easyfsl:{name}").classifier_class for name in NAMES} == public  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_each_keeps_the_contract(name: str) -> None:
     kind = get_learner(f"easyfsl:{name}")

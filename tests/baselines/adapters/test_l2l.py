@@ -35,6 +35,7 @@ def gradients(learner: Any, episodes: EpisodeBatch, parameters: list[Tensor]) ->
     return list(torch.autograd.grad(total, parameters))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", l2l.learner_names())
 def test_each_keeps_the_contract(name: str) -> None:
     check_learner(get_learner(f"l2l:{name}"), inner_steps=1, test_inner_steps=2)
