@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from baselines.gradient._learner import SecondOrderLearner
 from baselines.gradient.maml import MAML
+from baselines.gradient.meta_sgd import MetaSGD
 from episodes.episode import item_counts
 from metabench.errors import UsageError
 from metabench.learner import Kind, LabelledEpisodeBatch, Learner, Paper, Problem, Source, option
@@ -105,18 +106,7 @@ class L2LMetaSGD(Wrapped):
     Li et al. 2017, as `learn2learn.algorithms.MetaSGD`; `inner_learning_rate` is where the rates begin.
     """
 
-    source: ClassVar = Source(
-        "gradient",
-        (
-            Paper(
-                "Li, Zhenguo and Zhou, Fengwei and Chen, Fei and Li, Hang",
-                "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning",
-                2017,
-                "https://arxiv.org/abs/1707.09835",
-            ),
-        ),
-        WRAPS,
-    )
+    source: ClassVar = Source("gradient", MetaSGD.source.papers, WRAPS)
 
     def wrapped(self, learn2learn: Any, network: nn.Module) -> nn.Module:
         made: nn.Module = learn2learn.algorithms.MetaSGD(network, self.options.inner_learning_rate)

@@ -80,14 +80,14 @@ class _NormaliseBackward(torch.autograd.Function):
         of_dx = _sums(u * dy) - (sum_u * db + sum_un * dw) / count  # sum(u dx) / (w r)
         scale = w * r
 
-        of_x = r * (v - scale * sum_un / count)
+        # With r fixed, F depends on n by sum(n (by_u u + by_dy dy)).
+        by_u, by_dy = -scale * dw / count, v - scale * sum_un / count
+        of_x = r * by_dy
         for_dy = torch.addcmul(_wide(t - scale * sum_u / count - mean * of_x), x, _wide(of_x))
         for_dy.addcmul_(u, _wide(scale))
 
-        # With r fixed, F depends on n by sum(n (by_u u + by_dy dy)); the last term is by way of r.
-        by_u, by_dy = -scale * dw / count, v - scale * sum_un / count
         total, total_n = by_u * sum_u + by_dy * db, by_u * sum_un + by_dy * dw
-        of_x = -r * r * (total_n + scale * of_dx) / count
+        of_x = -r * r * (total_n + scale * of_dx) / count  # the second term by way of r
         for_x = torch.addcmul(_wide(-r * total / count - mean * of_x), x, _wide(of_x))
         for_x.addcmul_(u, _wide(r * by_u)).addcmul_(dy, _wide(r * by_dy))
         return for_x, r * of_dx, for_dy, None, None, None

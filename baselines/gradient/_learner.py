@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,6 +30,13 @@ from metabench.learner import (
 )
 
 Adapted = tuple[Weights, Tensor]  # weights of T tasks, and their support
+
+
+def checkpoint_option() -> Any:
+    """The option `checkpoint`, of learners whose training keeps the graphs of inner steps."""
+    return option(
+        False, "compute inner steps twice in place of keeping their graph: less memory, the same result", beside=True
+    )
 
 
 class StepLearner(Learner):
@@ -155,11 +162,7 @@ class SecondOrderLearner(GradientLearner):
     @dataclass(frozen=True)
     class Options(GradientLearner.Options):
         first_order: bool = option(False, "leave out second derivatives")
-        checkpoint: bool = option(
-            False,
-            "compute inner steps twice in place of keeping their graph: less memory, the same result",
-            beside=True,
-        )
+        checkpoint: bool = checkpoint_option()
 
     options: Options
 

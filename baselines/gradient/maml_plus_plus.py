@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.gradient._inner_loop import InnerLoop, Rates
-from baselines.gradient._learner import GradientLearner, StepLearner
+from baselines.gradient._learner import GradientLearner, StepLearner, checkpoint_option
 from baselines.gradient._presets import PRESETS
 from metabench.errors import UsageError
 from metabench.learner import Count, LabelledEpisodeBatch, Paper, Positive, Problem, Source, option
@@ -44,11 +44,7 @@ class MAMLPlusPlus(GradientLearner):
         inner_learning_rate: Positive = option(0.1, "learning rate of each inner step at the start of training")
         anneal_part: Part = option(0.1, "part of training, its first, in which the query losses of earlier steps count")
         first_order_part: Part = option(0.3, "part of training, its first, without second derivatives")
-        checkpoint: bool = option(
-            False,
-            "compute inner steps twice in place of keeping their graph: less memory, the same result",
-            beside=True,
-        )
+        checkpoint: bool = checkpoint_option()
 
     options: Options
     trained_steps: Tensor

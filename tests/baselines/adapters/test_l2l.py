@@ -1,7 +1,6 @@
 """learn2learn's algorithms as learners, against ours, and against learn2learn as its users call it."""
 
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,14 +15,9 @@ from metabench.checks import build, check_learner
 from metabench.errors import UsageError
 from metabench.learner import Learner
 from metabench.registry import get_learner, learner_name
-from metabench.samples import random_episodes
+from tests.baselines.gradient.double_precision import double_episodes
 
 pytestmark = pytest.mark.usefixtures("learn2learn")
-
-
-def double_episodes() -> EpisodeBatch:
-    episodes = random_episodes(2)
-    return replace(episodes, support=episodes.support.double(), query=episodes.query.double())
 
 
 def made(kind: type[Learner], **options: Any) -> Any:

@@ -12,11 +12,7 @@ from baselines.gradient.maml import MAML
 from episodes import EpisodeBatch
 from metabench.checks import build
 from metabench.samples import PROBLEM, REGRESSION, TASK, random_episodes
-
-
-def double_episodes() -> EpisodeBatch:
-    episodes = random_episodes(2)
-    return replace(episodes, support=episodes.support.double(), query=episodes.query.double())
+from tests.baselines.gradient.double_precision import double_episodes
 
 
 def double_learner(**options: Any) -> MAML:
