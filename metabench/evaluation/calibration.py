@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 import torch
 from scipy import optimize
@@ -11,15 +13,15 @@ from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.evaluation.loop import predicted_logits
 from metabench.learner import Learner
 
-ENOUGH = 30  # tasks, of some 75 queries each
-MANY_QUERIES = 1000  # of one task, which is then enough
+ENOUGH = 30  # tasks
+ENOUGH_QUERIES = 2250  # of all tasks together, where a task has more than 75
 WIDEST = 1000.0  # times the logits' standard deviation, up or down: where all predictions are right there is no best
 
 
 def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: int) -> float:
-    """The temperature of a learner, fitted on the first validation tasks: on `ENOUGH` for one number, or fewer.
+    """The temperature of a learner, fitted on the first validation tasks: `ENOUGH`, or fewer with `ENOUGH_QUERIES`.
 
-    Where it has `MANY_QUERIES`, as an all-way task has, the first alone is enough.
+    An all-way task may take minutes, and one can have enough queries for one number.
 
     Args:
         learner: on the tasks' device.
@@ -30,8 +32,8 @@ def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: i
         RunError: as `metabench.evaluation.loop.predict_episodes`.
     """
     count = min(episodes, ENOUGH)
-    if isinstance(validation, BankSource) and validation.drawn([0]).query.shape[1] >= MANY_QUERIES:
-        count = 1
+    if isinstance(validation, BankSource):
+        count = min(count, ceil(ENOUGH_QUERIES / validation.drawn([0]).query.shape[1]))
     parts = list(predicted_logits(learner, validation, range(count)))
     most = max(logits.shape[2] for logits, _ in parts)
     # A class that a task of fewer ways lacks has no probability.
