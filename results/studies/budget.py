@@ -51,7 +51,7 @@ def run(
     options = learner_options(get_learner(learner), learner, dataset, given)
     data, task = load(dataset), FixedTask(ways, shots, 15)
     torch.manual_seed(seed)
-    built = get_learner(learner)(Problem(data.train.image_shape, data.train.classes, task), options)
+    built = get_learner(learner)(Problem(data.train.item_shape, data.train.classes, task), options)
     validation = EpisodeSampler(data.validation, task, seed=0)
     with tempfile.TemporaryDirectory() as folder:
         plan = TrainingPlan(seed, "float32", validation, 100, Path(folder) / "checkpoint", {})

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from baselines.distillation.distill import Distill
-from episodes import Dataset, EpisodeSampler, FixedTask, load
+from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank, load
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Problem, Stage
 from metabench.training.loop import train
@@ -38,7 +38,7 @@ class Staged:
         return self.chosen
 
 
-def spent(learner: Learner, data: Dataset, seed: int) -> float:
+def spent(learner: Learner, data: Dataset[ImageBank], seed: int) -> float:
     """Train it; the processor seconds that this took."""
     validation = EpisodeSampler(data.validation, TASK, seed=0)
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +68,7 @@ def main(
     """Compare students with their network alone; --softening is a temperature and a mixing."""
     torch.set_num_threads(1)
     data = load("glyphs")
-    problem = Problem(data.train.image_shape, data.train.classes, TASK)
+    problem = Problem(data.train.item_shape, data.train.classes, TASK)
     options = Distill.Options(backbone=student, teacher_backbone=teacher, steps=steps, teacher_steps=teacher_steps)
 
     def built(options: Distill.Options) -> Distill:
@@ -85,13 +85,13 @@ def main(
         pd.DataFrame([row]).to_csv(table, mode="a", header=not table.exists(), index=False)
 
     first = built(options)
-    first.stages = Staged(first, "teacher")
+    first.stages = Staged(first, "teacher")  # type: ignore[method-assign]
     of_teacher = spent(first, data, seed)
     note("teacher", first.teacher, teacher_steps, of_teacher)
 
     def trained_alone(kind: str, alone_steps: int) -> float:
         learner = built(replace(options, alone_steps=alone_steps))
-        learner.stages = Staged(learner, "alone")
+        learner.stages = Staged(learner, "alone")  # type: ignore[method-assign]
         seconds = spent(learner, data, seed)
         assert learner.alone
         note(kind, learner.alone, alone_steps, seconds)
@@ -102,7 +102,7 @@ def main(
     for temperature, mixing in softening:
         learner = built(replace(options, temperature=temperature, mixing=mixing, alone_steps=0))
         learner.teacher.load_state_dict(first.teacher.state_dict())
-        learner.stages = Staged(learner, "student")
+        learner.stages = Staged(learner, "student")  # type: ignore[method-assign]
         together.append(of_teacher + spent(learner, data, seed))
         note("student", learner, steps, together[-1], temperature=temperature, mixing=mixing)
     trained_alone("alone, equal cost", round(steps * sum(together) / len(together) / of_network))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 
 from metabench.records.reader import read_record, record_file
@@ -42,7 +43,7 @@ def main(picture: Path, folders: Sequence[Path]) -> None:
     figure.savefig(picture, dpi=120)
 
 
-def _line(axes: plt.Axes, points: dict[int, tuple[float, float]], name: str) -> None:
+def _line(axes: Axes, points: dict[int, tuple[float, float]], name: str) -> None:
     shots = sorted(points)
     means, arms = zip(*(points[number] for number in shots), strict=True)
     axes.errorbar(shots, [100 * mean for mean in means], [100 * arm for arm in arms], marker="o", capsize=3, label=name)
