@@ -21,6 +21,7 @@ from metabench.cli import records as cli_records
 from metabench.cli.check import check
 from metabench.cli.data import data
 from metabench.cli.episodes import episodes, show
+from metabench.cli.memory import keep_freed_memory
 from metabench.cli.new_learner import new_learner
 from metabench.cli.options import RUN_ERROR, TRACEBACK, USAGE_ERROR, Group, ReaderLeft
 from metabench.cli.predict import predict
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one line on standard error, its exit code 2 (request) or 1 (run)."""
     _open_streams()
     if arguments is None:
+        keep_freed_memory()
         os.environ["MPLBACKEND"] = "agg"  # pictures go to files, and a name that matplotlib lacks would end the import
         warnings.showwarning = lambda message, *_: _say(f"warning: {message}")  # in one line, without its place in code
     with Stop():
