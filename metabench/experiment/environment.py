@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,24 @@ def process_as_found() -> Iterator[None]:
                 os.environ[name] = environ[name]
 
 
-def describe_environment(device: torch.device) -> dict[str, Any]:
+def describe_environment(device: torch.device, *others: str) -> dict[str, Any]:
     """Versions, platform, device, processor, threads and, in a git checkout, the commit.
 
     `capability` is the vector instructions that torch's kernels use; on another processor they round differently.
+
+    Args:
+        device: that the work was done on.
+        others: packages whose version is given, too, where they are installed.
     """
-    packages = ("metabench", "torchvision", "numpy", "scipy", "pandas")
+    packages = {
+        name: importlib.metadata.version(name) for name in ("metabench", "torchvision", "numpy", "scipy", "pandas")
+    }
+    for name in others:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            packages[name] = importlib.metadata.version(name)
     return {
         "python": platform.python_version(),
-        "packages": {"torch": torch.__version__, **{name: importlib.metadata.version(name) for name in packages}},
+        "packages": {"torch": torch.__version__, **packages},
         "platform": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "processor": _processor(),

@@ -34,6 +34,8 @@ from metabench.training.loop import train
 from metabench.training.plan import TrainingPlan, check_stages
 from metabench.training.signals import Stop
 
+TEXT_PACKAGES = ("transformers", "tokenizers", "scikit-learn")
+
 
 def run(*, learner: str | type[Learner] = "protonet", resume: bool = False, **settings: Any) -> RunRecord:
     """Train a learner, score it on unseen classes, and write the record: `metabench run` as a call.
@@ -111,12 +113,17 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             training=Training(**asdict(log)),
             evaluation_seconds=scored.seconds,
             peak_memory_megabytes=scored.peak_megabytes,
-            environment=describe_environment(run.device),
+            environment=describe_environment(run.device, *_packages(learner, run.dataset)),
         )
         save_run(folder, record, scored.accuracies, scored.predictions, learner)
         _show_hardest(folder, run.test, scored, learner, config)
         loggers.finish(record)
     return record
+
+
+def _packages(learner: Learner, dataset: Dataset[Any]) -> list[str]:
+    """Those that results depend on, beside what every run needs: what the learner wraps, and what reads texts."""
+    return [*learner.source.wraps.split()[:1], *(TEXT_PACKAGES if dataset.train.kind in TEXTS else ())]
 
 
 def _show_hardest(folder: Path, test: EpisodeSource, scored: Scored, learner: Learner, config: RunConfig) -> None:

@@ -168,6 +168,6 @@ def _facts(record: RunRecord) -> dict[str, Any]:
     versions = packages if isinstance(packages, dict) else {}
     names = ("python", "platform", "device", "processor", "capability", "threads", "commit")
     return {
-        **{name: versions.get(name) for name in ("metabench", "torch", "numpy")},
+        **versions,
         **{name: record.environment.get(name) for name in names},
     }

@@ -1,6 +1,8 @@
 """learn2learn's algorithms as learners, against ours, and against learn2learn as its users call it."""
 
 import sys
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import metabench
 from baselines.adapters import l2l
 from baselines.gradient.maml import MAML
 from episodes import EpisodeBatch
@@ -102,6 +105,12 @@ def test_a_name_that_is_none_is_answered_by_those_that_are() -> None:
 
 def test_a_class_has_its_name() -> None:
     assert learner_name(l2l.L2LMetaSGD) == "l2l:metasgd"
+
+
+def test_the_record_has_the_version_of_the_package(tmp_path: Path) -> None:
+    options = {"backbone": "conv4:4", "steps": 1}
+    record = metabench.run(learner="l2l:maml", options=options, episodes=2, validation_episodes=2, output=tmp_path)
+    assert record.environment["packages"]["learn2learn"] == version("learn2learn")
 
 
 def test_without_the_package_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,8 +31,10 @@ def test_whatever_changes_within_is_put_back() -> None:
 
 
 def test_the_environment_says_what_results_depend_on() -> None:
-    found = describe_environment(torch.device("cpu"))
+    found = describe_environment(torch.device("cpu"), "pytest", "not-installed")
     assert found["packages"]["numpy"] == np.__version__
+    assert found["packages"]["pytest"] == pytest.__version__
+    assert "not-installed" not in found["packages"]
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert found["threads"] == torch.get_num_threads()
     assert found["capability"] == torch.backends.cpu.get_cpu_capability()

@@ -63,6 +63,7 @@ def test_n_types_of_the_test_split(tmp_path: Path, conll: Path, learner: str, op
         "conll:made.conll",
     )
     assert record.contract == ()
+    assert {"tokenizers", "transformers"} < record.environment["packages"].keys()
     assert record.predictions is None
     assert record.score.exact_match is None
     assert list(record.floors) == ["random network"]
