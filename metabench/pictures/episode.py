@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -24,7 +28,12 @@ MOST = 20  # images of a class that are drawn in support and in queries; a row o
 
 
 def draw_episode(
-    bank: ItemBank, episode: EpisodeIndices, path: Path, predictions: NDArray[np.int64] | None = None, title: str = ""
+    bank: ItemBank,
+    episode: EpisodeIndices,
+    path: Path,
+    predictions: NDArray[np.int64] | None = None,
+    title: str = "",
+    most_classes: int | None = None,
 ) -> None:
     """Draw one task: a row per class, its support on the left and its queries on the right, unlabelled images below.
 
@@ -35,6 +44,7 @@ def draw_episode(
         predictions: the class (0..N-1) that a learner gives each query, `[Q]`: a wrong one is framed in red
             with a cross and the number of the class it was taken for, a right one has a green frame.
         title: a line above.
+        most_classes: rows that are drawn at most: those with the most wrong predictions. Default all.
 
     Of a class with many images `MOST` are drawn in each part, and the number of the others follows them.
 
@@ -50,22 +60,28 @@ def draw_episode(
     left, right = (min(MOST + 1, max(map(len, part))) for part in (support, queries))
     columns = left + right
     pool = episode.unlabelled[0]
-    names = [f"{row + 1}  {short(bank.class_names[number])}" for row, number in enumerate(episode.classes[0])]
-    sheet = _Sheet(bank, [*names, *["unlabelled"][: len(pool)]], ways + -(-len(pool) // columns), columns, left)
-    for row in range(ways):
-        for first, part in ((0, support[row]), (left, queries[row])):
+    drawn = np.arange(ways)
+    if predictions is not None and most_classes is not None and most_classes < ways:
+        wrong = np.array([(predictions[of_class] != label).sum() for label, of_class in enumerate(queries)])
+        drawn = np.sort(np.argsort(-wrong, kind="stable")[:most_classes])
+        title += f"; of {ways} classes the {most_classes} with the most errors"
+    names = [f"{label + 1}  {short(bank.class_names[episode.classes[0, label]])}" for label in drawn]
+    rows = len(drawn)
+    sheet = _Sheet(bank, [*names, *["unlabelled"][: len(pool)]], rows + -(-len(pool) // columns), columns, left)
+    for row, label in enumerate(drawn):
+        for first, part in ((0, support[label]), (left, queries[label])):
             if len(part) > MOST:
                 sheet.note(row, first + MOST, f"+{len(part) - MOST}")
-        for column, place in enumerate(support[row][:MOST]):
+        for column, place in enumerate(support[label][:MOST]):
             sheet.place(row, column, int(episode.support[0, place]))
-        for column, place in enumerate(queries[row][:MOST], start=left):
+        for column, place in enumerate(queries[label][:MOST], start=left):
             sheet.place(row, column, int(episode.query[0, place]))
             if predictions is not None:
-                sheet.mark(row, column, int(predictions[place]), row)
+                sheet.mark(row, column, int(predictions[place]), int(label))
     sheet.head(0, "support")
     sheet.head(left, "queries")
     for place, number in enumerate(pool):
-        sheet.place(ways + place // columns, place % columns, int(number))
+        sheet.place(rows + place // columns, place % columns, int(number))
     sheet.save(path, title)
 
 
@@ -117,6 +133,7 @@ class _Sheet:
         self.width, self.height = self.margin + self.STEP * columns + self.GAP + 0.1, self.TOP + self.STEP * rows + 0.05
         self.figure = Figure(figsize=(self.width, self.height), dpi=150)
         FigureCanvasAgg(self.figure)
+        self.frames: defaultdict[tuple[str, float], list[Rectangle]] = defaultdict(list)  # by colour and width
         self.axes = self.figure.add_axes((0.0, 0.0, 1.0, 1.0), frameon=False, xticks=[], yticks=[])
         for row, name in enumerate(names):
             middle = self.TOP + self.STEP * row + self.CELL / 2
@@ -130,7 +147,9 @@ class _Sheet:
         tall, wide = (self.CELL * side / max(image.shape[:2]) for side in image.shape[:2])
         grey = "gray_r" if image.shape[2] == 1 else None
         extent = (x, x + wide, y + tall, y)
-        self.axes.imshow(image, cmap=grey, vmin=0, vmax=255, extent=extent, origin="upper", aspect="auto")
+        shown = AxesImage(self.axes, cmap=grey, norm=Normalize(0, 255), extent=extent, origin="upper")
+        shown.set_data(image)
+        self.axes.add_image(shown)  # `imshow` sets the axes' limits and aspect each time, too
         self._frame(row, column, "#bbbbbb", 0.8)
 
     def mark(self, row: int, column: int, predicted: int, actual: int) -> None:
@@ -152,6 +171,9 @@ class _Sheet:
 
     def save(self, path: Path, title: str) -> None:
         self.axes.text(0.1, 0.08, title, fontsize=9, va="top", parse_math=False)
+        for (color, width), frames in self.frames.items():
+            alike = PatchCollection(frames, facecolor="none", edgecolor=color, linewidth=width, zorder=2)
+            self.axes.add_collection(alike, autolim=False)
         self.axes.set(xlim=(0, self.width), ylim=(self.height, 0))
         save_figure(self.figure, path)
 
@@ -159,6 +181,4 @@ class _Sheet:
         return self.margin + self.STEP * column + self.GAP * (column >= self.left), self.TOP + self.STEP * row
 
     def _frame(self, row: int, column: int, color: str, width: float) -> None:
-        corner = self._corner(row, column)
-        frame = Rectangle(corner, self.CELL, self.CELL, fill=False, edgecolor=color, linewidth=width, zorder=2)
-        self.axes.add_patch(frame)
+        self.frames[color, width].append(Rectangle(self._corner(row, column), self.CELL, self.CELL))

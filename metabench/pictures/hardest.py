@@ -21,12 +21,19 @@ from metabench.pictures.episode import draw_episode, draw_function
 from metabench.records.record import HARDEST_FILE
 
 TASKS = 3
-MOST_PIXELS = (900, 900)  # of one task: half of a screen, for tasks of many classes too
+MOST_CLASSES = 20  # of a task, those with the most wrong predictions: more would be too small to see
+MOST_PIXELS = (900, 900)  # of one task: half of a screen
 GREYS, COLOURS = 32, 128  # of the picture, for grey images and others: a third of the bytes that all colours take
 
 
 def draw_predicted(
-    source: EpisodeSource, number: int, path: Path, learner: Learner | None = None, name: str = "", title: str = ""
+    source: EpisodeSource,
+    number: int,
+    path: Path,
+    learner: Learner | None = None,
+    name: str = "",
+    title: str = "",
+    most_classes: int | None = None,
 ) -> None:
     """Draw one task to a picture file, and what a learner predicts.
 
@@ -37,6 +44,7 @@ def draw_predicted(
         learner: whose predictions are marked; None for the task alone.
         name: of the learner.
         title: of the tasks, e.g. `glyphs/test`.
+        most_classes: as in `draw_episode`.
 
     Raises:
         UsageError: the tasks are of texts.
@@ -56,7 +64,7 @@ def draw_predicted(
         title += f", {name}: {metric.label} {metric.text(score)}"
     if isinstance(source, BankSource):
         predictions = None if logits is None else logits.argmax(2)[0].numpy()
-        draw_episode(source.bank, source.indices([number]), path, predictions, title)
+        draw_episode(source.bank, source.indices([number]), path, predictions, title, most_classes)
     else:
         draw_function(batch, path, logits, title, before)
 
@@ -81,7 +89,7 @@ def draw_hardest(folder: Path, source: EpisodeSource, numbers: Sequence[int], le
     with tempfile.TemporaryDirectory() as place:
         for number in numbers:
             path = Path(place, f"{number}.png")
-            draw_predicted(source, number, path, learner, name)
+            draw_predicted(source, number, path, learner, name, most_classes=MOST_CLASSES)
             with Image.open(path) as drawn:
                 picture = drawn.convert("RGB")
             picture.thumbnail(MOST_PIXELS, Image.Resampling.LANCZOS)

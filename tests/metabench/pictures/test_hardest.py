@@ -93,6 +93,22 @@ def test_marks_are_where_the_answers_are(column: int, toy: Dataset, tmp_path: Pa
     assert round(centre / span * 15 - 0.5) == column
 
 
+def test_of_many_classes_those_with_the_most_errors_are_drawn(toy: Dataset, tmp_path: Path) -> None:
+    """One class of five has no right answer, and each other no wrong one."""
+    source = EpisodeSampler(toy.test, FixedTask(ways=5, shots=1, queries=4), seed=0)
+    episode = source.drawn([0])
+    predictions = np.where(episode.query_labels[0] == 3, 0, episode.query_labels[0])
+    found = {}
+    for most in (None, 1):
+        draw_episode(toy.test, episode, tmp_path / "task.png", predictions, most_classes=most)
+        with Image.open(tmp_path / "task.png") as picture:
+            found[most] = picture.height, near(picture, RED), near(picture, GREEN) > 0
+    assert found[1][1] == pytest.approx(found[None][1], rel=0.1)
+    assert found[None][2]
+    assert found[1][0] < found[None][0] / 2
+    assert not found[1][2]
+
+
 def test_a_class_of_many_queries_has_the_number_of_those_not_drawn(toy: Dataset, tmp_path: Path) -> None:
     """One place more than the twenty that are drawn, whatever their number; a class may have none."""
     widths = []
