@@ -44,6 +44,7 @@ def test_the_interval_is_scipys_percentile_bootstrap(confidence: float) -> None:
     assert found.count == 4
 
 
+@pytest.mark.slow  # half a minute of resampling
 def test_the_interval_covers_other_seeds() -> None:
     """Ten seeds on four boards; the truth is the value of very many seeds. The bootstrap of few is a little narrow."""
     random = np.random.default_rng(0)
