@@ -13,17 +13,20 @@ from baselines.gradient._stack import Stack, Weights
 from episodes.episode import LabelledEpisodeBatch
 
 Rates = Mapping[str, Tensor]  # by the names of what a step changes; what has none stays as it is
+# A step's number, all weights, predictions and labels; gives what the step reduces, as `error` of `InnerLoop`.
+StepError = Callable[[int, Weights, Tensor, Tensor], Tensor]
 # Numbers in the supports that take their inner steps together: what a processor's cache holds, and what fills a GPU.
 AT_ONCE = {"cpu": 1 << 15, "cuda": 1 << 23}
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One inner step of T tasks: the weights before it, what their support's error has for gradients, and the rates.
+    """One inner step of T tasks: its number, the weights before it, the gradients of their support's error, the rates.
 
     `weights` are leaves of the graph of `gradients`, where that is kept.
     """
 
+    number: int
     weights: Weights
     gradients: Weights
     rates: Rates
@@ -35,6 +38,7 @@ class InnerLoop:
     Args:
         stack: runs the network.
         error: of predictions `[T, n, N]` for labels `[T, n]`: `[T]`, each task's mean.
+        step_error: what steps on the support reduce, where it is not `error`.
         second_order: whether the outer gradient has second derivatives (Finn et al. 2017, section 5.2).
         transductive: whether queries are normalised by their own batch statistics, in place of the support's.
         checkpoint: whether the outer gradient computes each step anew in place of keeping its graph.
@@ -45,11 +49,13 @@ class InnerLoop:
         stack: Stack,
         error: Callable[[Tensor, Tensor], Tensor],
         *,
+        step_error: StepError | None = None,
         second_order: bool = True,
         transductive: bool = False,
         checkpoint: bool = False,
     ) -> None:
         self.stack, self.error = stack, error
+        self.step_error = step_error or (lambda number, weights, predictions, labels: error(predictions, labels))
         self.second_order, self.transductive, self.checkpoint = second_order, transductive, checkpoint
 
     def adapt(self, start: Weights, support: Tensor, labels: Tensor, rates: Sequence[Rates]) -> Weights:
@@ -57,8 +63,8 @@ class InnerLoop:
         adapted = []
         for part in slices(support):
             weights = {name: value[part].detach() for name, value in start.items()}
-            for of_step in rates:
-                weights = _after(self.step(weights, support[part], labels[part], of_step, keep=False))
+            for number, of_step in enumerate(rates):
+                weights = _after(self.step(number, weights, support[part], labels[part], of_step, keep=False))
             adapted.append(weights)
         return {name: torch.cat([weights[name] for weights in adapted]) for name in start}
 
@@ -85,8 +91,9 @@ class InnerLoop:
         support, labels = episodes.support, episodes.support_labels
         steps: list[Step] = []
         weights = {name: value.detach() for name, value in start.items()}
-        for of_step in rates:
-            steps.append(self.step(weights, support, labels, of_step, keep=self.second_order and not self.checkpoint))
+        keep = self.second_order and not self.checkpoint
+        for number, of_step in enumerate(rates):
+            steps.append(self.step(number, weights, support, labels, of_step, keep))
             weights = _after(steps[-1])
 
         value, back = self.query_error(weights, episodes, importance[-1])
@@ -102,18 +109,18 @@ class InnerLoop:
         gradients = [*back.values(), *(each for of_step in reversed(of_rates) for each in of_step.values())]
         return known(value, gradients, inputs)
 
-    def step(self, weights: Weights, support: Tensor, labels: Tensor, rates: Rates, keep: bool) -> Step:
+    def step(self, number: int, weights: Weights, support: Tensor, labels: Tensor, rates: Rates, keep: bool) -> Step:
         """Equation 1 of Finn et al. 2017, up to the step itself."""
         leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
         with torch.enable_grad():
-            error = self.error(self.stack(leaves, support), labels).sum()
+            error = self.step_error(number, leaves, self.stack(leaves, support), labels).sum()
             gradients = torch.autograd.grad(error, [leaves[name] for name in rates], create_graph=keep)
-        return Step(leaves, dict(zip(rates, gradients, strict=True)), rates)
+        return Step(number, leaves, dict(zip(rates, gradients, strict=True)), rates)
 
     def _back(self, step: Step, support: Tensor, labels: Tensor, back: Weights) -> Weights:
         """The gradient with respect to the weights before a step, from that after it."""
         if self.checkpoint:
-            step = self.step(step.weights, support, labels, step.rates, keep=True)
+            step = self.step(step.number, step.weights, support, labels, step.rates, keep=True)
         scaled = [-rate.detach() * back[name] for name, rate in step.rates.items()]
         through = torch.autograd.grad(
             list(step.gradients.values()), list(step.weights.values()), scaled, materialize_grads=True
@@ -130,7 +137,7 @@ class InnerLoop:
             leaves = {name: value.detach().requires_grad_() for name, value in of_part.items()}
             with torch.enable_grad():
                 error = importance * self.error(self._predict(leaves, support, query), labels).sum()
-                gradients.append(torch.autograd.grad(error, list(leaves.values())))
+                gradients.append(torch.autograd.grad(error, list(leaves.values()), materialize_grads=True))
             total = total + error.detach()
         return total, {name: torch.cat(each) for name, each in zip(weights, zip(*gradients, strict=True), strict=True)}
 

@@ -14,6 +14,7 @@ from baselines.backbones import Layers, build_backbone, feature_size
 from baselines.gradient._batch_norm import TaskBatchNorm2d
 from baselines.gradient._inner_loop import InnerLoop, Rates, blocks
 from baselines.gradient._stack import Stack, Weights
+from metabench.errors import UsageError
 from metabench.learner import (
     Count,
     Episodes,
@@ -49,6 +50,7 @@ class StepLearner(Learner):
     label_equivariant = False
     fixed_ways = True
     regression = True
+    of_each_step = ""  # what each inner step of training has of its own, so that a test task cannot take more steps
 
     @dataclass(frozen=True)
     class Options(TrainingOptions):
@@ -69,6 +71,20 @@ class StepLearner(Learner):
         backbone = build_backbone(options.backbone, problem.image_shape, norm=TaskBatchNorm2d)
         self.network = Layers(backbone, nn.Linear(feature_size(backbone, problem.image_shape), problem.task.ways))
         self.stack = Stack(self.network, problem.image_shape)
+        self.check_steps(self.test_steps)
+
+    def check_steps(self, steps: int) -> None:
+        """Refuse more steps than training has, where each has something of its own.
+
+        Raises:
+            UsageError: there are more.
+        """
+        most = self.options.inner_steps
+        if self.of_each_step and steps > most:
+            raise UsageError(
+                f"this learner cannot take {steps} inner steps on a test task: each of its {most} training steps has "
+                f"{self.of_each_step} of its own; give at most {most}, or a larger inner_steps"
+            )
 
     def idle_options(self) -> Mapping[str, str]:
         return {} if self.stack.normalises else {"transductive": "the network has no batch normalisation"}
@@ -123,6 +139,7 @@ class StepLearner(Learner):
         return F.cross_entropy(predictions.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels).mean(1)
 
     def after_steps(self, steps: int) -> StepLearner:
+        self.check_steps(steps)
         other = copy.deepcopy(self)
         other.test_steps = steps
         return other

@@ -31,6 +31,7 @@ class Stack:
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
         self.network = network
+        self.names = {name for name, _ in network.named_parameters()}
         twin = _side_by_side(network)
         self.side_by_side = twin if twin is not None and _same(twin, network, shape) else None
         layers = list(network.modules())
@@ -38,7 +39,11 @@ class Stack:
         self.normalises = any(isinstance(layer, TaskBatchNorm2d) for layer in layers)
 
     def __call__(self, weights: Weights, inputs: Tensor, rows: int | None = None) -> Tensor:
-        """Outputs `[T, n, N]` of inputs `[T, n, ...]`; `rows` of each task's are those it is normalised by."""
+        """Outputs `[T, n, N]` of inputs `[T, n, ...]`; `rows` of each task's are those it is normalised by.
+
+        Of the weights those count that have the name of one of the network's.
+        """
+        weights = {name: value for name, value in weights.items() if name in self.names}
         if self.side_by_side is not None:
             out: Tensor = functional_call(self.side_by_side, weights, _arguments(_interleaved(inputs), rows))
             return _by_task(out, len(inputs))

@@ -89,7 +89,7 @@ class IMAML(GradientLearner):
     def implicit(self, weights: Weights, episodes: LabelledEpisodeBatch, slope: Weights) -> Weights:
         """The gradient with respect to each task's initial weights, from that with respect to its adapted ones."""
         loop, rates = self.inner_loop(), self.rates(1)[0]
-        step = loop.step(weights, episodes.support, episodes.support_labels, rates, keep=True)
+        step = loop.step(0, weights, episodes.support, episodes.support_labels, rates, keep=True)
         errors, leaves = list(step.gradients.values()), list(step.weights.values())
 
         def product(vector: Weights) -> Weights:

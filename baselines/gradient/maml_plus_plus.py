@@ -11,9 +11,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.gradient._inner_loop import InnerLoop, Rates
-from baselines.gradient._learner import GradientLearner, StepLearner, checkpoint_option
+from baselines.gradient._learner import GradientLearner, checkpoint_option
 from baselines.gradient._presets import PRESETS
-from metabench.errors import UsageError
 from metabench.learner import Count, LabelledEpisodeBatch, Paper, Positive, Problem, Source, option
 
 Part = Annotated[float, Field(ge=0, le=1)]
@@ -46,6 +45,7 @@ class MAMLPlusPlus(GradientLearner):
         first_order_part: Part = option(0.3, "part of training, its first, without second derivatives")
         checkpoint: bool = checkpoint_option()
 
+    of_each_step = "a learning rate"
     options: Options
     trained_steps: Tensor
 
@@ -76,15 +76,6 @@ class MAMLPlusPlus(GradientLearner):
         shape = (options.inner_steps, len(self.adapted()))
         self.inner_rates = nn.Parameter(torch.full(shape, options.inner_learning_rate))
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.int64))
-        self.check_steps(self.test_steps)
-
-    def check_steps(self, steps: int) -> None:
-        most = len(self.inner_rates)
-        if steps > most:
-            raise UsageError(
-                f"maml_plus_plus cannot take {steps} inner steps on a test task: its {most} steps have a learning rate "
-                f"each; give at most {most}, or a larger inner_steps"
-            )
 
     def idle_options(self) -> Mapping[str, str]:
         idle = dict(super().idle_options())
@@ -119,7 +110,3 @@ class MAMLPlusPlus(GradientLearner):
 
     def rates(self, steps: int) -> list[Rates]:
         return [dict(zip(self.adapted(), of_step, strict=True)) for of_step in self.inner_rates[:steps]]
-
-    def after_steps(self, steps: int) -> StepLearner:
-        self.check_steps(steps)
-        return super().after_steps(steps)

@@ -87,7 +87,9 @@ def test_how_far_training_is_goes_with_the_weights() -> None:
 
 
 def test_a_task_takes_no_more_steps_than_there_are_rates() -> None:
-    with pytest.raises(UsageError, match=r"cannot take 4 inner steps .* its 3 steps have"):
+    with pytest.raises(
+        UsageError, match=r"cannot take 4 inner steps .* each of its 3 training steps has a learning rate"
+    ):
         learner_after(0, test_inner_steps=4)
     learner, episodes = learner_after(0), double_episodes()
     with pytest.raises(UsageError, match="give at most 3, or a larger inner_steps"):
