@@ -16,10 +16,15 @@ DATA = os.environ.get("METABENCH_DATA")  # read here, since no test is to see it
 
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One fresh cache folder for the whole run and all its processes, so that nothing left on the machine is tested."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
-    folder.mkdir(exist_ok=True)
+    """One fresh cache folder for the whole run, so that nothing left on the machine is tested.
+
+    Processes that share the tests share decoded data; where files were last read each remembers by itself.
+    """
+    folder = tmp_path_factory.mktemp("cache")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = tmp_path_factory.getbasetemp().parent / "banks"
+        shared.mkdir(exist_ok=True)
+        (folder / "banks").symlink_to(shared)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("METABENCH_CACHE", str(folder))
         patch.delenv("METABENCH_DATA", raising=False)

@@ -161,10 +161,14 @@ def compare(records: tuple[Path, ...], reference: bool, diagram: Path | None) ->
 )
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the data of a run of texts.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that it was tested on.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="The file that a run of entities or answers began with."
+)
 def inspect(run_folder: Path, output: Path | None, **settings: Any) -> None:
     """Show what a run's predictions say: calibration, worst classes, groups, what is taken for what.
 
-    Of a run of texts, whose data are read again, also the wrong queries of the highest confidence.
+    Of a run of texts, whose data are read again, also the wrong queries of the highest confidence. Of entities and
+    answers no predictions are kept: the learner is asked again.
     """
     from metabench.rerun.inspect import inspect as describe
     from metabench.texts.terminal import Terminal

@@ -18,7 +18,7 @@ from metabench.stats.diagnostics import BINS, by_class, by_group, confusions, re
 from metabench.texts.html import Table
 
 MOST = 10  # rows of a table
-PERCENT = ("accuracy", "mean confidence", "share")  # columns of fractions
+PERCENT = ("accuracy", "mean confidence", "share", "precision", "recall", "F1")  # columns of fractions
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Report:
 
     Attributes:
         record: of the run.
-        predictions: its own (see `metabench.records.predictions`).
+        predictions: its own (see `metabench.records.predictions`); none of a run of words.
         tables: by their titles.
     """
 
@@ -61,7 +61,7 @@ def inspect(folder: Path) -> Report:
     """
     record, accuracies = read_record(folder / RECORD_FILE)
     if record.dataset.kind in SPANS:
-        raise UsageError(f"'{folder}' has spans of words as predictions, which are not kept; inspect a run of classes")
+        raise UsageError(f"'{folder}' has spans of words as predictions, which its record does not keep")
     if record.regression:
         raise UsageError(f"'{folder}' is a regression, whose predictions are numbers; inspect a run of classification")
     predictions = read_predictions(predictions_file(folder), accuracies)

@@ -12,12 +12,16 @@ from metabench.texts.terminal import DIM, RED, WRONG, Terminal
 
 @dataclass(frozen=True)
 class Mistake:
-    """A query with its class, what it was taken for, and the probability that the learner gave that."""
+    """A query with its class, what it was taken for, and the probability that the learner gave that.
+
+    `known_as` says what `true` is: of entities and answers it is no class.
+    """
 
     text: Text
     true: str
     prediction: str
     confidence: float
+    known_as: str = "true class"
 
 
 def mistakes_text(mistakes: Sequence[Mistake], terminal: Terminal) -> str:
@@ -27,4 +31,6 @@ def mistakes_text(mistakes: Sequence[Mistake], terminal: Terminal) -> str:
 
 def _said(mistake: Mistake, terminal: Terminal) -> str:
     taken = terminal.styled(f"{WRONG} {readable(mistake.prediction, 60)}", RED)
-    return f"{taken} {mistake.confidence:.1%}{terminal.styled(', true class', DIM)} {readable(mistake.true, 60)}"
+    return (
+        f"{taken} {mistake.confidence:.1%}{terminal.styled(f', {mistake.known_as}', DIM)} {readable(mistake.true, 60)}"
+    )

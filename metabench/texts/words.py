@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from episodes.banks.spans import Sentence
-from episodes.sampling.spans import SpanSampler
+from episodes.sampling.spans import SpanSampler, Truth
 from metabench.learner import Learner
 from metabench.metrics.spans import best_span, exact_match, mentions, sums_of_spans
 from metabench.records.shown import Piece, ShownClass, ShownQuery, ShownTask, Text
@@ -88,7 +88,7 @@ def shown_words(source: SpanSampler, number: int, title: str, made: Found | None
     rows, labels = drawn.support[0], drawn.support_labels[0]
     begins = bank.begins[bank.words_of(rows)] & (labels > 0)
     examples = zip(rows, _by_text(mentions(labels, bank.lengths[rows], begins), bank.lengths[rows]), strict=True)
-    right = _by_text(mentions(truth.labels, truth.lengths, truth.begins), truth.lengths)
+    right = right_spans(truth)
     found = made.spans if made else [None] * len(right)
     queries = [
         _query(bank.sentences[row], spans, predicted, names, limits)
@@ -97,7 +97,7 @@ def shown_words(source: SpanSampler, number: int, title: str, made: Found | None
     queries.sort(key=lambda query: query.right is not False)
     shown = ShownClass(
         name=", ".join(names[1:]),
-        support=tuple(_text(bank.sentences[row], _named(spans, names), limits) for row, spans in examples)[
+        support=tuple(words_text(bank.sentences[row], _named(spans, names), limits) for row, spans in examples)[
             : limits.support
         ],
         queries=tuple(queries[: limits.queries]),
@@ -105,6 +105,11 @@ def shown_words(source: SpanSampler, number: int, title: str, made: Found | None
         more_queries=max(0, len(queries) - limits.queries),
     )
     return ShownTask(title=title, classes=(shown,))
+
+
+def right_spans(truth: Truth) -> list[set[Words]]:
+    """What is to be found in each of a task's queries."""
+    return _by_text(mentions(truth.labels, truth.lengths, truth.begins), truth.lengths)
 
 
 def _by_text(spans: Iterable[Words], lengths: NDArray[np.int64]) -> list[set[Words]]:
@@ -122,26 +127,27 @@ def _query(
     sentence: Sentence, right: set[Words], found: Mapping[Words, float] | None, names: Sequence[str], limits: Limits
 ) -> ShownQuery:
     if found is None:
-        return ShownQuery(text=_text(sentence, _named(right, names), limits))
+        return ShownQuery(text=words_text(sentence, _named(right, names), limits))
     if sentence.answers:  # of which any will do
-        right = {span for span in found if exact_match(_words(sentence, span), sentence.answers)} or right
+        right = {span for span in found if exact_match(span_text(sentence, span), sentence.answers)} or right
     labels = {
         span: f"{'' if span in right else WRONG + ' '}{names[span[2]]} {probability:.1%}"
         for span, probability in found.items()
     }
-    missed = [Piece(text=_words(sentence, span), labels=(names[span[2]],)) for span in sorted(right - set(found))]
-    return ShownQuery(text=_text(sentence, labels, limits), right=set(found) == right, missed=tuple(missed))
+    missed = [Piece(text=span_text(sentence, span), labels=(names[span[2]],)) for span in sorted(right - set(found))]
+    return ShownQuery(text=words_text(sentence, labels, limits), right=set(found) == right, missed=tuple(missed))
 
 
 def _named(spans: Iterable[Words], names: Sequence[str]) -> dict[Words, str]:
     return {span: names[span[2]] for span in spans}
 
 
-def _words(sentence: Sentence, span: Words) -> str:
+def span_text(sentence: Sentence, span: Words) -> str:
+    """The characters of a span, as they are in the sentence."""
     return sentence.text[sentence.words[span[0]][0] : sentence.words[span[1] - 1][1]]
 
 
-def _text(sentence: Sentence, labels: Mapping[Words, str], limits: Limits) -> Text:
+def words_text(sentence: Sentence, labels: Mapping[Words, str], limits: Limits) -> Text:
     """The sentence with its spans, behind its question; of a long one what is around the spans."""
     spans = [
         Span(sentence.words[first][0], sentence.words[last - 1][1], label)

@@ -1,6 +1,5 @@
 """Runs on sentences whose mentions are easy to find, from the command's settings to the record."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,12 @@ from metabench.records.reader import read_record, record_file
 from metabench.records.record import RunRecord
 from metabench.records.shown import read_shown
 from metabench.rerun.verify import verify
-from tests.made_sentences import random_bank
-
-TYPES = ("animal", "fruit", "metal", "place", "river", "tool")
-
-
-def written(path: Path, sentences: int) -> Path:
-    """A file of random sentences, in which a mention's words tell its type."""
-    lines = []
-    for each in random_bank(sentences, TYPES).sentences:
-        words = each.text.split()
-        labels = ["O"] * len(words)
-        for first, last, name in each.mentions:
-            labels[first:last] = [f"B-{name}", *[f"I-{name}"] * (last - first - 1)]
-        lines += [f"{word}\t{label}\n" for word, label in zip(words, labels, strict=True)] + ["\n"]
-    path.write_text("".join(lines), encoding="utf-8")
-    return path
+from tests.made_sentences import conll_file, squad_file
 
 
 @pytest.fixture(scope="module")
 def conll(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("conll") / "made.conll", 600)
+    return conll_file(tmp_path_factory.mktemp("conll") / "made.conll", 600)
 
 
 def run(tmp_path: Path, conll: Path, learner: str, options: dict[str, Any], **settings: Any) -> RunRecord:
@@ -78,7 +62,7 @@ def test_n_types_of_the_test_split(tmp_path: Path, conll: Path, learner: str, op
 @pytest.mark.parametrize("backbone", ["bert-tiny", pytest.param("minilm", marks=pytest.mark.slow)])
 def test_all_types_with_the_network_fine_tuned(tmp_path: Path, backbone: str) -> None:
     options = {"backbone": backbone, "scope": "all", "tuning_steps": 10, "tuning_rate": 1e-3}
-    small = written(tmp_path / "small.conll", 90)
+    small = conll_file(tmp_path / "small.conll", 90)
     record = run(tmp_path, small, "finetune", options, task="all-way", shots=2, episodes=2)
     assert record.config.task.ways == 6
     assert record.score.mean > 0.5
@@ -128,23 +112,6 @@ def test_what_does_not_go_with_words(tmp_path: Path, conll: Path, settings: dict
         run(tmp_path, conll, **given)
 
 
-def questions(path: Path, articles: int) -> Path:
-    """A SQuAD file: each text has one word that answers, the same kind of word everywhere, in a place of its own."""
-    data = []
-    for number in range(articles):
-        paragraphs = []
-        for part in range(2):
-            words = ["some", "plain", "words", "of", "text", str(number), str(part), "follow", "here"]
-            place = (3 * number + part) % len(words)
-            words.insert(place, f"gold{number % 5}")
-            text = " ".join(words)
-            answer = {"text": words[place], "answer_start": text.index("gold")}
-            paragraphs.append({"context": text, "qas": [{"id": "q", "question": "What shines?", "answers": [answer]}]})
-        data.append({"paragraphs": paragraphs})
-    path.write_text(json.dumps({"data": data}), encoding="utf-8")
-    return path
-
-
 @pytest.mark.parametrize(
     ("learner", "options"),
     [
@@ -156,7 +123,7 @@ def questions(path: Path, articles: int) -> Path:
     ],
 )
 def test_questions_about_texts(tmp_path: Path, learner: str, options: dict[str, Any]) -> None:
-    file = questions(tmp_path / "made.json", 18)
+    file = squad_file(tmp_path / "made.json", 18)
     settings = {"dataset": f"squad:{file}", "shots": 4, "max_tokens": 16, "episodes": 2, "output": tmp_path / "out"}
     record = metabench.run(learner=learner, options=options, **settings)
     assert (record.score.metric, record.dataset.kind, record.dataset.name) == (
@@ -184,8 +151,8 @@ def test_questions_about_texts(tmp_path: Path, learner: str, options: dict[str, 
         ({"learner": "setfit"}, "learner 'setfit' takes text, and --dataset .* has questions"),
     ],
 )
-def test_what_does_not_go_with_questions(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
-    file = questions(tmp_path / "made.json", 18)
+def test_what_does_not_go_with_squad_file(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    file = squad_file(tmp_path / "made.json", 18)
     given = {"learner": "protonet", "dataset": f"squad:{file}", "output": tmp_path, "episodes": 2, **settings}
     with pytest.raises((UsageError, DataError), match=message):
         metabench.run(**given)
@@ -211,7 +178,7 @@ def test_records_of_words_go_where_others_do(tmp_path: Path, conll: Path, capsys
     assert call("curve", folders[0], "--shots", "1", "--shots", "2", "--episodes", "3") == 0
     assert capsys.readouterr().out.startswith("span F1, %")
     for arguments, message in (
-        (["inspect", folders[0]], "has spans of words as predictions, which are not kept"),
+        (["inspect", folders[0], "-o", str(tmp_path / "x.png")], "what is found in texts is not drawn"),
         (["show", "--run", folders[0], "-o", str(tmp_path / "x.png")], "which are written to .html or .txt"),
         (["predict", folders[0], "--support", str(conll), "a b"], "is about words of sentences"),
     ):
