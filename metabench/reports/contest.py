@@ -35,6 +35,7 @@ class Contest:
         scores: by learner, `[seeds, tasks]`, the same tasks for all.
         most: tasks of the record that has most; more than are compared where another has fewer.
         seedless: learners without training, whose scores depend on no seed.
+        transductive: learners whose predictions may depend on a task's other queries.
     """
 
     dataset: str
@@ -43,6 +44,7 @@ class Contest:
     scores: dict[str, NDArray[np.float64]]
     most: int
     seedless: frozenset[str] = field(default_factory=frozenset)
+    transductive: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def title(self) -> str:
@@ -71,7 +73,8 @@ def compare(*records: str | Path, reference: bool = False) -> pd.DataFrame:
     Returns:
         A row for each pair of learners on each dataset and task, with the columns `dataset`, `task`, `metric`,
         `first`, `second`, `difference` of their means (first less second; accuracies in points), its 95% interval
-        `low` to `high`, `p_value`, `covers` (over which of tasks and training seeds), `seeds` of each, and `tasks`.
+        `low` to `high`, `p_value`, `covers` (over which of tasks and training seeds), `seeds` of each, whether each is
+        `transductive`, and `tasks`.
         With one training seed of either learner, the interval and p-value are of these networks alone.
 
     Raises:
@@ -99,6 +102,7 @@ def compare(*records: str | Path, reference: bool = False) -> pd.DataFrame:
                     "p_value": p_value,
                     "covers": "seeds and tasks" if found.learners else "tasks",
                     "seeds": (len(contest.scores[first]), len(contest.scores[second])),
+                    "transductive": (first in contest.transductive, second in contest.transductive),
                     "tasks": contest.tasks,
                 }
             )
@@ -152,7 +156,8 @@ def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.floa
     task = plain(describe_task(config, record.regression))
     in_order = {name: np.stack(by_name[name]) for name in dict.fromkeys(name for name, _ in group)}
     seedless = frozenset(name for (name, _), (_, each, _) in group.items() if not each.seeded)
-    return Contest(dataset, task, record.scored_by, in_order, max(counts), seedless)
+    transductive = frozenset(name for (name, _), (_, each, _) in group.items() if each.transductive)
+    return Contest(dataset, task, record.scored_by, in_order, max(counts), seedless, transductive)
 
 
 def _refuse(records: Sequence[tuple[Path, RunRecord, NDArray[np.float64]]]) -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 from metabench.errors import UsageError
 from metabench.records.reader import read_record
 from metabench.reports.compare import describe_pair, describe_ranking, describe_table
-from metabench.reports.contest import contests, ranking
+from metabench.reports.contest import compare, contests, ranking
 from tests.conftest import PROJECT
 from tests.made_records import write_run
 
@@ -76,6 +76,16 @@ def test_runs_that_differ_in_the_seed_alone_are_one_learner(tmp_path: Path) -> N
     text = words(describe_pair(found))
     assert "maml is better than protonet: its accuracy is higher by 5.00 points, 95% interval" in text
     assert "over training seeds and test tasks. These networks alone, over test tasks: 5.00 points" in text
+
+
+def test_transductive_learners_are_marked(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TASKS)
+    two = write_run(tmp_path / "two", TASKS - 0.05 + NOISE, learner="pt_map", transductive=True)
+    (found,) = contests([one, two])
+    assert "Transductive, as other queries may change a prediction: pt_map." in words(describe_pair(found))
+    assert compare(one, two)["transductive"].tolist() == [(False, True)]
+    two = write_run(tmp_path / "three", TASKS - 0.05 + NOISE, learner="maml")
+    assert "ransductive" not in describe_pair(contests([one, two])[0])
 
 
 def test_two_runs_of_one_learner_are_compared_as_they_are(tmp_path: Path) -> None:
