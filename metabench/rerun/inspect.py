@@ -50,7 +50,8 @@ def inspect(folder: Path, output: Path | None = None, terminal: Terminal = PRINT
         what = {"entities": "wrong entities", "questions": "wrong answers"}[record.dataset.kind]
         title = f"{what.capitalize()}, the most confident first, each text once" if mistakes else f"No {what}"
         return _shown(found, mistakes, title, "", output, terminal)
-    settings.pop("weights", None)
+    if settings.pop("weights", None):
+        raise UsageError(f"--weights: '{folder}' kept its predictions, and needs none; leave it out")
     found, of_texts = report(folder), record.dataset.kind == "text"
     if ending in PAGES and not of_texts:
         raise UsageError(f"-o {output}: '{folder}' is a run of pictures, which is drawn to .png, .pdf or .svg")

@@ -98,3 +98,8 @@ def test_predictions_of_other_queries_are_noticed(of_texts: Callable[[str], Path
     found = replace(found, predictions=turned)
     with pytest.raises(UsageError, match="are of other queries than task"):
         confident_mistakes(folder, found)
+
+
+def test_weights_are_for_runs_that_kept_no_predictions(of_texts: Callable[[str], Path]) -> None:
+    with pytest.raises(UsageError, match="--weights: '.*' kept its predictions, and needs none; leave it out"):
+        inspect(of_texts("tfidf"), weights="encoder.safetensors")
