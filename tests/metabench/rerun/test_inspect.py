@@ -101,5 +101,5 @@ def test_predictions_of_other_queries_are_noticed(of_texts: Callable[[str], Path
 
 
 def test_weights_are_for_runs_that_kept_no_predictions(of_texts: Callable[[str], Path]) -> None:
-    with pytest.raises(UsageError, match="--weights: '.*' kept its predictions, and needs none; leave it out"):
+    with pytest.raises(UsageError, match=r"--weights: '.*' kept its predictions, and needs none; leave it out"):
         inspect(of_texts("tfidf"), weights="encoder.safetensors")
