@@ -31,7 +31,7 @@ from metabench.evaluation.loop import evaluate
 from metabench.learner import Problem
 from metabench.registry import learner_options
 
-TASKS = 600  # of validation
+TASKS = 200  # of validation
 EVERY = 50  # steps
 
 
