@@ -4,6 +4,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from metabench.cli.memory import keep_freed_memory
+
 # Beside another process's tests a time says little.
 collect_ignore_glob = ["test_*.py"] if "PYTEST_XDIST_WORKER" in os.environ else []
 
@@ -15,3 +17,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def freed_memory_is_kept() -> None:
+    """As in the process of the command line; both sides of each comparison gain."""
+    keep_freed_memory()

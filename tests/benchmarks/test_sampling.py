@@ -116,9 +116,6 @@ def test_large_tasks_against_copying_their_bytes(benchmark: BenchmarkFixture) ->
     sampler = EpisodeSampler(ImageBank("large", images, names, (600,) * 20, names), TASK, seed=0)
     tasks = 4 * BLOCK
     numbers = blocks(tasks)
-    # glibc hands freed memory back to the system, and faults it in again, until a process has freed a large block; any
-    # that has trained has.
-    torch.empty(16 << 20, dtype=torch.uint8)
 
     def ours() -> None:
         for _ in sampler.each(next(numbers)):
