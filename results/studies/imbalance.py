@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from baselines.bases.pretrained import PretrainedLearner
-from episodes import EpisodeSampler, FixedTask, load
+from episodes import DataOptions, EpisodeSampler, FixedTask, load
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Problem
 from metabench.registry import get_learner, learner_options
@@ -39,13 +39,27 @@ def main() -> None:
 @main.command()
 @click.argument("table", type=Path)
 @click.option("--dataset", required=True)
+@click.option("--image-size", type=int)
+@click.option("--split")
+@click.option("--data-root", type=Path)
 @click.option("--shots", default=[1, 5], multiple=True)
 @click.option("--steps", type=int, help="Of pre-training; default the learner's own.")
 @click.option("--episodes", default=600)
 @click.option("--seed", default=0)
-def run(table: Path, dataset: str, shots: Sequence[int], steps: int | None, episodes: int, seed: int) -> None:
+def run(
+    table: Path,
+    dataset: str,
+    image_size: int | None,
+    split: str | None,
+    data_root: Path | None,
+    shots: Sequence[int],
+    steps: int | None,
+    episodes: int,
+    seed: int,
+) -> None:
     """Pre-train, test every head, and add two rows for each to TABLE."""
-    data, task = load(dataset), FixedTask(5, 1, 15)
+    data = load(dataset, DataOptions(data_root=data_root, image_size=image_size, split=split))
+    task = FixedTask(5, 1, 15)
     given = {} if steps is None else {"steps": str(steps)}
 
     def made(name: str) -> PretrainedLearner:
@@ -68,7 +82,7 @@ def run(table: Path, dataset: str, shots: Sequence[int], steps: int | None, epis
                 drawn = replace(task, shots=number, query_imbalance=imbalance)
                 scores = 100 * evaluate(learner, EpisodeSampler(data.test, drawn, seed=0), episodes, name)
                 found = mean_interval(scores)
-                row = {"dataset": dataset, "shots": number, "learner": name, "queries": kind, "seed": seed}
+                row = {"dataset": data.name, "shots": number, "learner": name, "queries": kind, "seed": seed}
                 row |= {"accuracy": round(found.mean, 2), "half_width": round(found.half_width, 2)}
                 pd.DataFrame([row]).to_csv(table, mode="a", header=not table.exists(), index=False)
 
