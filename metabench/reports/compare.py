@@ -132,9 +132,9 @@ def _table(contest: Contest, ranks: Sequence[object] | None = None) -> list[_Ver
     legend += "; ± tasks: of these networks, over test tasks alone."
     if ranks and any("*" in str(place) for place in ranks):
         legend += " *: one training seed, its variance borrowed from the others'."
-    if contest.transductive:
-        legend += f" Transductive, as other queries may change a prediction: {', '.join(sorted(contest.transductive))}."
-    return [*(_Verbatim(line.rstrip()) for line in lines), legend]
+    names = ", ".join(sorted(contest.transductive))
+    marked = [f"Transductive, as other queries may change a prediction: {names}."] if names else []
+    return [*(_Verbatim(line.rstrip()) for line in lines), legend, *marked]
 
 
 def _matrix(table: pd.DataFrame, names: Sequence[str]) -> list[_Verbatim]:
