@@ -94,17 +94,20 @@ def draw(table: Path, picture: Path) -> None:
     """Draw the means over seeds: a line for each head, from balanced to imbalanced queries."""
     rows = pd.read_csv(table)
     panels = list(rows.groupby(["dataset", "shots"], sort=False))
-    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.4), layout="constrained", squeeze=False)
+    size = (1.5 + 2.6 * len(panels), 3.4)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
     for axis, ((dataset, shots), some) in zip(axes[0], panels, strict=True):
-        means = some.groupby(["learner", "queries"])["accuracy"].mean().unstack()
+        means = (
+            some.groupby(["learner", "queries"])["accuracy"].mean().unstack().reindex(index=HEADS, columns=[*QUERIES])
+        )
         for place, name in enumerate(reversed(HEADS)):
-            pair = means.loc[name, list(QUERIES)]
+            pair = means.loc[name]
             axis.plot(pair, [place, place], color="0.6", zorder=1)
             for kind, colour in zip(QUERIES, ("tab:blue", "tab:red"), strict=True):
                 axis.scatter(pair[kind], place, color=colour, zorder=2, label=f"{kind} queries" if not place else None)
         axis.set_yticks(range(len(HEADS)), [*reversed(HEADS)])
-        axis.set(title=f"{dataset}, 5-way {shots}-shot", xlabel="accuracy, %")
-    axes[0][0].legend(fontsize="small")
+        axis.set(title=f"{dataset}\n5-way {shots}-shot", xlabel="accuracy, %")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.savefig(picture, dpi=120)
 
 
