@@ -77,19 +77,15 @@ def by_kind(asked: list[Query]) -> pd.DataFrame:
     rows = []
     for query in asked:
         ((span, probability),) = query.found.items()
-        answer = span_text(query.sentence, span)
-        kind = KINDS[0 if exact_match(answer, query.sentence.answers) else 1 if _f1(query, answer) else 2]
-        rows.append((kind, probability, _f1(query, answer)))
+        shared = answer_f1(span_text(query.sentence, span), query.sentence.answers)
+        kind = KINDS[0 if _is_right(query, span) else 1 if shared else 2]
+        rows.append((kind, probability, shared))
     table = pd.DataFrame(rows, columns=["answer", "mean confidence", "F1"])
     grouped = table.groupby("answer", sort=False)
     made = grouped.mean().assign(questions=grouped.size(), share=grouped.size() / len(table))
     return made.reindex([kind for kind in KINDS if kind in made.index]).reset_index()[
         ["answer", "questions", "share", "mean confidence", "F1"]
     ]
-
-
-def _f1(query: Query, answer: str) -> float:
-    return answer_f1(answer, query.sentence.answers)
 
 
 def mistakes(asked: list[Query]) -> list[Mistake]:

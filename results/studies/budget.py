@@ -7,8 +7,6 @@ commands.
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,13 +15,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.ticker import ScalarFormatter
+from shared import add_row, spent
 
 from episodes import EpisodeSampler, FixedTask, load
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Problem
 from metabench.registry import get_learner, learner_options
-from metabench.training.loop import train
-from metabench.training.plan import TrainingPlan
 
 TASKS = 600  # of validation, for the accuracy that is drawn; training itself validates as `metabench run` does
 
@@ -53,11 +50,7 @@ def run(
     torch.manual_seed(seed)
     built = get_learner(learner)(Problem(data.train.item_shape, data.train.classes, task), options)
     validation = EpisodeSampler(data.validation, task, seed=0)
-    with tempfile.TemporaryDirectory() as folder:
-        plan = TrainingPlan(seed, "float32", validation, 100, Path(folder) / "checkpoint", {})
-        started = time.process_time()
-        train(built, data, plan)
-        seconds = time.process_time() - started
+    seconds = spent(built, data, task, seed)
     row = {
         "learner": learner,
         "task": f"{dataset}, {ways}-way {shots}-shot",
@@ -67,7 +60,7 @@ def run(
         "processor_seconds": round(seconds, 1),
         "validation_accuracy": round(100 * float(evaluate(built, validation, TASKS).mean()), 2),
     }
-    pd.DataFrame([row]).to_csv(table, mode="a", header=not table.exists(), index=False)
+    add_row(table, row)
 
 
 @main.command()

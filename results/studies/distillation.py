@@ -8,21 +8,17 @@ Each gets a row in TABLE.csv.
 
 from __future__ import annotations
 
-import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import click
-import pandas as pd
 import torch
+from shared import add_row, spent
 
 from baselines.distillation.distill import Distill
-from episodes import Dataset, EpisodeSampler, FixedTask, ImageBank, load
+from episodes import EpisodeSampler, FixedTask, load
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Problem, Stage
-from metabench.training.loop import train
-from metabench.training.plan import TrainingPlan
 
 TASK = FixedTask(5, 1, 15)
 TASKS = 600  # of validation and of test
@@ -36,16 +32,6 @@ class Staged:
 
     def __call__(self) -> list[Stage]:
         return self.chosen
-
-
-def spent(learner: Learner, data: Dataset[ImageBank], seed: int) -> float:
-    """Train it; the processor seconds that this took."""
-    validation = EpisodeSampler(data.validation, TASK, seed=0)
-    with tempfile.TemporaryDirectory() as folder:
-        plan = TrainingPlan(seed, "float32", validation, 100, Path(folder) / "checkpoint", {})
-        started = time.process_time()
-        train(learner, data, plan)
-        return time.process_time() - started
 
 
 @click.command()
@@ -82,17 +68,17 @@ def main(
         for name, bank in banks.items():
             accuracies = evaluate(learner, EpisodeSampler(bank, TASK, seed=0), TASKS)
             row[name] = round(100 * float(accuracies.mean()), 2)
-        pd.DataFrame([row]).to_csv(table, mode="a", header=not table.exists(), index=False)
+        add_row(table, row)
 
     first = built(options)
     first.stages = Staged(first, "teacher")  # type: ignore[method-assign]
-    of_teacher = spent(first, data, seed)
+    of_teacher = spent(first, data, TASK, seed)
     note("teacher", first.teacher, teacher_steps, of_teacher)
 
     def trained_alone(kind: str, alone_steps: int) -> float:
         learner = built(replace(options, alone_steps=alone_steps))
         learner.stages = Staged(learner, "alone")  # type: ignore[method-assign]
-        seconds = spent(learner, data, seed)
+        seconds = spent(learner, data, TASK, seed)
         assert learner.alone
         note(kind, learner.alone, alone_steps, seconds)
         return seconds
@@ -103,7 +89,7 @@ def main(
         learner = built(replace(options, temperature=temperature, mixing=mixing, alone_steps=0))
         learner.teacher.load_state_dict(first.teacher.state_dict())
         learner.stages = Staged(learner, "student")  # type: ignore[method-assign]
-        together.append(of_teacher + spent(learner, data, seed))
+        together.append(of_teacher + spent(learner, data, TASK, seed))
         note("student", learner, steps, together[-1], temperature=temperature, mixing=mixing)
     trained_alone("alone, equal cost", round(steps * sum(together) / len(together) / of_network))
 

@@ -7,7 +7,6 @@ Each head gets two rows in TABLE.csv; `draw TABLE.csv PICTURE` draws them. `resu
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import click
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
+from shared import add_row, spent
 
 from baselines.bases.pretrained import PretrainedLearner
 from episodes import DataOptions, EpisodeSampler, FixedTask, load
@@ -23,8 +23,6 @@ from metabench.evaluation.loop import evaluate
 from metabench.learner import Problem
 from metabench.registry import get_learner, learner_options
 from metabench.stats.intervals import mean_interval
-from metabench.training.loop import train
-from metabench.training.plan import TrainingPlan
 
 NETWORK = "simpleshot"
 HEADS = (NETWORK, "laplacianshot", "bd_cspn", "transductive_finetune", "tim", "alpha_tim", "pt_map")
@@ -70,9 +68,7 @@ def run(
 
     torch.manual_seed(seed)
     base = made(NETWORK)
-    with tempfile.TemporaryDirectory() as folder:
-        validation = EpisodeSampler(data.validation, task, seed=0)
-        train(base, data, TrainingPlan(seed, "float32", validation, 100, Path(folder) / "checkpoint", {}))
+    spent(base, data, task, seed)
     for name in HEADS:
         learner = base if name == NETWORK else made(name)
         if learner is not base:
@@ -84,7 +80,7 @@ def run(
                 found = mean_interval(scores)
                 row = {"dataset": data.name, "shots": number, "learner": name, "queries": kind, "seed": seed}
                 row |= {"accuracy": round(found.mean, 2), "half_width": round(found.half_width, 2)}
-                pd.DataFrame([row]).to_csv(table, mode="a", header=not table.exists(), index=False)
+                add_row(table, row)
 
 
 @main.command()

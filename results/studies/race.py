@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from shared import add_row
 from torch import Tensor, nn
 
 from baselines.backbones import Layers, build_backbone
@@ -79,7 +80,7 @@ def run(table: Path, ways: int, shots: int, steps: int, seed: int) -> None:
                     "processor_seconds": round(seconds, 2),
                     "validation_accuracy": round(accuracy, 2),
                 }
-                pd.DataFrame([row]).to_csv(table, mode="a", header=not table.exists(), index=False)
+                add_row(table, row)
 
 
 def _here(learner: MAML) -> tuple[nn.Module, Callable[[LabelledEpisodeBatch], None]]:
