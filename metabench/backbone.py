@@ -4,13 +4,19 @@ A backbone is a function `(shape, norm, width) -> Layers` that builds a network 
 3 and any H, W of at least 16, to features `[n, D]`. One with `takes_numbers = True` takes the inputs `[n, 1]` of a
 regression, too. One with `takes_text = True` takes token ids `[n, L]` alone (see `TextBank.gather`): its shape is an
 `episodes.banks.vocabulary.TextShape`, and where it has a vocabulary of its own, `vocabulary()` gives it. One with
-`takes_path = True` is written `name:PATH`, and gets the path in place of a width, as `path`. One with
-`outside_data = True` comes with weights that were trained on other data.
+`takes_path = True` is written `name:PATH`, and gets the path in place of a width, as `path`; its `takes_text` may be a
+function of the path. One with `outside_data = True` comes with weights that were trained on other data. `width` is the
+width that it has where none is given.
+
+`package.module:factory` may also be a function without arguments from images `[n, 3, H, W]` to features, as other
+packages have them (see `metabench.outside`).
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +24,7 @@ from torch import Tensor, nn
 from episodes.banks.vocabulary import TextShape, Vocabulary
 from episodes.plugins import load_plugin, plugin_names
 from metabench.errors import UsageError
+from metabench.outside import InputForm, PictureNetwork
 
 Norm = Callable[[int], nn.Module]
 Shape = tuple[int, ...]
@@ -31,6 +38,7 @@ class Layers(nn.Sequential):
 
     takes_rows = True
     name: str | None = None  # that it was built by
+    sources: tuple[str | None, ...] = ()  # the outside data that it was trained on by name, None where not known
 
     def forward(self, images: Tensor, rows: int | None = None) -> Tensor:
         for layer in self:
@@ -77,29 +85,60 @@ def build_backbone(name: str, image_shape: Shape, norm: Norm = nn.BatchNorm2d) -
     _check_inputs(name, build, image_shape)
     if getattr(build, "takes_path", False):
         if not width:
-            raise UsageError(f"backbone '{base}' needs a folder or a name: {base}:PATH")
+            raise UsageError(f"backbone '{base}' needs a folder or a name: {base}:NAME")
         network = build(image_shape, norm, 64, path=width)  # type: ignore[call-arg]
-        network.name = name
-        return network
+    elif _is_factory(build):
+        if width:
+            raise UsageError(f"backbone '{base}' takes no arguments; leave ':{width:.40}' out")
+        network = _outside(name, build, norm)
+    else:
+        network = build(image_shape, norm, _checked_width(name, base, width, image_shape, build))
+    network.name = name
+    if getattr(build, "outside_data", False):
+        network.sources = (getattr(network[0], "trained_on", None),)
+    return network.to(memory_format=torch.channels_last)  # about 1.4 times as fast as the default layout on CPU
+
+
+def _checked_width(name: str, base: str, width: str | None, shape: Shape, build: Build) -> int:
     if width is not None and not (
         width.isdecimal() and len(width) < 5 and 2 <= int(width) <= MOST_WIDTH and int(width) % 2 == 0
     ):
         raise UsageError(
-            f"backbone '{name:.60}' asks for '{width:.40}' filters; give an even number up to {MOST_WIDTH}, "
+            f"backbone '{name:.60}' asks for a width of '{width:.40}'; give an even number up to {MOST_WIDTH}, "
             f"e.g. {base}:128"
         )
-    if min(image_shape[1:], default=16) < 16:
-        raise UsageError(
-            f"backbone '{name}' needs images of at least 16 x 16; found {image_shape[1]} x {image_shape[2]}"
-        )
-    network = build(image_shape, norm, int(width or 64))
-    network.name = name
-    return network.to(memory_format=torch.channels_last)  # about 1.4 times as fast as the default layout on CPU
+    if min(shape[1:], default=16) < 16:
+        raise UsageError(f"backbone '{name}' needs images of at least 16 x 16; found {shape[1]} x {shape[2]}")
+    usual: int = getattr(build, "width", 64)
+    return int(width) if width else usual
+
+
+def _is_factory(build: Callable[..., Any]) -> bool:
+    """Whether it makes a network without being told anything, as other packages have them."""
+    try:
+        inspect.signature(build).bind((3, 64, 64), nn.BatchNorm2d, 64)
+    except TypeError:
+        return True
+    except ValueError:  # it does not tell its arguments
+        return False
+    return False
+
+
+def _outside(name: str, factory: Callable[..., Any], norm: Norm) -> Layers:
+    """The network that a function without arguments makes."""
+    model = factory()
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"backbone '{name}' gives a {type(model).__name__}, not a torch.nn.Module; fix it")
+    config = getattr(model, "pretrained_cfg", None)
+    form = InputForm.of_config(config) if config else InputForm()
+    return Layers(PictureNetwork(model, form, fixed=norm is not nn.BatchNorm2d))
 
 
 def takes_text(name: str) -> bool:
     """Whether the backbone of that name takes texts."""
-    return bool(getattr(get_backbone(_parts(name)[0]), "takes_text", False))
+    base, path = _parts(name)
+    found = getattr(get_backbone(base), "takes_text", False)
+    return bool(found(path) if callable(found) and path else found)
 
 
 def vocabulary_of(name: str) -> Vocabulary | None:
@@ -116,22 +155,15 @@ def vocabulary_of(name: str) -> Vocabulary | None:
     return found
 
 
-def has_outside_data(name: str) -> bool:
-    """Whether the backbone of that name comes with weights that were trained on other data."""
-    return bool(getattr(get_backbone(_parts(name)[0]), "outside_data", False))
-
-
 def example_inputs(count: int, shape: Shape) -> Tensor:
     """So many inputs of that shape, the longest texts among them, for what depends on their size alone."""
     return torch.ones(count, *shape, dtype=torch.int32) if isinstance(shape, TextShape) else torch.zeros(count, *shape)
 
 
 def _check_inputs(name: str, build: Build, shape: Shape) -> None:
-    if isinstance(shape, TextShape) != getattr(build, "takes_text", False):
+    if isinstance(shape, TextShape) != takes_text(name):
         found = "texts" if isinstance(shape, TextShape) else "no texts"
-        takes, advice = (
-            ("text", "") if getattr(build, "takes_text", False) else ("images", "; choose one such as minilm")
-        )
+        takes, advice = ("text", "") if takes_text(name) else ("images", "; choose one such as minilm")
         raise UsageError(f"backbone '{name}' takes {takes}, and the inputs here are {found}{advice}")
     if not isinstance(shape, TextShape) and len(shape) < 3 and not getattr(build, "takes_numbers", False):
         raise UsageError(f"backbone '{name}' takes images, and the inputs here are numbers; choose mlp, e.g. mlp:40")

@@ -27,3 +27,8 @@ def is_memory(error: BaseException) -> bool:
 
 class InterruptionError(RunError):
     """A run that the user stopped; the message is as of a RunError."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another package says, in one line without a full stop."""
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:200].removesuffix(".")

@@ -85,7 +85,7 @@ class TrainingOptions:
 
     backbone: str = option("conv4", "network, one of `metabench list backbones`")
     steps: Annotated[int, Field(ge=0)] = option(1000, "training steps")
-    weights: str | None = option(None, "file of `metabench pretrain` that the backbone begins with")
+    weights: str | None = option(None, "file that the backbone begins with, or `pretrained` for published weights")
     optimizer: Literal["adam", "adamw", "sgd"] = option("adam", "adam, adamw, or sgd with Nesterov momentum 0.9")
     learning_rate: Positive = option(1e-3, "learning rate at the start")
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = option(

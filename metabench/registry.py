@@ -24,14 +24,14 @@ from episodes.dataset import Dataset
 from episodes.datasets import kind_of
 from episodes.errors import DataError, nearest
 from episodes.plugins import load_plugin, plugin_names
-from metabench.backbone import Layers, has_outside_data
+from metabench.backbone import Layers
 from metabench.config import RunConfig
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
 from metabench.learner import EmbeddingLearner, Learner, Problem, Source, TrainingOptions
 from metabench.objective import Objective
+from metabench.state_file import GivenWeights
 from metabench.values import check_given, first_problem
-from metabench.weights import Weights, fits, load_into
 
 LEARNERS, FLOORS, ADAPTERS = "metabench.learners", "metabench.floors", "metabench.adapters"
 TRAINING_STEPS = (
@@ -264,7 +264,7 @@ def preset(learner: type[Learner], dataset: str) -> dict[str, Any]:
 
 
 def build(
-    config: RunConfig, dataset: Dataset[Any], options: TrainingOptions, weights: Weights | None = None
+    config: RunConfig, dataset: Dataset[Any], options: TrainingOptions, weights: GivenWeights | None = None
 ) -> Learner:
     """The untrained learner that the configuration asks for; its first weights follow from the seed, or the file.
 
@@ -276,34 +276,27 @@ def build(
     return build_for(config, problem, options, weights)
 
 
-def build_for(config: RunConfig, problem: Problem, options: TrainingOptions, weights: Weights | None = None) -> Learner:
+def build_for(
+    config: RunConfig, problem: Problem, options: TrainingOptions, weights: GivenWeights | None = None
+) -> Learner:
     """The same for a problem that is already known."""
     torch.manual_seed(config.training.seed)
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         learner = learner_class(problem, options)
-        networks = [module for module in learner.modules() if isinstance(module, Layers) and module.name]
-        outside = any(has_outside_data(str(network.name)) for network in networks)
-        learner.outside_data = learner.outside_data or outside or bool(weights and weights.outside_data)
         if getattr(learner, "problem", None) is not problem:
             raise UsageError(f"learner '{config.learner}': its __init__ must call super().__init__(problem, options)")
+    networks = named_networks(learner)
     if weights:
-        _load(config.learner, networks, weights)
+        weights.load(config.learner, networks)
+    outside = any(network.sources for network in networks) or bool(weights and weights.outside_data)
+    learner.outside_data = learner.outside_data or outside
     return learner
 
 
-def _load(learner: str, networks: list[Layers], weights: Weights) -> None:
-    """Give the weights to every network of a learner that they are of."""
-    fitting = [network for network in networks if fits(weights, network)]
-    if not fitting:
-        names = " and ".join(dict.fromkeys(str(network.name) for network in networks))
-        backbone = plain(weights.about.backbone, 60)
-        advice = f"give --backbone {backbone}" if names else "choose another learner"
-        raise UsageError(
-            f"--weights '{weights.path}' is of backbone {backbone}, and learner '{learner}' has "
-            f"{names or 'no network'}; {advice}, or leave --weights out"
-        )
-    load_into(fitting, weights)
+def named_networks(learner: Learner) -> list[Layers]:
+    """Those that were built by a backbone's name."""
+    return [module for module in learner.modules() if isinstance(module, Layers) and module.name]
 
 
 def check_kind(config: RunConfig, learner: type[Learner], kind: Kind) -> None:

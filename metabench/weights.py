@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 
 FORMAT = "metabench encoder 1"
+GIVE = "give a file of weights, or 'pretrained' for those that a network was published with"
 ENCODER, TEXTS = "encoder.", "texts"  # in the names of tensors
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -123,6 +125,11 @@ class Weights:
     tensors: dict[str, Tensor]
     texts: NDArray[np.int64]
 
+    @property
+    def name(self) -> str:
+        """The file's, without its folder."""
+        return self.path.name
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(self.about.vocabulary, self.about.special)
@@ -131,6 +138,23 @@ class Weights:
     def outside_data(self) -> bool:
         """Whether a stage has read files of texts, which a record can name but nobody can look up."""
         return any(source.kind == "file" for stage in self.about.stages for source in stage.sources)
+
+    def load(self, learner: str, networks: Sequence[Layers]) -> None:
+        """Give the weights to every network of a learner that they are of, as a whole.
+
+        Raises:
+            UsageError: there is none, or one has other tensors; nothing was loaded.
+        """
+        fitting = [network for network in networks if fits(self, network)]
+        if not fitting:
+            names = " and ".join(dict.fromkeys(str(network.name) for network in networks))
+            backbone = plain(self.about.backbone, 60)
+            advice = f"give --backbone {backbone}" if names else "choose another learner"
+            raise UsageError(
+                f"--weights '{self.path}' is of backbone {backbone}, and learner '{learner}' has "
+                f"{names or 'no network'}; {advice}, or leave --weights out"
+            )
+        load_into(fitting, self)
 
 
 def write_weights(path: Path, about: About, network: nn.Module, texts: NDArray[np.int64]) -> None:
@@ -142,6 +166,15 @@ def write_weights(path: Path, about: About, network: nn.Module, texts: NDArray[n
     tensors = {f"{ENCODER}{name}": value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     metadata = {"format": FORMAT, "about": about.model_dump_json()}
     write_bytes(path, save({**tensors, TEXTS: torch.from_numpy(np.unique(texts))}, metadata))
+
+
+def is_pretraining(path: Path) -> bool:
+    """Whether a file says that `metabench pretrain` has written it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {}).get("format", "")).startswith("metabench ")
+    except (OSError, SafetensorError, ValueError):
+        return False
 
 
 def read_weights(path: Path) -> Weights:
@@ -184,16 +217,14 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file of weights; UsageError where there is none."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"--weights '{path}' is no file; give one that `metabench pretrain` has written")
+            raise UsageError(f"--weights '{path}' is no file; {GIVE}")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         if isinstance(error, UsageError):
             raise
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"cannot read --weights '{path}': {reason}; give a file that `metabench pretrain` has written"
-        ) from None
+        raise UsageError(f"cannot read --weights '{path}': {reason}; {GIVE}") from None
 
 
 def short_backbone(name: str) -> str:

@@ -28,7 +28,6 @@ WEIGHTS = WeightsInfo(
     stages=("masked-text", "simcse"),
     sources=(PretrainedOn(kind="dataset", name="clinc150", split="domains", fingerprint="ef" * 16),),
     texts=12_345,
-    test_classes="no",
 )
 
 
@@ -62,6 +61,7 @@ def make_record(
         ),
         "transductive": False,
         "outside_data": False,
+        "test_classes": "no",
         "score": Score(metric=metric, mean=accuracies.mean(), half_width=0.01, parameters=10, task_milliseconds=2.0),
         "companions": {},
         "training": Training(curve=[], best={}, seconds=3.0, images=4),

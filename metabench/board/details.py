@@ -96,6 +96,7 @@ def _facts(record: RunRecord) -> list[list[str]]:
         "Training data": record.dataset.fingerprints.train,
         "Frozen tasks": record.dataset.tasks,
         "Pre-trained": _pretrained(record),
+        "Test classes in the outside data": record.test_classes if record.outside_data else None,
     }
     return [[name, plain(str(value), 200)] for name, value in facts.items() if value]
 
@@ -104,6 +105,8 @@ def _pretrained(record: RunRecord) -> str | None:
     """By which objectives, on what, and how many texts; in one line."""
     if record.weights is None:
         return None
+    if not record.weights.stages:
+        return record.weights.file
     stages, sources = ", then ".join(record.weights.stages), (source.name for source in record.weights.sources)
     return f"{stages} on {', '.join(dict.fromkeys(sources))}: {record.weights.texts:,} texts, none of the test"
 

@@ -21,6 +21,7 @@ class Filter:
         dataset: names as in the table.
         ways, shots: of the test tasks.
         transductive, outside_data: whether it must be so, or must not.
+        uncontaminated: whether it must be known that the test classes were not in outside data, or must not be.
     """
 
     dataset: tuple[str, ...] = ()
@@ -28,6 +29,7 @@ class Filter:
     shots: tuple[int, ...] = ()
     transductive: bool | None = None
     outside_data: bool | None = None
+    uncontaminated: bool | None = None
 
     def keep(self, runs: Sequence[Run]) -> list[Run]:
         """The runs that are wanted.
@@ -69,7 +71,8 @@ def _several(value: Any) -> Any:
 def _facts(record: RunRecord) -> dict[str, Any]:
     numbers = record.config.numbers  # none where tasks vary
     facts = {"dataset": record.dataset.name, "ways": numbers.get("ways"), "shots": numbers.get("shots")}
-    return {**facts, "transductive": record.transductive, "outside_data": record.outside_data}
+    given = {"transductive": record.transductive, "outside_data": record.outside_data}
+    return {**facts, **given, "uncontaminated": record.test_classes == "no"}
 
 
 def _fits(fact: object, wanted: object) -> bool:

@@ -185,7 +185,16 @@ def _apart(rows: Sequence[Entry]) -> list[str]:
 
 def _row(entry: Entry) -> dict[str, Any]:
     values = entry.values
-    numbers = ("origin", "seeds", "episodes", "transductive", "outside_data", "parameters", "task_milliseconds")
+    numbers = (
+        "origin",
+        "seeds",
+        "episodes",
+        "transductive",
+        "outside_data",
+        "test_classes",
+        "parameters",
+        "task_milliseconds",
+    )
     return {
         "rank": None if entry.rank is None else str(entry.rank),
         "best": entry.rank.low if entry.rank else None,

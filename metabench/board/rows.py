@@ -236,6 +236,7 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         "episodes": over_tasks.count,
         "transductive": record.transductive,
         "outside_data": record.outside_data,
+        "test_classes": record.test_classes,
         "parameters": record.score.parameters,
         "task_milliseconds": round(fmean(each.score.task_milliseconds for each in records), 2),
         "task_megabytes": round(_mean(each.score.task_megabytes for each in records), 2),

@@ -134,7 +134,8 @@ def _title(entry: Entry, escape: Callable[[str], str] = markdown_cell) -> str:
 def _notes(entry: Entry) -> dict[str, bool]:
     origin = entry.values.origin
     facts = {"transductive": entry.record.transductive, "outside data": entry.record.outside_data}
-    return {**facts, origin: origin != "own"}
+    seen = {"test classes in it": entry.record.test_classes == "yes"}
+    return {**facts, **seen, origin: origin != "own"}
 
 
 def _cells(entry: Entry) -> list[str]:

@@ -26,6 +26,9 @@ from metabench.cli.options import RUN_ERROR, given, terminal
 @click.option("--shots", type=int, multiple=True, help="Only tasks with this number of shots. Repeatable.")
 @click.option("--transductive/--no-transductive", default=None, help="Only learners that look at several queries.")
 @click.option("--outside-data/--no-outside-data", default=None, help="Only learners trained on other data.")
+@click.option(
+    "--uncontaminated", is_flag=True, default=None, help="Only learners whose outside data lacked the test classes."
+)
 def leaderboard(
     results: Path,
     add: Path | None,

@@ -23,6 +23,7 @@ from metabench.experiment.tokens import with_tokens
 from metabench.learner import Learner, TrainingOptions
 from metabench.records.record import RunRecord
 from metabench.registry import build, check_kind, check_ways, faults_of, get_learner, learner_options, without_training
+from metabench.state_file import GivenWeights
 from metabench.weights import Weights
 
 
@@ -51,13 +52,13 @@ class Prepared(PreparedTasks):
 
     Attributes:
         validation: where the validation tasks come from.
-        weights: the file that its networks begin with.
+        weights: that its networks begin with.
         learner: on the device; its first weights follow from the seed, or are those of the file.
         floors: by name, on the device.
     """
 
     validation: EpisodeSource
-    weights: Weights | None
+    weights: GivenWeights | None
     learner: Learner
     floors: dict[str, Learner]
 
@@ -108,7 +109,13 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
         config = for_words(config)
         options = without_training(config, learner_class, options)
     weights = weights_of(options)
-    tasks = prepare_tasks(config, again, options, weights)
+    of_texts = weights if isinstance(weights, Weights) else None
+    tasks = prepare_tasks(config, again, options, of_texts)
+    if weights and not of_texts and tasks.dataset.kind in TEXTS:
+        raise UsageError(
+            f"--weights '{weights.name}' has no vocabulary, and {config.data.dataset} has texts; give a file of "
+            "`metabench pretrain`, or --backbone hf:FOLDER"
+        )
     config, device = _resolved(tasks.config, tasks.device, options), tasks.device
     check_kind(config, learner_class, tasks.dataset.kind)
     learner = build(config, tasks.dataset, options, weights)

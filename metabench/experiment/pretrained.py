@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,30 @@ from episodes.files.remembered import last_place, remember
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.learner import TrainingOptions
-from metabench.records.record import PretrainedOn, RunRecord, WeightsInfo
-from metabench.weights import Weights, file_digest, read_weights
+from metabench.learner import Learner, TrainingOptions
+from metabench.outside import PictureNetwork
+from metabench.records.record import NetworkInput, PretrainedOn, RunRecord, WeightsInfo
+from metabench.registry import named_networks
+from metabench.seen import Seen, classes_seen
+from metabench.state_file import PUBLISHED, GivenWeights, Published, read_state_file
+from metabench.weights import Weights, file_digest, is_pretraining, read_weights
 
 SHOWN = 60  # characters of a text in a message
 
 
-def weights_of(options: TrainingOptions) -> Weights | None:
-    """The file that the options name, if any; its place is kept for `with_weights`.
+def weights_of(options: TrainingOptions) -> GivenWeights | None:
+    """The weights that the options ask for, if any; a file's place is kept for `with_weights`.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: the file cannot be read.
     """
     if not options.weights:
         return None
-    weights = read_weights(Path(options.weights))
-    remember(_note(weights.digest), weights.path)
+    if options.weights == PUBLISHED:
+        return Published()
+    path = Path(options.weights).expanduser()
+    weights = read_weights(path) if is_pretraining(path) else read_state_file(path, file_digest(path))
+    remember(_note(weights.digest), path)
     return weights
 
 
@@ -58,8 +66,10 @@ def refuse_seen(weights: Weights, dataset: Dataset[Any]) -> None:
             )
 
 
-def weights_info(weights: Weights) -> WeightsInfo:
-    """What a record says of weights that `refuse_seen` has passed."""
+def weights_info(weights: GivenWeights) -> WeightsInfo:
+    """What a record says of weights."""
+    if not isinstance(weights, Weights):
+        return WeightsInfo(file=weights.name, sha256=weights.digest, stages=(), sources=(), texts=0)
     stages = weights.about.stages
     sources = dict.fromkeys(source for stage in stages for source in stage.sources)
     return WeightsInfo(
@@ -71,8 +81,24 @@ def weights_info(weights: Weights) -> WeightsInfo:
             for each in sources
         ),
         texts=len(weights.texts),
-        test_classes="no",
     )
+
+
+def test_classes_seen(learner: Learner, dataset: Dataset[Any]) -> Seen:
+    """Whether the test classes were in the outside data that a learner's weights were trained on.
+
+    Weights of `metabench pretrain` have been compared with every text of the test by then (`refuse_seen`).
+    """
+    sources = [source for network in named_networks(learner) for source in network.sources]
+    if type(learner).outside_data:
+        sources.append(None)
+    return classes_seen(sources, dataset.name, (*dataset.test.class_names, *dataset.test.groups))
+
+
+def network_inputs(learner: Learner) -> dict[str, NetworkInput]:
+    """How images go into each network from elsewhere, by its name."""
+    first = {str(network.name): network[0] for network in named_networks(learner)}
+    return {name: NetworkInput(**asdict(each.form)) for name, each in first.items() if isinstance(each, PictureNetwork)}
 
 
 def with_weights(config: RunConfig, record: RunRecord, folder: Path, given: str | Path | None = None) -> RunConfig:
@@ -89,6 +115,8 @@ def with_weights(config: RunConfig, record: RunRecord, folder: Path, given: str 
             raise UsageError(f"'{folder}' did not begin with weights of a file; leave --weights out")
         return config
     name, digest = record.weights.file, record.weights.sha256
+    if name == PUBLISHED:
+        return config
     if given is not None:
         found = file_digest(Path(given).expanduser())
         if found != digest:

@@ -20,7 +20,7 @@ from metabench.errors import RunError, UsageError
 from metabench.evaluation.score import Scored, score_learner
 from metabench.experiment.environment import describe_environment, process_as_found
 from metabench.experiment.prepare import prepare
-from metabench.experiment.pretrained import weights_info
+from metabench.experiment.pretrained import network_inputs, test_classes_seen, weights_info
 from metabench.learner import Learner
 from metabench.loggers.group import check_packages, logged
 from metabench.pictures.hardest import draw_hardest, hardest
@@ -104,7 +104,9 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             dataset=about,
             transductive=learner.transductive,
             outside_data=learner.outside_data,
+            test_classes=test_classes_seen(learner, run.dataset),
             weights=weights_info(run.weights) if run.weights else None,
+            inputs=network_inputs(learner),
             score=scored.score,
             companions=scored.companions,
             floors=scored.floors,

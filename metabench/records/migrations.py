@@ -7,7 +7,7 @@ from typing import Any
 
 from episodes.names import short_name
 
-VERSION = 6  # today's
+VERSION = 7  # today's
 METRICS = ("accuracy", "squared_error")
 
 # Options whose defaults on a dataset have changed since version 2: records of then name them, so that they stay rows
@@ -97,6 +97,16 @@ def _from_5(record: Values) -> Values:
     return record
 
 
+def _from_6(record: Values) -> Values:
+    """Version 7 says for every run whether its outside data had the test classes, not for files of weights alone."""
+    made, weights = dict(record), record.get("weights")
+    if isinstance(weights, dict) and "test_classes" in weights:
+        made["weights"] = {name: value for name, value in weights.items() if name != "test_classes"}
+        if weights["test_classes"] != "no":
+            raise ValueError("weights.test_classes is not 'no'")
+    return {"test_classes": "unknown" if record.get("outside_data") else "no", **made}
+
+
 def with_new_options(options: Values) -> Values:
     """A learner's options of before version 3, with those that came since, at the values of what it did then."""
     return {"alone_steps": 0, **options} if "teacher_backbone" in options else options
@@ -112,4 +122,4 @@ def _score_from_2(score: Any) -> Any:
     return {"metric": metric, "mean": mean, **{name: value for name, value in score.items() if name not in METRICS}}
 
 
-STEPS: dict[int, Callable[[Values], Values]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
+STEPS: dict[int, Callable[[Values], Values]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5, 6: _from_6}

@@ -16,6 +16,7 @@ from episodes.files.atomic import write_bytes
 from metabench.config import RunConfig
 from metabench.metrics.metric import ACCURACY, METRICS, Metric
 from metabench.records.migrations import migrate
+from metabench.seen import Seen
 
 RECORD_FILE = "record.json"
 SCORES_FILE = "scores.csv"
@@ -163,15 +164,14 @@ class PretrainedOn(_Part):
 
 
 class WeightsInfo(_Part):
-    """The file of `metabench pretrain` that a run began with.
+    """The weights that a run began with: a file, or `pretrained` for those that its networks were published with.
 
     Attributes:
-        file: its name, without its folder.
-        sha256: of the file.
-        stages: the objectives, in order.
+        file: its name, without its folder; `pretrained` of published weights.
+        sha256: of the file, or of the published tensors.
+        stages: of a file of `metabench pretrain` the objectives, in order; else none, like the next two.
         sources: the texts of all stages.
         texts: how many different ones.
-        test_classes: whether a text of the run's test or validation classes was among them, which is refused.
     """
 
     file: str
@@ -179,7 +179,15 @@ class WeightsInfo(_Part):
     stages: tuple[str, ...]
     sources: tuple[PretrainedOn, ...]
     texts: Count
-    test_classes: Literal["no"]
+
+
+class NetworkInput(_Part):
+    """How images go into a network from elsewhere (see `metabench.outside.InputForm`)."""
+
+    size: int | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
 
 
 class RunRecord(_Part):
@@ -190,7 +198,9 @@ class RunRecord(_Part):
         config: as resolved: what the user gave and every default.
         changed_options: the learner's options that are not its defaults for this dataset.
         transductive, outside_data: what the learner was given (see `metabench.Learner`).
-        weights: the file that its networks began with; None where they began at random, or come with a package.
+        test_classes: whether the test classes were in the outside data (see `metabench.seen`).
+        weights: that its networks began with; None where they began at random, or come with a package.
+        inputs: of each network from elsewhere, by its name, how images go into it.
         score: the result.
         companions: scores of other models in the learner (a student's teacher), by name.
         floors: by name; none in records of version 1.
@@ -202,7 +212,7 @@ class RunRecord(_Part):
         environment: versions, platform, device, processor, threads, commit.
     """
 
-    schema_version: Literal[6] = 6
+    schema_version: Literal[7] = 7
     id: str
     created: str
     config: RunConfig
@@ -210,7 +220,9 @@ class RunRecord(_Part):
     dataset: DatasetInfo
     transductive: bool
     outside_data: bool
+    test_classes: Seen
     weights: WeightsInfo | None = None
+    inputs: dict[str, NetworkInput] = Field(default_factory=dict)
     score: Score
     companions: dict[str, Score]
     floors: dict[str, Floor] = Field(default_factory=dict)

@@ -112,7 +112,8 @@ class _Data:
         if not self.options.weights or all(map(vocabulary_of, text_networks(self.options))):
             return None
         placed = with_weights(self.config, self.record, self.folder, self.given)
-        return weights_of(replace(self.options, weights=placed.options["weights"]))
+        found = weights_of(replace(self.options, weights=placed.options["weights"]))
+        return found if isinstance(found, Weights) else None
 
     @cached_property
     def dataset(self) -> Dataset[TextBank]:

@@ -3,11 +3,15 @@ import torch
 from torch import nn
 
 from baselines.gradient._batch_norm import TaskBatchNorm2d
-from metabench.backbone import Norm, backbone_names, build_backbone, feature_map, feature_size, takes_text
+from metabench.backbone import Norm, backbone_names, build_backbone, feature_map, feature_size, get_backbone, takes_text
 from metabench.errors import UsageError
 
+OF_IMAGES = [
+    name for name in backbone_names() if not takes_text(name) and not getattr(get_backbone(name), "takes_path", False)
+]
 
-@pytest.mark.parametrize("name", [name for name in backbone_names() if not takes_text(name)])
+
+@pytest.mark.parametrize("name", OF_IMAGES)
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 33, 17), (1, 28, 28)])
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, TaskBatchNorm2d])
 def test_any_size_from_16_and_any_channels(name: str, shape: tuple[int, int, int], norm: Norm) -> None:
@@ -66,9 +70,9 @@ def test_mlp_is_the_papers() -> None:
         (
             "conv4:wide",
             (1, 28, 28),
-            "'conv4:wide' asks for 'wide' filters; give an even number up to 4096, e.g. conv4:128",
+            "'conv4:wide' asks for a width of 'wide'; give an even number up to 4096, e.g. conv4:128",
         ),
-        ("conv4:0", (1, 28, 28), "'conv4:0' asks for '0' filters; give an even number up to 4096, e.g. conv4:128"),
+        ("conv4:0", (1, 28, 28), "'conv4:0' asks for a width of '0'; give an even number up to 4096, e.g. conv4:128"),
         ("conv4", (1, 28, 15), "'conv4' needs images of at least 16 x 16; found 28 x 15"),
         ("conv4", (1,), "'conv4' takes images, and the inputs here are numbers; choose mlp, e.g. mlp:40"),
     ],

@@ -221,7 +221,7 @@ def test_backbones_and_datasets_need_no_registration_either(tmp_path: Path) -> N
             {"options": {"backbone": "mine_and_only:not_a_function"}},
             r"is of type int, not a function \(shape, norm, width\)",
         ),
-        ({"options": {"backbone": "mine_and_only:flat:wide"}}, "asks for 'wide' filters; give an even number"),
+        ({"options": {"backbone": "mine_and_only:flat:wide"}}, "asks for a width of 'wide'; give an even number"),
         ({"options": {"backbone": "no_such:flat"}}, "backbone 'no_such:flat' cannot be imported: ModuleNotFoundError"),
         ({"dataset": "mine_and_only:flat"}, r"dataset 'mine_and_only:flat' has no load\(name, options\)"),
         ({"dataset": "folder"}, "there is no dataset 'folder'; did you mean 'folder:PATH'?"),

@@ -108,9 +108,9 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_or_none(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot read --weights '.*none': No such file .*; give a file that"):
+    with pytest.raises(UsageError, match=r"cannot read --weights '.*none': No such file .*; give a file of weights"):
         read_weights(tmp_path / "none")
-    with pytest.raises(UsageError, match="is no file; give one that `metabench pretrain` has written"):
+    with pytest.raises(UsageError, match="is no file; give a file of weights"):
         read_weights(tmp_path)
 
 

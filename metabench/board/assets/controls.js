@@ -1,6 +1,6 @@
 // The filters, the address that keeps them, the theme; and the page's beginning.
 
-const SELECTS = ["ways", "shots", "transductive", "outside_data"];
+const SELECTS = ["ways", "shots", "transductive", "outside_data", "test_classes"];
 
 // The filters stand in the address after #, so that a view can be sent on. What is no choice of this page is left out.
 function readAddress() {

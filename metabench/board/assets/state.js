@@ -2,9 +2,9 @@
 
 const {boards, rows, averageRanks} = JSON.parse(byId("summary").textContent);
 const PAGE_ROWS = 50;
-const FILTERS = ["dataset", "search", "ways", "shots", "transductive", "outside_data"];
+const FILTERS = ["dataset", "search", "ways", "shots", "transductive", "outside_data", "test_classes"];
 const state = {
-  dataset: "", search: "", ways: "", shots: "", transductive: "", outside_data: "",
+  dataset: "", search: "", ways: "", shots: "", transductive: "", outside_data: "", test_classes: "",
   sort: "rank", down: false, page: 0,
 };
 
@@ -29,6 +29,7 @@ function passing() {
       && (!state.shots || board.shots === Number(state.shots))
       && (!state.transductive || String(row.transductive) === state.transductive)
       && (!state.outside_data || String(row.outside_data) === state.outside_data)
+      && (!state.test_classes || row.test_classes === state.test_classes)
       && words.every((word) => row.text.includes(word));
   });
 }

@@ -68,6 +68,7 @@ const counted = (kind, value) => cell(`number ${kind}`, value.toLocaleString("en
 function nameCell(row, board, button) {
   const given = [
     row.transductive ? "transductive" : null, row.outside_data ? "outside data" : null,
+    row.test_classes === "yes" ? "test classes in it" : null,
     row.origin === "own" ? null : row.origin,
   ].filter(Boolean);
   const settings = [row.settings, row.apart].filter(Boolean).join(" ");

@@ -126,7 +126,7 @@ def test_what_cannot_be_loaded_is_one_line(shape: TextShape, tmp_path: Path, mon
     with pytest.raises(UsageError, match=r"encoder .* cannot be loaded") as caught:
         build_backbone(f"hf:{tmp_path}", shape)
     assert "\n" not in str(caught.value)
-    with pytest.raises(UsageError, match="backbone 'hf' needs a folder or a name: hf:PATH"):
+    with pytest.raises(UsageError, match="backbone 'hf' needs a folder or a name: hf:NAME"):
         build_backbone("hf", shape)
     torch.save({"a": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
     transformers.BertConfig(num_hidden_layers=1).save_pretrained(tmp_path)

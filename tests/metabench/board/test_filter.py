@@ -33,6 +33,14 @@ def test_each_field_that_is_given_must_fit(wanted: dict[str, object], kept: int)
     assert len(Filter(**wanted).keep(RUNS)) == kept  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "kept"), [(True, ["no"]), (False, ["yes", "unknown"]), (None, ["no", "yes", "unknown"])]
+)
+def test_only_test_classes_that_are_known_to_be_new_are_uncontaminated(wanted: bool | None, kept: list[str]) -> None:
+    runs = [Run(make_record(SCORES, test_classes=seen), SCORES) for seen in ("no", "yes", "unknown")]
+    assert [run.record.test_classes for run in Filter(uncontaminated=wanted).keep(runs)] == kept
+
+
 def test_where_nothing_fits_it_says_what_there_is() -> None:
     with pytest.raises(UsageError, match=r"no record has ways 7; the 8 records have ways 3, 5"):
         Filter(ways=(7,)).keep(RUNS)

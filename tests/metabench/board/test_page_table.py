@@ -103,13 +103,30 @@ def test_filters_by_shots_and_by_outside_data(browser: Browser, tmp_path: Path) 
         assert learners(shown) == ["a", "a", "c"]
 
 
+def test_filters_by_test_classes_and_marks_those_that_were_seen(browser: Browser, tmp_path: Path) -> None:
+    given = {"a": "yes", "b": "no", "c": "unknown"}
+    rows = [make_row(name, 50, 49, 51, outside_data=name != "b", test_classes=seen) for name, seen in given.items()]
+    with opened(browser, tmp_path, rows) as shown:
+        marks = shown.locator("#table tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.querySelectorAll('.tag')].map(tag => tag.textContent).join())"
+        )
+        assert dict(zip(learners(shown), marks, strict=True)) == {
+            "a": "outside data,test classes in it",
+            "b": "",
+            "c": "outside data",
+        }
+        for seen in given.values():
+            shown.locator("#test_classes").select_option(seen)
+            assert [given[name] for name in learners(shown)] == [seen]
+
+
 @pytest.mark.parametrize(
     "hash", ["#ways=abc", "#ways=7&shots=05", "#transductive=perhaps&outside_data=1", "#dataset=none"]
 )
 def test_an_address_that_asks_for_what_there_is_not_shows_all(browser: Browser, tmp_path: Path, hash: str) -> None:
     with opened(browser, tmp_path, [make_row("a", 50, 49, 51)], hash) as shown:
         assert learners(shown) == ["a"]
-        assert shown.locator("#filters select").evaluate_all("all => all.map(one => one.selectedIndex)") == [0] * 4
+        assert shown.locator("#filters select").evaluate_all("all => all.map(one => one.selectedIndex)") == [0] * 5
 
 
 def test_regression_sorts_the_least_error_first(browser: Browser, tmp_path: Path) -> None:

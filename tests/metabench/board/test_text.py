@@ -26,7 +26,7 @@ def test_the_csv_is_read_back_as_the_entries() -> None:
     rows = entries(read_runs(PROJECT / "results" / "reference")[0])
     table = pd.read_csv(io.StringIO(csv(rows)), keep_default_na=False)
     assert list(table.columns) == list(COLUMNS)
-    assert set(table["schema_version"]) == {2}
+    assert set(table["schema_version"]) == {3}
     lows = [str(entry.rank.low) if entry.rank else "" for entry in rows]
     assert table["rank_low"].astype(str).tolist() == lows
     assert table["task"].tolist() == [entry.values.task for entry in rows]

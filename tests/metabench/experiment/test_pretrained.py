@@ -153,7 +153,6 @@ def test_the_record_says_what_was_read_and_the_run_is_verified_anywhere(
             },
         ),
         "texts": len({*dataset("made").train.item_digests()}),
-        "test_classes": "no",
     }
     assert record.config.options["weights"] == record.changed_options["weights"] == "made.safetensors"
     assert str(weights.parent) not in (folder / "record.json").read_text()

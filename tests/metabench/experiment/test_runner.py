@@ -13,6 +13,7 @@ import torch
 
 import metabench
 from episodes import EpisodeSampler, FixedTask, load
+from metabench.backbone import build_backbone
 from metabench.config import make_config
 from metabench.errors import RunError, UsageError
 from metabench.evaluation.loop import evaluate
@@ -249,3 +250,31 @@ def test_two_runs_in_one_process_do_not_influence_each_other(tmp_path: Path) -> 
     assert process() == before
     assert first.training.curve == other_again.training.curve
     assert other.training.curve == again.training.curve
+
+
+def test_a_network_from_elsewhere_says_what_it_takes_and_what_it_has_seen(mini_imagenet: Path, tmp_path: Path) -> None:
+    settings = {**QUICK, "dataset": "mini-imagenet", "data_root": mini_imagenet, "queries": 4, "episodes": 3}
+    record = metabench.run(
+        **settings, learner="protonet", options={"backbone": "efficientnet_lite0:32", "steps": 0}, output=tmp_path
+    )
+    assert record.inputs["efficientnet_lite0:32"].size == 32
+    assert record.inputs["efficientnet_lite0:32"].mean == pytest.approx((127 / 255,) * 3)
+    assert (record.outside_data, record.test_classes) == (True, "yes")
+    assert record.weights is None
+    plain = metabench.run(**settings, learner="protonet", options={"backbone": "conv4:8", "steps": 0}, output=tmp_path)
+    assert (plain.inputs, plain.outside_data, plain.test_classes) == ({}, False, "no")
+
+
+def test_a_run_begins_with_a_file_of_tensors_and_verifies_with_it(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    state = build_backbone("conv4:8", (1, 28, 28)).state_dict()
+    torch.save(state, tmp_path / "mine.pth")
+    options = {"backbone": "conv4:8", "steps": 0, "weights": str(tmp_path / "mine.pth")}
+    record = metabench.run(**QUICK, learner="protonet", options=options, output=tmp_path)
+    _, trained = load_run(tmp_path / record.id)
+    assert any(torch.equal(value, state["0.weight"]) for value in trained.values())
+    assert record.weights is not None
+    assert (record.weights.file, record.weights.stages) == ("mine.pth", ())
+    assert record.config.options["weights"] == "mine.pth"
+    assert (record.outside_data, record.test_classes) == (True, "unknown")
+    assert metabench.verify(tmp_path / record.id).problems == ()

@@ -89,9 +89,10 @@ REFUSED = {
     "words": (table("episode,learner\n0,=1+1\n"), "cannot read"),
     "ragged": (table("episode,learner\n0,0.5\n1\n"), "cannot read"),
     "weights that have read the test": (
-        edit(weights=json.loads(WEIGHTS.model_copy(update={"test_classes": "yes"}).model_dump_json())),
-        "weights.test_classes: Input should be 'no'",
+        edit(schema_version=6, weights={**json.loads(WEIGHTS.model_dump_json()), "test_classes": "yes"}),
+        "weights.test_classes is not 'no'",
     ),
+    "another test_classes": (edit(test_classes="perhaps"), "test_classes: Input should be 'yes', 'no' or 'unknown'"),
     "no date": (edit(created="</script>"), "created: no time with its zone"),
     "unknown field": (edit(surprise="\x1b[2J"), "surprise"),
 }

@@ -99,7 +99,19 @@ def test_sections_have_every_setting_that_is_recorded() -> None:
     assert sections == {name: SECTION_OF[name] for name in SETTINGS if SECTION_OF[name] and name not in NOT_RECORDED}
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("outside_data", "weights", "expected"),
+    [(False, None, "no"), (True, None, "unknown"), (False, {"file": "w", "test_classes": "no"}, "no")],
+)
+def test_the_sixth_step_asks_of_every_run_what_it_asked_of_files(
+    outside_data: bool, weights: dict[str, Any] | None, expected: str
+) -> None:
+    made = STEPS[6]({**OLD, "outside_data": outside_data, "weights": weights, "schema_version": 6})
+    assert made["test_classes"] == expected
+    assert made["weights"] == (weights and {"file": "w"})
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_what_it_is_given_stays_as_it_is(version: int) -> None:
     given = {**copy.deepcopy(OLD), "schema_version": version}
     kept = copy.deepcopy(given)
@@ -112,9 +124,9 @@ def test_todays_is_left_alone() -> None:
     assert migrate(today) == today
 
 
-@pytest.mark.parametrize("version", [0, -1, 7, "3", True, None, 2.0, [1]])
+@pytest.mark.parametrize("version", [0, -1, 8, "3", True, None, 2.0, [1]])
 def test_another_version_is_refused(version: Any) -> None:
-    with pytest.raises(ValueError, match=r"it has schema version .*, and this metabench reads 1 to 6; install the one"):
+    with pytest.raises(ValueError, match=r"it has schema version .*, and this metabench reads 1 to 7; install the one"):
         migrate({**OLD, "schema_version": version})
 
 
