@@ -67,7 +67,7 @@ def floor_learners(problem: Problem, backbone: str, seed: int) -> dict[str, Lear
             continue
         with torch.random.fork_rng(devices=[]), suppress(UsageError):  # training is the same whatever floors there are
             torch.manual_seed(seed)
-            floors[name] = learner(problem, replace(learner.Options(), backbone=backbone))
+            floors[name] = learner(problem, replace(learner.Options(), backbone=backbone, steps=0))
             for module in floors[name].modules():
                 forget = getattr(module, "forget", None)  # of a network that came with weights
                 if callable(forget):

@@ -13,10 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from episodes.banks.bank import SPANS
+from episodes.banks.images import ImageBank
 from episodes.episode import to_float
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.checks import logits_problem
 from metabench.errors import RunError
+from metabench.evaluation.features import CHECKED, given_features, may_be_given, network_as_it_came, network_features
 from metabench.learner import ITEMS_AT_ONCE, SENTENCES_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner
 from metabench.stats.stopping import FixedWidth
 
@@ -85,7 +87,7 @@ def predict_episodes(
     queries: list[int] = []
     hidden = None if progress else True
     with tqdm(total=episodes - start, desc=progress, unit="task", disable=hidden) as bar:
-        for logits, labels in predicted_logits(learner, sampler, range(start, episodes)):
+        for logits, labels in predicted_logits(learner, sampler, range(start, episodes), bool(progress)):
             asked = (logits, labels, sampler.truth(range(start + len(ways), start + len(ways) + len(logits))))
             exactly = metric.exact(*asked) if metric.exact else logits.new_empty(0)
             parts.append((metric.per_task(*asked), exactly, *_predictions(learner, logits, labels, temperature)))
@@ -96,12 +98,14 @@ def predict_episodes(
     return Evaluation(scores, exact, np.asarray(ways), np.asarray(queries), *of_queries)
 
 
-def predicted_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
+def predicted_logits(
+    learner: Learner, sampler: EpisodeSource, numbers: range, progress: bool = False
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits `[B, Q, N]` and labels `[B, Q]` of blocks of the episodes of these numbers, in their order.
 
     Arguments and errors are those of `predict_episodes`.
     """
-    logits_of = _predictor(learner, sampler, numbers)
+    logits_of = _predictor(learner, sampler, numbers, progress)
     was_training = learner.training
     learner.eval()
     at_once = FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
@@ -157,8 +161,8 @@ class _Direct:
 class _Embedded:
     """Predictions from features, after embedding each image that occurs in any of the episodes once."""
 
-    def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: range) -> None:
-        self.learner, self.sampler, self.episodes = learner, sampler, episodes
+    def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: range, progress: bool) -> None:
+        self.learner, self.sampler, self.episodes, self.progress = learner, sampler, episodes, progress
         self.features: Tensor | None = None
 
     def __call__(self, numbers: range) -> tuple[Tensor, Tensor, int]:
@@ -190,12 +194,25 @@ class _Embedded:
         rows = bank.by_length(rows)
         parts = torch.split(rows, SENTENCES_AT_ONCE if bank.kind in SPANS else ITEMS_AT_ONCE)
         items = [bank.items_of(part) for part in parts]
-        features = torch.cat(
-            [self._embed(to_float(bank.gather(part)), len(of)) for part, of in zip(parts, items, strict=True)]
-        )
+        features = self._from_kept(bank, rows) if isinstance(bank, ImageBank) else None
+        if features is None:
+            features = torch.cat(
+                [self._embed(to_float(bank.gather(part)), len(of)) for part, of in zip(parts, items, strict=True)]
+            )
         table = features.new_zeros(len(bank.labels), features.shape[1])
         table[torch.cat(items)] = features
         return table
+
+    def _from_kept(self, bank: ImageBank, rows: Tensor) -> Tensor | None:
+        """Their features by way of those of a network that no training changes; None where there is none."""
+        learner, network = self.learner, network_as_it_came(self.learner)
+        if network is None:
+            return None
+        kept = network_features(network, bank, rows, self.progress)
+        if not may_be_given(learner, network, to_float(bank.gather(rows[:CHECKED])), kept[:CHECKED]):
+            return None
+        with given_features(learner, network):
+            return torch.cat([self._embed(part, len(part)) for part in torch.split(kept, ITEMS_AT_ONCE)])
 
     def _embed(self, images: Tensor, items: int) -> Tensor:
         features = self.learner.embed(images)
@@ -206,9 +223,9 @@ class _Embedded:
         return features
 
 
-def _predictor(learner: Learner, sampler: EpisodeSource, episodes: range) -> _Direct | _Embedded:
+def _predictor(learner: Learner, sampler: EpisodeSource, episodes: range, progress: bool) -> _Direct | _Embedded:
     if isinstance(sampler, BankSource) and isinstance(learner, EmbeddingLearner) and learner.frozen_embedding:
-        return _Embedded(learner, sampler, episodes)
+        return _Embedded(learner, sampler, episodes, progress)
     return _Direct(learner, sampler)
 
 
