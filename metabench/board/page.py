@@ -35,7 +35,7 @@ from metabench.stats import ranking
 
 SCRIPTS = tuple(
     f"{name}.js"
-    for name in ("dom", "state", "scales", "marks", "plots", "ranks", "details", "table", "tips", "controls")
+    for name in ("dom", "state", "scales", "marks", "plots", "ranks", "details", "table", "matrix", "tips", "controls")
 )
 PICTURE_BYTES, PICTURES_BYTES = 2**20, 24 * 2**20  # one, and all: a page should open at once
 PICTURE_SIDE = 4000

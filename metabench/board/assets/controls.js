@@ -2,7 +2,8 @@
 
 const SELECTS = ["ways", "shots", "transductive", "outside_data", "test_classes"];
 
-// The filters stand in the address after #, so that a view can be sent on. What is no choice of this page is left out.
+// Filters, order and opened rows stand in the address after #, so that a view can be sent on. What is no choice of this
+// page is left out.
 function readAddress() {
   const asked = new URLSearchParams(location.hash.slice(1));
   for (const name of FILTERS) state[name] = asked.get(name) ?? "";
@@ -10,10 +11,18 @@ function readAddress() {
     if (![...byId(name).options].some((option) => option.value === state[name])) state[name] = "";
   }
   if (!boards.some((board) => board.dataset === state.dataset)) state.dataset = "";
+  const order = asked.get("sort") ?? "";
+  state.sort = Object.hasOwn(SORTS, order) ? order : "rank";
+  state.down = state.sort === order && asked.get("down") === "1";
+  openRows.clear();
+  for (const number of asked.getAll("open").map(Number)) if (rows[number]) openRows.add(number);
 }
 
 function writeAddress() {
   const said = new URLSearchParams(FILTERS.filter((name) => state[name]).map((name) => [name, state[name]]));
+  if (state.sort !== "rank" || state.down) said.set("sort", state.sort);
+  if (state.down) said.set("down", "1");
+  for (const number of openRows) said.append("open", number);
   try {
     history.replaceState(null, "", `#${said}`);
   } catch { /* in another page's frame it may be forbidden */ }
@@ -36,6 +45,7 @@ function showAll(withPlots = true) {
   }
   byId("about").textContent = about(boards.find((board) => board.dataset === state.dataset));
   showTable();
+  drawMatrix(shownRows);
   if (withPlots) drawPlots(shownRows);
   writeAddress();
 }

@@ -27,6 +27,7 @@ function sortBy(name) {
   state.sort = name;
   state.page = 0;
   showTable();
+  writeAddress();
 }
 
 // Values of errors fall where goodness rises.
@@ -121,6 +122,7 @@ function toggle(row) {
   if (shown) openRows.delete(row.number);
   else openRows.add(row.number);
   button.setAttribute("aria-expanded", String(!shown));
+  writeAddress();
 }
 
 function showTable() {

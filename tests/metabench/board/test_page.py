@@ -113,7 +113,7 @@ def test_the_keyboard_reaches_table_and_theme_first(shown: Page) -> None:
     assert shown.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
     shown.keyboard.press("Enter")
     shown.keyboard.press("Tab")
-    assert shown.evaluate(focused) == "search"
+    assert shown.evaluate(focused) == "scroll"
 
 
 @pytest.mark.parametrize("shown", [("hostile", 1200, "light")], indirect=True)
