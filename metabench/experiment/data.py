@@ -19,6 +19,7 @@ from episodes.files.remembered import last_place, with_places
 from episodes.sampling.manifest import Manifest, read_manifest, write_manifest
 from episodes.sampling.sampler import EpisodeList, sampler
 from episodes.sampling.source import BankSource, EpisodeSource
+from episodes.tasks.all_way import AllWayTask
 from episodes.tasks.disjoint import disjoint_episodes
 from episodes.tasks.fixed import FixedTask
 from metabench.config import DATA, NUMBERS, RECIPE, SETTINGS, RunConfig, flat, make_config
@@ -147,10 +148,16 @@ def scored_tasks(
 def validation_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.device | str) -> EpisodeSource:
     """Where validation tasks come from: the same for all runs, so which tasks test a learner has no part in it.
 
+    All-way ones hold a third of the training items out for queries, and have as many shots as are left, if the test
+    tasks ask for more.
+
     Raises:
         DataError: the bank cannot give the tasks.
     """
-    return sampler(dataset.validation, config.validation_recipe(dataset.kind), VALIDATION_SEED, device)
+    recipe, bank = config.validation_recipe(dataset.kind), dataset.validation
+    if isinstance(recipe, AllWayTask):
+        recipe = replace(recipe, shots=min(recipe.shots, int((bank.sizes - bank.held_out).min())))
+    return sampler(bank, recipe, VALIDATION_SEED, device)
 
 
 def freeze(path: str | Path, **settings: object) -> Manifest:

@@ -11,11 +11,12 @@ import metabench
 from episodes import DataError, Dataset, EpisodeList, EpisodeSampler, FixedTask, NamedTask
 from episodes.datasets.combine import named_tasks
 from episodes.sampling.manifest import write_manifest
+from episodes.sampling.source import BankSource
 from metabench.board.rows import entries, frame
 from metabench.board.text import printable
 from metabench.config import make_config
 from metabench.errors import UsageError
-from metabench.experiment.data import freeze, load_data, scored_tasks
+from metabench.experiment.data import freeze, load_data, scored_tasks, validation_tasks
 from metabench.learner import Episodes
 from metabench.records.reader import read_record
 from metabench.records.record import RunRecord
@@ -269,6 +270,16 @@ def test_all_classes_at_once_leave_none_to_train_on(tmp_path: Path) -> None:
     predictions = pd.read_parquet(tmp_path / record.id / "predictions.parquet")
     assert len(predictions) == 2 * 147 * 20
     assert record.floors["chance"].mean == pytest.approx(1 / 147)
+
+
+def test_all_training_items_may_be_shots_and_validation_tasks_have_as_many_as_they_can() -> None:
+    config, dataset = load_data(make_config(task="all-way", shots=20, image_size=16))
+    config, test = scored_tasks(config, dataset, None, "cpu")
+    validation = validation_tasks(config, dataset, "cpu")
+    assert isinstance(test, BankSource)
+    assert isinstance(validation, BankSource)
+    assert test.drawn([0]).support.shape == (1, 147 * 20)
+    assert validation.drawn([0]).support.shape == (1, 147 * 14)  # a third of 20 is held out
 
 
 @pytest.mark.parametrize(
