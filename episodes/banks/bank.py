@@ -100,7 +100,7 @@ class ItemBank:
         return rows
 
     def select(self, name: str, classes: Sequence[int]) -> Self:
-        """A bank of only the given classes (indices), in the given order."""
+        """A bank of only the given classes (indices), in the given order; what is held out of them stays so."""
         raise NotImplementedError
 
     def at(self, name: str, rows: NDArray[np.int64]) -> Self:
@@ -120,7 +120,10 @@ class ItemBank:
 
     @classmethod
     def joined(cls, name: str, banks: Sequence[Any]) -> Self:
-        """One bank of the classes of several of this kind and shape, in their order; no class name twice."""
+        """One bank of the classes of several of this kind and shape, in their order; no class name twice.
+
+        What is held out stays so, and is of all of them or of none.
+        """
         raise NotImplementedError
 
     def item_digests(self) -> list[int]:
@@ -140,6 +143,28 @@ class ItemBank:
         fits = not self.held_out or len(self.held_out) == classes
         if not fits or any(not 0 < held < size for held, size in zip(self.held_out, self.class_sizes, strict=False)):
             raise DataError(f"bank '{self.name}' needs a number of held-out {self.noun} per class, fewer than it has")
+
+    def held_out_of(self, classes: Sequence[int]) -> tuple[int, ...]:
+        """`held_out` of only the given classes."""
+        return tuple(self.held_out[number] for number in classes) if self.held_out else ()
+
+    @property
+    def free(self) -> NDArray[np.int64]:
+        """How many items of each class are not held out, `[classes]`."""
+        return self.sizes - np.asarray(self.held_out or 0, dtype=np.int64)
+
+    @property
+    def held_out_items(self) -> NDArray[np.bool_]:
+        """Which items are held out, `[M]`."""
+        within = np.arange(len(self)) - self.class_starts.repeat(self.sizes)
+        return np.asarray(within >= self.free.repeat(self.sizes))
+
+    def refuse_held_out(self, option: str) -> None:
+        """Raise DataError if any items are held out, which do not go with an option of tasks."""
+        if self.held_out:
+            raise DataError(
+                f"'{self.name}' has {self.noun} for queries alone; {option} does not go with it: leave it out"
+            )
 
     def rows_of(self, classes: Sequence[int]) -> NDArray[np.int64]:
         """The rows of the items of the given classes, in the given order."""

@@ -158,6 +158,7 @@ class TextBank(ItemBank):
             tuple(self.class_names[c] for c in classes),
             tuple(self.class_sizes[c] for c in classes),
             tuple(self.groups[c] for c in classes),
+            held_out=self.held_out_of(classes),
         )
 
     def at(self, name: str, rows: NDArray[np.int64]) -> TextBank:
@@ -189,6 +190,7 @@ class TextBank(ItemBank):
             tuple(class_name for bank in banks for class_name in bank.class_names),
             tuple(size for bank in banks for size in bank.class_sizes),
             tuple(group for bank in banks for group in bank.groups),
+            held_out=tuple(held for bank in banks for held in bank.held_out),
         )
 
 

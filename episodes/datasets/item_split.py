@@ -15,11 +15,13 @@ def halves(bank: AnyItems) -> tuple[AnyItems, AnyItems]:
     """The first half of each class's items for training, and the second for test; of an odd number one more to train.
 
     The items of each class are shuffled first (Philox, with the bank's fingerprint as its key), so the same items
-    always give the same halves.
+    always give the same halves. If any are held out, those are for test, and the others for training.
 
     Raises:
         DataError: a class has too few items.
     """
+    if bank.held_out:
+        return for_support(bank), bank.at(f"{bank.name}/test", np.flatnonzero(bank.held_out_items))
     check_sizes(bank, bank.name)
     generator = np.random.Philox(key=int(bank.fingerprint, 16))
     order = np.argsort(generator.random_raw(len(bank)), kind="stable")
@@ -27,6 +29,11 @@ def halves(bank: AnyItems) -> tuple[AnyItems, AnyItems]:
     within = np.arange(len(bank)) - bank.class_starts.repeat(bank.sizes)
     first = within < (bank.sizes - bank.sizes // 2).repeat(bank.sizes)
     return bank.at(f"{bank.name}/train", shuffled[first]), bank.at(f"{bank.name}/test", shuffled[~first])
+
+
+def for_support(bank: AnyItems) -> AnyItems:
+    """The bank without what is held out for queries."""
+    return bank.at(bank.name, np.flatnonzero(~bank.held_out_items))
 
 
 def check_sizes(bank: ItemBank, name: str, fewest: int = FEWEST) -> None:

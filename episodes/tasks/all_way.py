@@ -49,7 +49,7 @@ class AllWayTask:
     def check(self, bank: ItemBank, prefix: str = "--") -> None:
         if not bank.held_out:
             raise DataError(f"'{bank.name}' holds nothing out for queries; load it for {prefix}task all-way")
-        left = bank.sizes - bank.held_out
+        left = bank.free
         fewest = int(left.argmin())
         if left[fewest] < self.shots:
             raise DataError(
@@ -64,7 +64,7 @@ class AllWayTask:
         episodes, classes = len(uniforms), np.arange(bank.classes)
         held = np.asarray(bank.held_out, dtype=np.int64)
         asked = held if self.queries is None else np.minimum(held, self.queries)
-        left = bank.sizes - held
+        left = bank.free
         within = distinct(uniforms.take(bank.classes * self.shots).reshape(-1, self.shots), np.tile(left, episodes))
         support = np.tile(bank.class_starts, episodes)[:, None] + within
         query = np.concatenate(

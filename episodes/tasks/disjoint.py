@@ -29,6 +29,7 @@ def disjoint_episodes(bank: ItemBank, task: FixedTask, seed: int) -> list[Episod
     """
     if task.variant:
         raise DataError(f"--disjoint goes with plain N-way K-shot alone; leave {', '.join(task.variant)} out")
+    bank.refuse_held_out("--disjoint")
     task.check(bank)
     random = np.random.Philox(key=generator_key(bank.fingerprint, task, seed, "disjoint"))
     block = task.shots + task.queries

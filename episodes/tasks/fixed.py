@@ -47,6 +47,8 @@ class FixedTask:
             queries than it has beside support and pool, and the others share the rest (see
             `episodes.tasks.dirichlet.shared`); where every class has ways * queries, nothing differs.
 
+    Of a bank that holds images out, these are the queries, and the others the support.
+
     Raises:
         DataError: if a number is out of its range, or two choices do not go together.
     """
@@ -117,6 +119,8 @@ class FixedTask:
         wanted = self.ways + self.distractors
         also = f" and {prefix}distractors {self.distractors}" if self.distractors else ""
         self._check_classes(bank, wanted, prefix, f"{prefix}ways {self.ways}{also}")
+        if bank.held_out:
+            self._check_held_out(bank, prefix)
         smallest = min(range(bank.classes), key=bank.class_sizes.__getitem__)
         size = bank.class_sizes[smallest]
         shots = self._most_shots if self.imbalance == "step" else self.shots
@@ -141,6 +145,22 @@ class FixedTask:
                 f"{left} {bank.noun} beside its support and pool, and tasks would have {self.queries} queries of each "
                 f"class; lower {prefix}queries"
             )
+
+    def _check_held_out(self, bank: ItemBank, prefix: str) -> None:
+        """Raise DataError unless it is a task of as many shots and queries for each class, and there are so many."""
+        for name in ("imbalance", "unlabelled", "query_imbalance"):
+            if name in self.variant:
+                bank.refuse_held_out(f"{prefix}{name.replace('_', '-')}")
+        for name, asked, sizes in (
+            ("shots", self.shots, bank.free),
+            ("queries", self.queries, bank.sizes - bank.free),
+        ):
+            fewest = int(sizes.argmin())
+            if sizes[fewest] < asked:
+                raise DataError(
+                    f"'{bank.name}' has {sizes[fewest]} {bank.noun} of class '{bank.class_names[fewest]}' for "
+                    f"{prefix}{name} {asked}: ask for fewer, or leave it out"
+                )
 
     def _check_classes(self, bank: ItemBank, wanted: int, prefix: str, asked: str) -> None:
         if self.groups == "any":
@@ -173,8 +193,7 @@ class FixedTask:
     def draw(self, bank: ItemBank, uniforms: Uniforms) -> EpisodeIndices:
         episodes, wanted, drawn = len(uniforms), self.ways + self.distractors, self._drawn(bank)
         classes = self._choose_classes(bank, uniforms)
-        sizes = bank.sizes[classes.ravel()]
-        within = distinct(uniforms.take(wanted * drawn).reshape(-1, drawn), sizes)
+        within = self._places(bank, classes.ravel(), uniforms.take(wanted * drawn).reshape(-1, drawn))
         images = bank.class_starts[classes][..., None] + within.reshape(episodes, wanted, drawn)
         own, labels = images[:, : self.ways], np.arange(self.ways)
         most = min(self._most_shots, int(bank.sizes.max()) - self.queries - self.unlabelled)
@@ -218,6 +237,17 @@ class FixedTask:
         """Images drawn of each class; those that it has, if it has fewer."""
         queries = self.queries if self.query_imbalance == "none" else self.ways * self.queries
         return min(self._most_shots + queries + self.unlabelled, int(bank.sizes.max()))
+
+    def _places(self, bank: ItemBank, classes: NDArray[np.int64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Distinct images of each class `[n, drawn]`, by their places in it, `uniform` being as large.
+
+        If any are held out, queries are of those, and the support of the others.
+        """
+        sizes, free = bank.sizes[classes], bank.free[classes]
+        if not bank.held_out:
+            return distinct(uniform, sizes)
+        held = free[:, None] + distinct(uniform[:, self.shots :], sizes - free)
+        return np.concatenate([distinct(uniform[:, : self.shots], free), held], axis=1)
 
     def _choose_classes(self, bank: ItemBank, uniforms: Uniforms) -> NDArray[np.int64]:
         wanted, episodes = self.ways + self.distractors, len(uniforms)

@@ -46,6 +46,7 @@ class VariableTask:
         return False
 
     def check(self, bank: ItemBank, prefix: str = "--") -> None:
+        bank.refuse_held_out(f"{prefix}task variable")
         most = max(len(classes) for classes in self._candidates(bank))
         if most < LEAST_WAYS:
             what = f"the largest group of '{bank.name}'" if self.groups == "within" else f"'{bank.name}'"

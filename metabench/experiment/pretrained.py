@@ -142,12 +142,7 @@ def unseen_items(bank: ItemBank) -> NDArray[np.bool_]:
     """Which items no training may see, `[M]`: all, or those held out."""
     if isinstance(bank, SpanBank) and bank.held:
         return np.arange(len(bank)) >= len(bank) - bank.held
-    if not bank.held_out:
-        return np.ones(len(bank), dtype=bool)
-    sizes = bank.sizes
-    left = sizes - np.asarray(bank.held_out)
-    within = np.arange(len(bank)) - bank.class_starts.repeat(sizes)
-    return np.asarray(within >= left.repeat(sizes))
+    return bank.held_out_items if bank.held_out else np.ones(len(bank), dtype=bool)
 
 
 def _note(digest: str) -> str:
