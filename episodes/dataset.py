@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -26,6 +27,7 @@ class DataOptions:
         image_size: height and width in pixels that the images are resized to, from 16 to 1024.
         channels: 1 for grey, 3 for colour.
         max_tokens: of a text, special tokens included, from 8 to 512; the end of a longer one is cut.
+        across: what support and queries are to differ in, where the dataset has that: `styles`.
         download: whether files that are missing may be downloaded.
     """
 
@@ -34,6 +36,7 @@ class DataOptions:
     image_size: int | None = None
     channels: int | None = None
     max_tokens: int | None = None
+    across: str | None = None
     download: bool = True
 
     @property
@@ -53,6 +56,8 @@ class Dataset(Generic[AnyBank]):
         name: as asked for, e.g. `glyphs` or `folder:flowers`.
         split: the name of the class split, for records.
         test_episodes: the test tasks that were published with it, each of B = 1; none where they are to be drawn.
+        queries: how many per class a test task has where none are asked for; None for the number of most datasets.
+        synonyms: the names of classes by other names, by which tasks may name them.
     """
 
     name: str
@@ -61,6 +66,8 @@ class Dataset(Generic[AnyBank]):
     validation: AnyBank
     test: AnyBank
     test_episodes: tuple[EpisodeIndices, ...] = ()
+    queries: int | None = None
+    synonyms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:

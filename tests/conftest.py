@@ -80,6 +80,12 @@ def photographs(data_root: Path) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def emoji(data_root: Path) -> Dataset:
+    """1,076 things in 8,418 real drawings."""
+    return load("emoji", DataOptions(data_root=data_root))
+
+
+@pytest.fixture(scope="session")
 def mini_imagenet(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with mini-ImageNet's zips as they come, of every 15th photograph of each class."""
     folder = tmp_path_factory.mktemp("mini-imagenet")

@@ -2,9 +2,11 @@
 
 A dataset is a module, or any object, with `load(name, options) -> Dataset`. If it has files of its own, it also has
 `find(name, options) -> Path`. If `TAKES` is set, e.g. to `PATH`, users write `name:PATH`, and `name` is what follows
-the colon. `KIND` is what it has, `images` where it is not said. `load_all(name, options)`, if it has that, gives two
-banks of all its classes, the items for training and those for test (see `all_way`); where items are words,
-`load_spans(name, options)` gives a dataset of them (see `text.spans`).
+the colon. `VARIANTS` are what may follow a colon of a name that goes without: `load` gets the whole name then.
+`ACROSS` has what support and queries may differ in (`DataOptions.across`). `KIND` is what it has, `images` where it is
+not said. `load_all(name, options)`, if it has that, gives two banks of all its classes, the items for training and
+those for test (see `all_way`); where items are words, `load_spans(name, options)` gives a dataset of them (see
+`text.spans`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 from episodes.banks.bank import TEXTS, Kind
 from episodes.dataset import DataOptions, Dataset, with_data_root
 from episodes.datasets.combine import mix
-from episodes.errors import DataError
+from episodes.errors import DataError, nearest
 from episodes.extras import need
 from episodes.names import GROUP, parts
 from episodes.plugins import load_plugin, plugin_names
@@ -60,6 +62,10 @@ def prepared(name: str, options: DataOptions | None) -> tuple[Any, str, DataOpti
         need("tokenizers", "text", f"dataset '{name}'")
     elif options.max_tokens is not None:
         raise DataError(f"--max-tokens does not go with --dataset {name}, whose items are {kind}; leave it out")
+    known = getattr(module, "ACROSS", ())
+    if options.across is not None and options.across not in known:
+        advice = f"give {', '.join(known)}" if known else "leave it out"
+        raise DataError(f"--across {options.across} does not go with --dataset {name}; {advice}")
     return module, rest, options
 
 
@@ -136,11 +142,12 @@ def _checked(options: DataOptions | None) -> DataOptions:
 
 def _module(name: str) -> tuple[Any, str]:
     """A dataset, and what it is to be called with: what follows the colon, or the name."""
-    source, _, rest = name.partition(":")
+    source, colon, rest = name.partition(":")
     if source not in dataset_names():
         return get_dataset(name), name
     found = get_dataset(source)
-    takes = getattr(found, "TAKES", "")
-    if bool(rest) != bool(takes):
-        raise DataError(f"there is no dataset '{name}'; did you mean '{usage(source)}'?")
+    takes, variants = getattr(found, "TAKES", ""), [f"{source}:{each}" for each in getattr(found, "VARIANTS", ())]
+    if not rest if takes else colon and name not in variants:
+        meant = nearest(name, [*variants, usage(source)]) or f"; did you mean '{usage(source)}'?"
+        raise DataError(f"there is no dataset '{name}'{meant}")
     return found, rest if takes else name

@@ -28,6 +28,9 @@ def mix(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:
         raise DataError(
             f"'{datasets[0].name}' and '{datasets[1].name}' have the words of sentences, which are not mixed; name one"
         )
+    if len({bool(dataset.train.held_out) for dataset in datasets}) > 1:
+        name = next(dataset.name for dataset in datasets if dataset.train.held_out)
+        raise DataError(f"'{name}' has images for queries alone, and is not mixed with others; name one dataset")
     for train, test in itertools.permutations(datasets, 2):
         refuse_overlap(train, test)
     shape = datasets[0].train.item_shape
@@ -40,7 +43,7 @@ def mix(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:
         return type(banks[0]).joined(f"{name}/{split}", banks)
 
     splits = "+".join(dataset.split for dataset in datasets)
-    return Dataset(name, splits, part("train"), part("validation"), part("test"))
+    return Dataset(name, splits, part("train"), part("validation"), part("test"), queries=_queries(datasets))
 
 
 def cross_domain(train: Dataset[Any], test: Dataset[Any]) -> Dataset[Any]:
@@ -61,6 +64,8 @@ def cross_domain(train: Dataset[Any], test: Dataset[Any]) -> Dataset[Any]:
         train.validation,
         test.test.fitted(train.train.item_shape),
         test.test_episodes,
+        _queries((train, test)),
+        {**train.synonyms, **test.synonyms},
     )
 
 
@@ -93,6 +98,11 @@ def named_tasks(
         if kind not in banks:
             banks[kind] = _without(getattr(dataset, kind), named)
     return replace(dataset, train=banks["train"], validation=banks["validation"], test=banks["test"], test_episodes=())
+
+
+def _queries(datasets: Iterable[Dataset[Any]]) -> int | None:
+    """How many each dataset's classes suffice for."""
+    return min((dataset.queries for dataset in datasets if dataset.queries), default=None)
 
 
 def _only_items(datasets: Sequence[Dataset[Any]]) -> Kind:

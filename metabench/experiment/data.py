@@ -50,9 +50,22 @@ def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
         dataset = cross_domain(dataset, episodes.load(config.data.test_dataset, options))
     if dataset.test_episodes:
         _refuse_other_tasks(config, dataset)
+    config = _with_own(config, dataset)
     if config.task.train_task or config.task.test_task:
         dataset = named_tasks(dataset, config.task.train_task, config.task.test_task)
     return config, dataset
+
+
+def _with_own(config: RunConfig, dataset: Dataset[Any]) -> RunConfig:
+    """With the dataset's own number of queries where none is given, and its own names of classes in named tasks."""
+    own: dict[str, Any] = {
+        kind: tuple(tuple(dataset.synonyms.get(name, name) for name in names) for names in config[kind])
+        for kind in ("train_task", "test_task")
+        if config[kind]
+    }
+    if dataset.queries and "queries" not in config.given:
+        own["queries"] = dataset.queries
+    return config.changed(**own)
 
 
 def for_words(config: RunConfig) -> RunConfig:

@@ -34,6 +34,24 @@ def test_cross_domain_tests_elsewhere_in_the_shape_of_training(toy: Dataset) -> 
     assert crossed.test.class_names == toy.test.class_names
 
 
+def test_the_least_number_of_queries_holds_and_other_names_stay(toy: Dataset) -> None:
+    few, fewer = (
+        replace(toy, name="few", queries=5, synonyms={"ovis": "test1"}),
+        replace(colour(toy), name="fewer", queries=3),
+    )
+    assert mix([few, fewer]).queries == cross_domain(few, fewer).queries == 3
+    assert mix([toy, few]).queries == cross_domain(few, toy).queries == 5
+    assert mix([toy, colour(toy)]).queries is None
+    assert cross_domain(few, fewer).synonyms == {"ovis": "test1"}
+
+
+def test_images_for_queries_alone_are_not_mixed_with_others(toy: Dataset) -> None:
+    banks = {part: replace(getattr(toy, part), held_out=(5,) * 8) for part in ("train", "validation", "test")}
+    apart = replace(colour(toy), name="apart", **banks)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="'apart' has images for queries alone, and is not mixed with others; name one"):
+        mix([toy, apart])
+
+
 def test_datasets_are_mixed_by_a_plus(data_root: Path, glyphs: Dataset) -> None:
     dataset = load("omniglot+glyphs", DataOptions(data_root=data_root))
     assert dataset.train.classes == 4112 + glyphs.train.classes

@@ -117,6 +117,19 @@ def test_named_tasks_are_trained_and_tested_on(tmp_path: Path, glyphs: Dataset) 
         assert (record.dataset.classes.train, record.dataset.classes.test) == (6, 3)
 
 
+def test_named_tasks_of_animals_are_trained_and_tested_on(tmp_path: Path, emoji: Dataset, data_root: Path) -> None:
+    """By a name that its character has too, and with as many queries as its things have drawings for."""
+    tasks = {"train_task": ["cat,sheep,boar", "dog,shark,lion"], "test_task": ["dolphin,duck,chicken"]}
+    given = {"dataset": "emoji", "data_root": data_root, "output": tmp_path, "episodes": 10, "validation_episodes": 4}
+    record = metabench.run(**given, **tasks, options={"backbone": "conv4:8", "steps": 3}, threads=1)
+    assert record.config.task.train_task == (("cat", "ewe", "boar"), ("dog", "shark", "lion"))
+    assert (record.config.task.ways, record.config.task.queries) == (3, 5)
+    assert (record.dataset.classes.train, record.dataset.classes.validation, record.dataset.classes.test) == (6, 179, 3)
+    config, dataset = load_data(make_config(dataset="emoji", data_root=data_root, queries=3, **tasks))
+    assert config.task.queries == 3
+    assert dataset.test.class_names == ("dolphin", "duck", "chicken")
+
+
 def test_training_episodes_are_the_named_tasks_and_no_others(toy: Dataset) -> None:
     names = (("train1", "train4", "train6"), ("train0", "train2", "train7"))
     asked = Episodes(FixedTask(5, 2, 4, groups="within", unlabelled=3, distractors=2), 8)
