@@ -43,7 +43,7 @@ def _named_tasks(tasks: object) -> object:
 
 # The settings that say which test tasks there are, as a file of frozen tasks has them: of the data, the task's numbers,
 # and how tasks are drawn.
-DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channels")
+DATA = ("dataset", "split", "test_dataset", "test_split", "image_size", "channels", "across")
 NUMBERS = ("ways", "shots", "queries")
 # Of FixedTask, beyond its numbers.
 SHAPE = ("groups", "imbalance", "label_noise", "unlabelled", "distractors", "query_imbalance")
@@ -70,7 +70,7 @@ class DataConfig(_Section):
 
     Attributes:
         dataset: see `metabench list datasets`.
-        data_root, split, image_size, channels, max_tokens: see `episodes.DataOptions`.
+        data_root, split, image_size, channels, max_tokens, across: see `episodes.DataOptions`.
         test_dataset, test_split: another dataset to test on (see `episodes.datasets.combine.cross_domain`).
     """
 
@@ -82,12 +82,13 @@ class DataConfig(_Section):
     image_size: int | None = None
     channels: int | None = None
     max_tokens: int | None = None
+    across: str | None = None
 
     @property
     def options(self) -> DataOptions:
         from episodes.dataset import DataOptions  # imports torch, which reading records does not need
 
-        return DataOptions(self.data_root, self.split, self.image_size, self.channels, self.max_tokens)
+        return DataOptions(self.data_root, self.split, self.image_size, self.channels, self.max_tokens, self.across)
 
 
 class TaskConfig(_Section):
@@ -280,6 +281,7 @@ class RunConfig(_Section):
         """What makes the test tasks other than plain N-way K-shot, in one line; empty if nothing does."""
         words: list[str] = [self.task.task] if self.task.task != "fixed" else []
         words += [f"{name}={value}" for name, value in self._variant.items()]
+        words += [f"across={self.data.across}"] if self.data.across else []
         words += ["disjoint"] if self.test.disjoint else []
         words += [f"{kind} {join_names(names)}" for kind in ("train", "test") for names in self[f"{kind}_task"]]
         return "; ".join(words)

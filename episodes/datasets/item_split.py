@@ -21,7 +21,8 @@ def halves(bank: AnyItems) -> tuple[AnyItems, AnyItems]:
         DataError: a class has too few items.
     """
     if bank.held_out:
-        return for_support(bank), bank.at(f"{bank.name}/test", np.flatnonzero(bank.held_out_items))
+        held = bank.held_out_items
+        return bank.at(f"{bank.name}/train", np.flatnonzero(~held)), bank.at(f"{bank.name}/test", np.flatnonzero(held))
     check_sizes(bank, bank.name)
     generator = np.random.Philox(key=int(bank.fingerprint, 16))
     order = np.argsort(generator.random_raw(len(bank)), kind="stable")
@@ -29,11 +30,6 @@ def halves(bank: AnyItems) -> tuple[AnyItems, AnyItems]:
     within = np.arange(len(bank)) - bank.class_starts.repeat(bank.sizes)
     first = within < (bank.sizes - bank.sizes // 2).repeat(bank.sizes)
     return bank.at(f"{bank.name}/train", shuffled[first]), bank.at(f"{bank.name}/test", shuffled[~first])
-
-
-def for_support(bank: AnyItems) -> AnyItems:
-    """The bank without what is held out for queries."""
-    return bank.at(bank.name, np.flatnonzero(~bank.held_out_items))
 
 
 def check_sizes(bank: ItemBank, name: str, fewest: int = FEWEST) -> None:

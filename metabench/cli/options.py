@@ -64,6 +64,7 @@ def data_settings(command: Any) -> Any:
             type=int,
             help="Cut texts after so many tokens, 8 to 512. It is 128 unless given, 384 of questions.",
         ),
+        click.option("--across", help="What support and queries differ in: styles, of emoji."),
         click.option("--ways", type=int, help="Classes per task.  [default: 5]"),
         click.option("--shots", type=int, help="Labelled (support) items per class.  [default: 1]"),
         click.option("--queries", type=int, help="Items to classify per class.  [default: 15]"),

@@ -53,6 +53,8 @@ def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
     config = _with_own(config, dataset)
     if config.task.train_task or config.task.test_task:
         dataset = named_tasks(dataset, config.task.train_task, config.task.test_task)
+    if config.data.across:  # which is of test and validation tasks, as all that makes them hard
+        dataset = replace(dataset, train=replace(dataset.train, held_out=()))
     return config, dataset
 
 

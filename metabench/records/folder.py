@@ -167,5 +167,6 @@ def run_name(config: RunConfig, regression: bool) -> str:
     ways = [] if regression else [f"{config.task.ways}way"]
     task = [*ways, f"{config.task.shots}shot"] if config.numbers else [config.task.task]
     queries = [] if config.task.query_imbalance == "none" else [f"{config.task.query_imbalance} queries"]
-    words = [short_name(config.data.dataset), *task, *queries, config.learner, f"seed{config.training.seed}"]
+    across = [f"across {config.data.across}"] if config.data.across else []
+    words = [short_name(config.data.dataset), *task, *across, *queries, config.learner, f"seed{config.training.seed}"]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word).strip("_")[:LONGEST_WORD] for word in words)

@@ -212,7 +212,7 @@ class RunRecord(_Part):
         environment: versions, platform, device, processor, threads, commit.
     """
 
-    schema_version: Literal[7] = 7
+    schema_version: Literal[8] = 8
     id: str
     created: str
     config: RunConfig

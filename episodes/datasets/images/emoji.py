@@ -13,8 +13,7 @@ and openmoji CC BY-SA 4.0; fluent-emoji-flat and fluent-emoji-high-contrast MIT;
 - `emoji:augmented`: each drawing five times, as it is and turned, shrunk and moved a little; of each thing half of the
   drawings, drawn by lot, are for support and half for queries, so that there are at least 15 images of each.
 - `emoji:random-background`: on a light colour drawn by lot.
-- `--across styles`: support, and training, from the five styles of flat colours, queries from the four that have
-  outlines or shades.
+- `--across styles`: support from the five styles of flat colours, queries from the four with outlines or shades.
 
 Another version of resvg may render some pictures differently, which the fingerprints show.
 """
@@ -67,10 +66,12 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """The drawings as classes; the first call renders them (seconds), later ones read the cache.
 
     Raises:
-        DataError: a missing package, one that is not as published, or no such split.
+        DataError: a missing package, one that is not as published, no such split, or --across of drawings by lot.
     """
     resvg = need("resvg_py", "emoji", f"dataset '{name}'")
     variant, size = name.partition(":")[2], options.image_size or SIZE
+    if variant == AUGMENTED and options.across:
+        raise DataError(f"{name} has its drawings for queries by lot, not --across {options.across}; leave one out")
     folder, data = find(name, options), published("emoji")
     things = read_things(data, variant)
     versions = VERSIONS if variant == AUGMENTED else 1

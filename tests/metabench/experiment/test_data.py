@@ -130,6 +130,31 @@ def test_named_tasks_of_animals_are_trained_and_tested_on(tmp_path: Path, emoji:
     assert dataset.test.class_names == ("dolphin", "duck", "chicken")
 
 
+def test_across_styles_the_support_has_some_and_the_queries_others(
+    tmp_path: Path, emoji: Dataset, data_root: Path
+) -> None:
+    asked = {"dataset": "emoji", "data_root": data_root, "across": "styles"}
+    config, dataset = load_data(make_config(**asked, shots=3))
+    assert (config.task.queries, config.variant) == (2, "across=styles")
+    assert not dataset.train.held_out
+    assert sorted(dataset.train.item_digests()) == sorted(emoji.train.item_digests())
+    for source in (scored_tasks(config, dataset, None, "cpu")[1], validation_tasks(config, dataset, "cpu")):
+        assert isinstance(source, EpisodeSampler)
+        drawn = source.indices(range(50))
+        assert source.bank.held_out_items[drawn.query].all()
+        assert not source.bank.held_out_items[drawn.support].any()
+    config, dataset = load_data(make_config(**asked, train_task="cat,sheep,boar", test_task="dog,shark,lion"))
+    assert dataset.train.class_sizes == (9, 9, 9)
+    assert dataset.test.held_out == (4, 3, 4)
+    record = metabench.run(
+        **asked, options={"backbone": "conv4:4", "steps": 1}, episodes=4, validation_episodes=4, output=tmp_path
+    )
+    assert record.id == "emoji-5way-1shot-across_styles-protonet-seed0"
+    assert read_record(tmp_path / record.id / "record.json")[0].config.data.across == "styles"
+    with pytest.raises(DataError, match="--across styles does not go with --dataset glyphs; leave it out"):
+        metabench.run(across="styles", output=tmp_path)
+
+
 def test_training_episodes_are_the_named_tasks_and_no_others(toy: Dataset) -> None:
     names = (("train1", "train4", "train6"), ("train0", "train2", "train7"))
     asked = Episodes(FixedTask(5, 2, 4, groups="within", unlabelled=3, distractors=2), 8)

@@ -56,6 +56,7 @@ def test_it_is_read_back_into_the_same_configuration(record: RunRecord, monkeypa
         {"test_dataset": "cub", "image_size": 84, "channels": 3, "groups": "within", "label_noise": 0.25},
         {"task": "variable", "learner": "mine:Learner", "seed": 7, "test_seed": 8},
         {"query_imbalance": "dirichlet:0.05", "unlabelled": 3},
+        {"dataset": "emoji:random-background", "across": "styles", "queries": 2},
         {"train_task": ("a,b", "c,d"), "test_task": ("e,f",), "ways": 2},
         {"learner": "-x", "options": {"text": "=a b", "number": 1e-05, "flag": True, "list": [1, 2], "none": None}},
     ],

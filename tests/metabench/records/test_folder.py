@@ -41,8 +41,10 @@ def test_no_two_runs_get_one_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == sorted(claimed)
 
 
-def test_the_name_says_how_queries_are_shared() -> None:
+def test_the_name_says_how_queries_are_drawn() -> None:
     assert run_name(make_config(), regression=False) == "glyphs-5way-1shot-protonet-seed0"
+    across = make_config(dataset="emoji", across="styles")
+    assert run_name(across, regression=False) == "emoji-5way-1shot-across_styles-protonet-seed0"
     uneven = make_config(query_imbalance="dirichlet:0.5")
     assert run_name(uneven, regression=False) == "glyphs-5way-1shot-dirichlet_0.5_queries-protonet-seed0"
 

@@ -25,6 +25,12 @@ def test_a_learner_without_training_whose_weights_are_a_files_depends_on_no_seed
     assert make_record(SCORES, weights=WEIGHTS).seeded
 
 
+def test_tasks_across_styles_are_a_board_of_their_own() -> None:
+    records = [make_record(SCORES, dataset="emoji", across=across) for across in (None, "styles")]
+    assert [board_of(record).task for record in records] == ["", "across=styles"]
+    assert [same_tasks(record)["task"] for record in records] == ["plain", "across=styles"]
+
+
 def test_each_concentration_of_queries_is_a_board_of_its_own() -> None:
     records = [
         make_record(SCORES, query_imbalance=each)

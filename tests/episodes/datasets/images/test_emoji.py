@@ -142,6 +142,13 @@ def test_augmented_drawings_are_of_one_side(small: Path) -> None:
             assert not set(styles(support)) & set(styles(queries))
 
 
+def test_drawings_are_not_for_queries_both_by_lot_and_by_style(small: Path) -> None:
+    with pytest.raises(
+        DataError, match="emoji:augmented has its drawings for queries by lot, not --across styles; leave"
+    ):
+        load_small(small, "emoji:augmented", across="styles")
+
+
 def test_augmented_drawings_are_turned_shrunk_and_moved_a_little(small: Path) -> None:
     plain, bank = load_small(small).test, load_small(small, "emoji:augmented").test
     for name in bank.class_names:
