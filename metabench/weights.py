@@ -30,7 +30,6 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 
 FORMAT = "metabench encoder 1"
-GIVE = "give a file of weights, or 'pretrained' for those that a network was published with"
 ENCODER, TEXTS = "encoder.", "texts"  # in the names of tensors
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -217,14 +216,14 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file of weights; UsageError where there is none."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"--weights '{path}' is no file; {GIVE}")
+            raise UsageError(f"--weights '{path}' is no file; give a file of weights")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         if isinstance(error, UsageError):
             raise
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read --weights '{path}': {reason}; {GIVE}") from None
+        raise UsageError(f"cannot read --weights '{path}': {reason}; give a file of weights") from None
 
 
 def short_backbone(name: str) -> str:

@@ -13,6 +13,7 @@ from episodes.banks.bank import ItemBank
 from episodes.banks.spans import SpanBank
 from episodes.banks.text import TextBank
 from episodes.dataset import Dataset
+from episodes.errors import nearest
 from episodes.files.remembered import last_place, remember
 from metabench.config import RunConfig
 from metabench.errors import UsageError
@@ -32,13 +33,15 @@ def weights_of(options: TrainingOptions) -> GivenWeights | None:
     """The weights that the options ask for, if any; a file's place is kept for `with_weights`.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: the file is missing or cannot be read.
     """
     if not options.weights:
         return None
     if options.weights == PUBLISHED:
         return Published()
     path = Path(options.weights).expanduser()
+    if not path.exists() and (meant := nearest(options.weights, [PUBLISHED])):
+        raise UsageError(f"there is no file of --weights '{options.weights}'{meant}")
     weights = read_weights(path) if is_pretraining(path) else read_state_file(path, file_digest(path))
     remember(_note(weights.digest), path)
     return weights

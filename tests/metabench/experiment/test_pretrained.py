@@ -1,6 +1,7 @@
 """Runs that begin with weights: none that have seen the test, all of it in the record, found again by verify."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -225,3 +226,28 @@ def test_all_way_tasks_have_the_vocabulary_of_the_file(weights: Path) -> None:
     run = prepare(made)
     assert run.dataset.test.held_out
     assert run.dataset.train.item_shape.vocabulary.digest == read_weights(weights).vocabulary.digest
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("pretraned", "there is no file of --weights 'pretraned'; did you mean 'pretrained'?"),
+        ("none.pth", "cannot read --weights 'none.pth': No such file or directory; give a file of weights"),
+        (
+            "pretrained",
+            "--weights pretrained asks for published weights, and learner 'protonet' has conv4:8",
+        ),
+    ],
+)
+def test_weights_that_are_not_there_are_refused(
+    given: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        prepare(make_config(learner="protonet", options={"backbone": "conv4:8", "weights": given}, **SMALL))
+
+
+def test_a_file_of_tensors_is_none_of_texts(tmp_path: Path) -> None:
+    torch.save({"a": torch.rand(2)}, tmp_path / "w.pth")
+    with pytest.raises(UsageError, match=r"'.*w.pth' has no vocabulary, and .* has texts; give a file of `metabench"):
+        prepare(config(tmp_path / "w.pth"))
