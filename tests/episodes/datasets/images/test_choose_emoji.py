@@ -123,11 +123,11 @@ def test_silhouettes_overlap_whatever_their_size_and_place() -> None:
 
 
 def test_two_styles_repeat_the_drawings_of_another_and_no_more_do(data_root: Path) -> None:
-    """As measured on the real drawings of forty things, of all groups."""
+    """As measured on the real drawings of some things of all groups."""
     data = published("emoji")
     things = {name: about for part in PARTS for members in data[part].values() for name, about in members.items()}
-    wanted = sorted(name for name, about in things.items() if len(about.split()[1]) == 11)[::7]
-    assert len(wanted) > 35
+    wanted = sorted(name for name, about in things.items() if len(about.split()[1]) == 11)[::12]
+    assert len(wanted) > 20
     masks = {}
     for style, version in PACKAGES.items():
         icons = read_icons(read_content(data_root / "emoji" / f"iconify-json-{style}-{version}.tgz"))
