@@ -37,6 +37,7 @@ LEARNERS, FLOORS, ADAPTERS = "metabench.learners", "metabench.floors", "metabenc
 TRAINING_STEPS = (
     "steps",
     "teacher_steps",
+    "hint_steps",
     "alone_steps",
     "centring_steps",
     "episodic_steps",
