@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.masked.masked_text import MaskedText
+from baselines.objectives.masked_text import MaskedText
 from episodes.banks.text import hash_text
 from episodes.banks.vocabulary import Vocabulary
 from episodes.sampling.texts import TextBatch

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from baselines.masked.simcse import SimCSE, contrastive_logits
+from baselines.objectives.simcse import SimCSE, contrastive_logits
 from episodes.sampling.texts import TextBatch
 from metabench.backbone import build_backbone
 from metabench.samples import random_episodes, text_problem

@@ -11,7 +11,7 @@ import transformers
 from scipy import stats
 from torch import Tensor
 
-from baselines.masked.masked_text import NONE, MaskedText, Masking
+from baselines.objectives.masked_text import NONE, MaskedText, Masking
 from episodes.banks.vocabulary import TextShape, Vocabulary
 from episodes.sampling.texts import TextBatch
 from metabench.backbone import build_backbone

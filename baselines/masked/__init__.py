@@ -1,1 +1,0 @@
-"""Masked pre-training: an encoder learns from texts without labels."""

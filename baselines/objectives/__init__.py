@@ -1,0 +1,1 @@
+"""What `metabench pretrain` trains a network by, before there is a task: the objectives."""
