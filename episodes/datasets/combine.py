@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from episodes.banks.bank import SPANS, ItemBank, Kind
 from episodes.dataset import PARTS, Dataset
-from episodes.datasets.overlap import refuse_overlap
+from episodes.datasets.overlap import origin, refuse_overlap
 from episodes.errors import DataError, nearest
 
 
@@ -80,9 +79,9 @@ def named_tasks(
         DataError: an unknown name (gives the nearest), or one in tasks of both kinds.
     """
     wanted = {"train": _unique(train), "test": _unique(test)}
-    tested = {_origin(name) for name in wanted["test"]}
+    tested = {origin(name) for name in wanted["test"]}
     for name in wanted["train"]:
-        if _origin(name) in tested:
+        if origin(name) in tested:
             raise DataError(f"class '{name}' is in a --train-task and in a --test-task; leave it in one")
     every = {name: bank for bank in (dataset.train, dataset.validation, dataset.test) for name in bank.class_names}
     banks = {}
@@ -125,14 +124,9 @@ def _unique(tasks: Sequence[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(name for names in tasks for name in names))
 
 
-def _origin(name: str) -> str:
-    """The class that a class is, or was made of by `ImageBank.with_rotations`: to know one is to know both."""
-    return re.sub(r"/rot(090|180|270)$", "", name)
-
-
 def _without(bank: ItemBank, names: Iterable[str]) -> ItemBank:
-    gone = {_origin(name) for name in names}
-    left = [number for number, name in enumerate(bank.class_names) if _origin(name) not in gone]
+    gone = {origin(name) for name in names}
+    left = [number for number, name in enumerate(bank.class_names) if origin(name) not in gone]
     if not left:
         raise DataError(f"the named tasks leave no class in '{bank.name}'; name fewer")
     return bank if len(left) == bank.classes else bank.select(bank.name, left)

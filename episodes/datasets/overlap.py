@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from episodes.banks.bank import SPANS
 from episodes.dataset import Dataset
 from episodes.errors import DataError
+from episodes.names import parts
 
 # Datasets that were cut from the same photographs: there one name is one class, whatever was done to the images.
 RELATED = (("cifar-fs", "fc100", "torchvision:CIFAR100"), ("mini-imagenet", "tiered-imagenet"))
@@ -22,7 +24,8 @@ def refuse_overlap(train: Dataset[Any], test: Dataset[Any]) -> None:
     items = {
         item for bank in seen if not words and bank.item_shape == test.test.item_shape for item in bank.item_digests()
     }
-    names = {_plain(name) for bank in seen for name in bank.class_names} if words or _related(train, test) else set()
+    named = words or _cut_from_one(train.name, test.name)
+    names = {_plain(name) for bank in seen for name in bank.class_names} if named else set()
     digests = test.test.item_digests() if items else []
     for name, start, size in zip(test.test.class_names, test.test.class_starts, test.test.class_sizes, strict=True):
         again = sum(item in items for item in digests[start : start + size])
@@ -33,8 +36,23 @@ def refuse_overlap(train: Dataset[Any], test: Dataset[Any]) -> None:
             )
 
 
-def _related(first: Dataset[Any], second: Dataset[Any]) -> bool:
-    return any(all({*each.name.split("+")} & {*family} for each in (first, second)) for family in RELATED)
+def same_source(first: str, second: str) -> bool:
+    """Whether datasets of these names, or mixes, have pictures of one source, where one name is one class."""
+    return bool({*parts(first)} & {*parts(second)}) or _cut_from_one(first, second)
+
+
+def class_of(name: str) -> str:
+    """The class that a name of it stands for, in one spelling, whatever a mix or a rotation has added."""
+    return _plain(origin(name))
+
+
+def origin(name: str) -> str:
+    """The class that a class is, or was made of by `ImageBank.with_rotations`: to know one is to know both."""
+    return re.sub(r"/rot(090|180|270)$", "", name)
+
+
+def _cut_from_one(first: str, second: str) -> bool:
+    return any(all({*parts(each)} & {*family} for each in (first, second)) for family in RELATED)
 
 
 def _plain(name: str) -> str:
