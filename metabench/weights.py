@@ -1,12 +1,13 @@
-"""The files that `metabench pretrain` writes: an encoder's weights, its vocabulary, and all that it has read.
+"""The files that `metabench pretrain` writes: a network's weights, and all that it has read or seen.
 
 A file is safetensors, so that reading one runs nothing that is in it. It has the tensors of the network under
-`encoder.`, and `texts`: the sorted `episodes.banks.text.hash_text` of every text that it was trained on.
+`encoder.`, and `items`: the sorted `item_digests` of every text or picture that it was trained on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from episodes.banks.bank import Kind
+from episodes.banks.images import ImageBank
+from episodes.banks.text import TextBank
 from episodes.banks.vocabulary import Vocabulary
 from episodes.errors import DataError
 from episodes.files.atomic import write_bytes
@@ -29,8 +33,9 @@ from metabench.backbone import Layers
 from metabench.errors import UsageError
 from metabench.escape import plain
 
-FORMAT = "metabench encoder 1"
-ENCODER, TEXTS = "encoder.", "texts"  # in the names of tensors
+FORMAT, EARLIER = "metabench encoder 2", "metabench encoder 1"  # that one knew texts alone
+ENCODER, ITEMS, TEXTS = "encoder.", "items", "texts"  # in the names of tensors; the last in earlier files
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 
@@ -40,7 +45,7 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """Texts that were read: of a dataset, or the lines of a file.
+    """What was read: texts or pictures of a dataset, or the lines of a file.
 
     Attributes:
         kind: of which of the two.
@@ -48,7 +53,9 @@ class Source(_Part):
         split: the name of the dataset's class split; of a file empty.
         fingerprint: of the training classes' bank; of a file its SHA-256.
         validation_fingerprint: of the validation classes' bank; of a file the same as above.
-        texts, validation_texts: that were used.
+        items, validation_items: how many texts or pictures were used.
+        image_shape: (C, H, W) that pictures were brought to; None of texts.
+        classes: the names of the training classes of pictures.
     """
 
     kind: Literal["dataset", "file"]
@@ -56,8 +63,10 @@ class Source(_Part):
     split: str
     fingerprint: str
     validation_fingerprint: str
-    texts: Count
-    validation_texts: Count
+    items: Count
+    validation_items: Count
+    image_shape: tuple[int, int, int] | None = None
+    classes: tuple[str, ...] = ()
 
 
 class Stretch(_Part):
@@ -68,8 +77,8 @@ class Stretch(_Part):
         config: every setting, without places on a machine.
         best_step: whose weights were kept.
         values: of the validation then: perplexity and masked accuracy, or others.
-        sources: the texts.
-        texts: how many it was trained on.
+        sources: of the texts or pictures.
+        items: how many it was trained on.
         left_out: how many were not, since a class for validation or test has them too.
         curve: a row per validation: step, mean loss since the row before, values.
         seconds: of training, validation included.
@@ -82,7 +91,7 @@ class Stretch(_Part):
     best_step: Count
     values: dict[str, float]
     sources: tuple[Source, ...]
-    texts: Count
+    items: Count
     left_out: Count
     curve: list[dict[str, Any]]
     seconds: float
@@ -95,15 +104,25 @@ class About(_Part):
 
     Attributes:
         backbone: the network's name, without a place on a machine.
-        vocabulary: the JSON of its tokenizer.
-        special: its special tokens by use.
+        vocabulary: the JSON of its tokenizer; None of a network for pictures.
+        special: the tokenizer's special tokens by use.
         stages: the pre-trainings, in order.
     """
 
     backbone: str
-    vocabulary: str
-    special: dict[str, str]
+    vocabulary: str | None = None
+    special: dict[str, str] = Field(default_factory=dict)
     stages: tuple[Stretch, ...] = Field(min_length=1)
+
+    @property
+    def kind(self) -> Kind:
+        """What the network takes: `text` or `images`."""
+        return "images" if self.vocabulary is None else "text"
+
+    @property
+    def noun(self) -> str:
+        """What its items are called."""
+        return ImageBank.noun if self.vocabulary is None else TextBank.noun
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +134,14 @@ class Weights:
         digest: its SHA-256.
         about: what it says of itself.
         tensors: of the network, by their names in it.
-        texts: `[M]` int64, sorted: `hash_text` of every text that it was trained on.
+        items: `[M]` int64, sorted: the digest of every text or picture that it was trained on.
     """
 
     path: Path
     digest: str
     about: About
     tensors: dict[str, Tensor]
-    texts: NDArray[np.int64]
+    items: NDArray[np.int64]
 
     @property
     def name(self) -> str:
@@ -130,8 +149,9 @@ class Weights:
         return self.path.name
 
     @cached_property
-    def vocabulary(self) -> Vocabulary:
-        return Vocabulary(self.about.vocabulary, self.about.special)
+    def vocabulary(self) -> Vocabulary | None:
+        """None of a network for pictures."""
+        return None if self.about.vocabulary is None else Vocabulary(self.about.vocabulary, self.about.special)
 
     @property
     def outside_data(self) -> bool:
@@ -156,7 +176,7 @@ class Weights:
         load_into(fitting, self)
 
 
-def write_weights(path: Path, about: About, network: nn.Module, texts: NDArray[np.int64]) -> None:
+def write_weights(path: Path, about: About, network: nn.Module, items: NDArray[np.int64]) -> None:
     """Write a file atomically.
 
     Raises:
@@ -164,7 +184,7 @@ def write_weights(path: Path, about: About, network: nn.Module, texts: NDArray[n
     """
     tensors = {f"{ENCODER}{name}": value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     metadata = {"format": FORMAT, "about": about.model_dump_json()}
-    write_bytes(path, save({**tensors, TEXTS: torch.from_numpy(np.unique(texts))}, metadata))
+    write_bytes(path, save({**tensors, ITEMS: torch.from_numpy(np.unique(items))}, metadata))
 
 
 def is_pretraining(path: Path) -> bool:
@@ -188,20 +208,22 @@ def read_weights(path: Path) -> Weights:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") not in (FORMAT, EARLIER):
                 raise ValueError(f"its format is not '{FORMAT}'")
-            about = About.model_validate_json(metadata["about"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
-        texts = _hashes(tensors.pop(TEXTS, None))
+        if metadata["format"] == EARLIER:
+            about, items = _from_1(metadata["about"]), _digests(tensors.pop(TEXTS, None))
+        else:
+            about, items = About.model_validate_json(metadata["about"]), _digests(tensors.pop(ITEMS, None))
         found = Weights(
-            path, digest, about, {name.removeprefix(ENCODER): value for name, value in tensors.items()}, texts
+            path, digest, about, {name.removeprefix(ENCODER): value for name, value in tensors.items()}, items
         )
         if not all(name.startswith(ENCODER) for name in tensors):
             raise ValueError("it has tensors that are none of an encoder")
     except ValidationError as error:
         problem = error.errors()[0]
         raise _unusable(path, f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise _unusable(path, (str(error) or type(error).__name__).splitlines()[0]) from None
     try:
         _ = found.vocabulary
@@ -238,9 +260,13 @@ def fits(weights: Weights, network: Layers) -> bool:
 
 
 def check_tensors(weights: Weights, network: Layers) -> None:
-    """Raise UsageError unless the file has exactly the network's tensors, so that all can be loaded or none."""
+    """Raise UsageError unless the file has exactly the network's tensors, so that all can be loaded or none.
+
+    A network that normalises by the batch at hand, as `maml`'s, does without the statistics of batch normalisation.
+    """
     own = {name: (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()}
-    found = {name: (tuple(value.shape), value.dtype) for name, value in weights.tensors.items()}
+    needed = {name: value for name, value in weights.tensors.items() if name in own or not name.endswith(STATISTICS)}
+    found = {name: (tuple(value.shape), value.dtype) for name, value in needed.items()}
     for name in sorted({*own, *found}):
         if own.get(name) != found.get(name):
             there, here = (_described(each.get(name)) for each in (found, own))
@@ -255,19 +281,30 @@ def load_into(networks: list[Layers], weights: Weights) -> None:
     for network in networks:
         check_tensors(weights, network)
     for network in networks:
-        network.load_state_dict(weights.tensors)
+        network.load_state_dict({name: weights.tensors[name] for name in network.state_dict()})
 
 
 def _described(tensor: tuple[tuple[int, ...], torch.dtype] | None) -> str:
     return "none" if tensor is None else f"{list(tensor[0])} of {str(tensor[1]).removeprefix('torch.')}"
 
 
-def _hashes(texts: Tensor | None) -> NDArray[np.int64]:
-    if texts is None or texts.dtype != torch.int64 or texts.ndim != 1:
-        raise ValueError(f"it has no '{TEXTS}', which says what it was trained on")
-    made: NDArray[np.int64] = texts.numpy()
+def _from_1(content: str) -> About:
+    """What a file of the earlier format says of itself, which counted `texts` where today's count `items`."""
+
+    def renamed(part: Any) -> dict[str, Any]:
+        return {name.replace("texts", "items"): value for name, value in part.items()}
+
+    about = json.loads(content)
+    stages = [{**renamed(stage), "sources": [*map(renamed, stage["sources"])]} for stage in about["stages"]]
+    return About.model_validate({**about, "stages": stages})
+
+
+def _digests(items: Tensor | None) -> NDArray[np.int64]:
+    if items is None or items.dtype != torch.int64 or items.ndim != 1:
+        raise ValueError(f"it has no '{ITEMS}', which say what it was trained on")
+    made: NDArray[np.int64] = items.numpy()
     if not len(made) or (np.diff(made) <= 0).any():
-        raise ValueError(f"its '{TEXTS}' are not sorted")
+        raise ValueError(f"its '{ITEMS}' are not sorted")
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +120,7 @@ class MaskedText(Objective):
         logits: Tensor = self.head(encoder.hidden(seen)[chosen], encoder.model.get_input_embeddings().weight)
         return logits, labels[chosen]
 
-    def values(self, batches: Sequence[TextBatch]) -> dict[str, float]:
+    def values(self, batches: Iterable[TextBatch]) -> dict[str, float]:
         loss, right, hidden = 0.0, 0, 0
         for batch in batches:
             logits, labels = self.predicted(*self.masking(batch.ids, batch.key))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,13 +11,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from baselines.objectives._contrast import contrastive_logits
 from metabench.learner import Count, Positive, option
 from metabench.objective import Layers, Objective, PretrainingOptions, TextBatch, TextShape
-
-
-def contrastive_logits(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """Cosines of all pairs by the temperature, `[n, n]`: row i is to find its own i (Gao et al. 2021, equation 4)."""
-    return F.normalize(first, dim=1) @ F.normalize(second, dim=1).T / temperature
 
 
 class SimCSE(Objective):
@@ -40,7 +36,10 @@ class SimCSE(Objective):
         self.temperature = options.temperature
 
     def logits(self, ids: Tensor) -> Tensor:
-        """`[n, n]`, of texts `[n, L]`; both ways through the network are one, whose rows have masks of their own."""
+        """`[n, n]`, of texts `[n, L]`: row i is to find its own i.
+
+        Both ways through the network are one, whose rows have masks of their own.
+        """
         first, second = self.network(torch.cat([ids, ids])).float().chunk(2)
         return contrastive_logits(first, second, self.temperature)
 
@@ -48,7 +47,7 @@ class SimCSE(Objective):
         logits = self.logits(batch.ids)
         return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
-    def values(self, batches: Sequence[TextBatch]) -> dict[str, float]:
+    def values(self, batches: Iterable[TextBatch]) -> dict[str, float]:
         self.network.train()  # for its dropout
         loss, right, texts = 0.0, 0, 0
         for batch in batches:

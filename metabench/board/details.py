@@ -102,13 +102,15 @@ def _facts(record: RunRecord) -> list[list[str]]:
 
 
 def _pretrained(record: RunRecord) -> str | None:
-    """By which objectives, on what, and how many texts; in one line."""
+    """By which objectives, on what, and how many items; in one line."""
     if record.weights is None:
         return None
     if not record.weights.stages:
         return record.weights.file
     stages, sources = ", then ".join(record.weights.stages), (source.name for source in record.weights.sources)
-    return f"{stages} on {', '.join(dict.fromkeys(sources))}: {record.weights.texts:,} texts, none of the test"
+    texts, images = record.weights.texts, record.weights.images
+    items = f"{images:,} images" if images else f"{texts:,} texts"
+    return f"{stages} on {', '.join(dict.fromkeys(sources))}: {items}, none of the test"
 
 
 def _beyond_the_mean(record: RunRecord) -> dict[str, str]:

@@ -109,9 +109,9 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
         config = for_words(config)
         options = without_training(config, learner_class, options)
     weights = weights_of(options)
-    of_texts = weights if isinstance(weights, Weights) else None
-    tasks = prepare_tasks(config, again, options, of_texts)
-    if weights and not of_texts and tasks.dataset.kind in TEXTS:
+    ours = weights if isinstance(weights, Weights) else None
+    tasks = prepare_tasks(config, again, options, ours)
+    if weights and tasks.dataset.kind in TEXTS and not (ours and ours.vocabulary):
         raise UsageError(
             f"--weights '{weights.name}' has no vocabulary, and {config.data.dataset} has texts; give a file of "
             "`metabench pretrain`, or --backbone hf:FOLDER"

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from episodes.banks.bank import ItemBank
+from episodes.banks.images import ImageBank
 from episodes.banks.spans import SpanBank
 from episodes.banks.text import TextBank
 from episodes.dataset import Dataset
+from episodes.datasets.overlap import class_of, same_source
 from episodes.errors import nearest
 from episodes.files.remembered import last_place, remember
+from episodes.names import short_name
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.escape import plain
@@ -48,32 +51,62 @@ def weights_of(options: TrainingOptions) -> GivenWeights | None:
 
 
 def refuse_seen(weights: Weights, dataset: Dataset[Any]) -> None:
-    """Raise UsageError if the weights were trained on a text of the test or validation classes.
+    """Raise UsageError if the weights were trained on a text or picture of the test or validation classes.
 
     Where a bank holds items out for queries alone, as for all-way tasks, only these count: support is there to be seen.
-    Texts are the same whatever their case and white space.
+    Texts are the same whatever their case and white space. Pictures are the same to the byte; those of another size, or
+    resized otherwise, are told by the names of their classes, where they are of the same source.
     """
+    kinds = (TextBank, SpanBank) if weights.vocabulary else (ImageBank,)
     for part in ("test", "validation"):
         bank = getattr(dataset, part)
-        if not isinstance(bank, TextBank | SpanBank):
+        if not isinstance(bank, kinds):
             continue
-        hashes = np.asarray(bank.item_digests(), dtype=np.int64)
-        seen = np.flatnonzero(np.isin(hashes, weights.texts) & unseen_items(bank))
+        digests = np.asarray(bank.item_digests(), dtype=np.int64)
+        seen = np.flatnonzero(np.isin(digests, weights.items) & unseen_items(bank))
+        whose = plain(bank.name.removesuffix(f"/{part}"), SHOWN)
+        found = ""
         if len(seen):
-            texts = "1 text" if len(seen) == 1 else f"{len(seen):,} texts"
-            whose = plain(bank.name.removesuffix(f"/{part}"), SHOWN)
+            noun = weights.about.noun
+            items = f"1 {noun.removesuffix('s')}" if len(seen) == 1 else f"{len(seen):,} {noun}"
+            found = f"{items} of the {part} classes of '{whose}', the first {_shown(bank, int(seen[0]))}"
+        elif isinstance(bank, ImageBank) and (named := _classes_trained_on(weights, bank, whose)):
+            classes = "1 class" if len(named) == 1 else f"{len(named):,} classes"
+            found = f"{classes} with the name of a {part} class of '{whose}', the first '{plain(named[0], SHOWN)}'"
+        if found:
+            read = {source.name for stage in weights.about.stages for source in stage.sources}
+            advice = "with the --split of this run" if short_name(whose) in read else f"--without {whose}"
             raise UsageError(
-                f"--weights '{weights.path}' was trained on {texts} of the {part} classes of '{whose}', the first "
-                f"'{plain(bank.text(int(seen[0])), SHOWN)}'; leave them out (`metabench pretrain --without {whose}`), "
+                f"--weights '{weights.path}' was trained on {found}; leave them out (`metabench pretrain` {advice}), "
                 "or choose other weights"
             )
+
+
+def _shown(bank: TextBank | SpanBank | ImageBank, row: int) -> str:
+    """An item as people know it."""
+    if isinstance(bank, ImageBank):
+        return f"of class '{plain(bank.class_names[int(bank.labels[row])], SHOWN)}'"
+    return f"'{plain(bank.text(row), SHOWN)}'"
+
+
+def _classes_trained_on(weights: Weights, bank: ImageBank, whose: str) -> list[str]:
+    """Those classes of a bank whose name is among the training classes of a dataset of the same source."""
+    sources = [source for stage in weights.about.stages for source in stage.sources]
+    known = {
+        class_of(name)
+        for source in sources
+        # Of a class that has support and queries its name tells nothing, and in pictures of one size digests tell all.
+        if same_source(source.name, short_name(whose)) and not (bank.held_out and source.image_shape == bank.item_shape)
+        for name in source.classes
+    }
+    return [name for name in bank.class_names if class_of(name) in known]
 
 
 def weights_info(weights: GivenWeights) -> WeightsInfo:
     """What a record says of weights."""
     if not isinstance(weights, Weights):
         return WeightsInfo(file=weights.name, sha256=weights.digest, stages=(), sources=(), texts=0)
-    stages = weights.about.stages
+    stages, count = weights.about.stages, len(weights.items)
     sources = dict.fromkeys(source for stage in stages for source in stage.sources)
     return WeightsInfo(
         file=weights.path.name,
@@ -83,14 +116,15 @@ def weights_info(weights: GivenWeights) -> WeightsInfo:
             PretrainedOn(kind=each.kind, name=each.name, split=each.split, fingerprint=each.fingerprint)
             for each in sources
         ),
-        texts=len(weights.texts),
+        texts=count if weights.vocabulary else 0,
+        images=0 if weights.vocabulary else count,
     )
 
 
 def test_classes_seen(learner: Learner, dataset: Dataset[Any]) -> Seen:
     """Whether the test classes were in the outside data that a learner's weights were trained on.
 
-    Weights of `metabench pretrain` have been compared with every text of the test by then (`refuse_seen`).
+    Weights of `metabench pretrain` have been compared with every item of the test by then (`refuse_seen`).
     """
     sources = [source for network in named_networks(learner) for source in network.sources]
     if type(learner).outside_data:

@@ -82,7 +82,7 @@ def text_networks(options: TrainingOptions) -> list[str]:
 def _own(name: str, weights: Weights | None) -> Vocabulary | None:
     """The vocabulary that a network of that name was trained with, here or before; None for one that takes any."""
     own = vocabulary_of(name)
-    if weights is None or short_backbone(name) != weights.about.backbone:
+    if weights is None or weights.vocabulary is None or short_backbone(name) != weights.about.backbone:
         return own
     if own and own.digest != weights.vocabulary.digest:
         raise UsageError(

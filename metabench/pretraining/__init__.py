@@ -1,1 +1,1 @@
-"""Pre-training of encoders on texts without labels."""
+"""Pre-training of networks on texts or pictures, before there is a task."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from episodes.banks.bank import Kind
 from episodes.banks.vocabulary import SIZE
 from episodes.errors import nearest
 from episodes.files.token_cache import MOST_TOKENS
@@ -16,6 +17,10 @@ from metabench.values import check_given, first_problem
 from metabench.weights import short_backbone
 
 PLACES = ("output", "data_root", "text")  # on one machine; a file of weights has none of them
+OF_KIND: dict[Kind, tuple[str, ...]] = {
+    "text": ("text", "max_tokens", "vocabulary"),
+    "images": ("image_size", "channels"),
+}  # the settings of one kind of data alone
 
 
 class PretrainConfig(BaseModel):
@@ -24,13 +29,13 @@ class PretrainConfig(BaseModel):
     Attributes:
         objective: a registered name, or `package.module:Class`.
         output: the file to write.
-        dataset: whose training classes' texts are read; several with `+`.
+        dataset: whose training classes' texts or pictures are read; several with `+`.
         text: files of texts in UTF-8, one text per line, empty lines aside.
-        without: datasets that are to be tested on: the texts of their validation and test classes are left out.
-        data_root, split: see `episodes.DataOptions`.
+        without: datasets that are to be tested on: what their validation and test classes have is left out.
+        data_root, split, image_size, channels: see `episodes.DataOptions`.
         max_tokens: of a text; the end of a longer one is cut.
         vocabulary: tokens of a vocabulary that is trained.
-        seed: from which weights, masks and order derive.
+        seed: from which weights, masks, views and order derive.
         device, threads: as of a run.
         options: the objective's own.
     """
@@ -44,6 +49,8 @@ class PretrainConfig(BaseModel):
     without: str | None = None
     data_root: Path | None = None
     split: str | None = None
+    image_size: int | None = None
+    channels: int | None = None
     max_tokens: int = Field(default=MOST_TOKENS, ge=8, le=512)
     vocabulary: int | None = Field(default=None, ge=100, le=1_000_000)
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -60,9 +67,22 @@ class PretrainConfig(BaseModel):
         """Where the state of an unfinished pre-training is kept: beside its file."""
         return self.output.with_name(f"{self.output.name}.checkpoint.pt")
 
-    def recorded(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Every setting, with all options of the objective, without places on a machine."""
-        kept = self.model_dump(mode="json", exclude={*PLACES, "options"})
+    def check_kind(self, kind: Kind) -> None:
+        """Raise UsageError for a setting that does not go with the objective's kind of data, or for no data."""
+        for other, names in OF_KIND.items():
+            if other != kind and (given := [name for name in names if name in self.model_fields_set]):
+                raise UsageError(
+                    f"--{given[0].replace('_', '-')} is of {other}, and objective '{self.objective}' takes {kind}; "
+                    "leave it out"
+                )
+        if not self.dataset and not self.text:
+            example, file = ("clinc150+banking77", ", or --text FILE") if kind == "text" else ("glyphs", "")
+            raise UsageError(f"there is nothing to read; give --dataset, e.g. {example}{file}")
+
+    def recorded(self, options: dict[str, Any], kind: Kind) -> dict[str, Any]:
+        """Every setting of that kind of data, with all options of the objective, without places on a machine."""
+        of_others = {name for other, names in OF_KIND.items() if other != kind for name in names}
+        kept = self.model_dump(mode="json", exclude={*PLACES, *of_others, "options"})
         names = {name: value and short_name(value) for name, value in kept.items() if name in ("dataset", "without")}
         weights = options.get("weights")
         shown = {
@@ -70,14 +90,15 @@ class PretrainConfig(BaseModel):
             "backbone": short_backbone(options["backbone"]),
             "weights": weights and Path(weights).name,
         }
-        return {**kept, **names, "text": [path.name for path in self.text], "options": shown}
+        files = {"text": [path.name for path in self.text]} if kind == "text" else {}
+        return {**kept, **names, **files, "options": shown}
 
 
 def make_pretrain_config(**values: Any) -> PretrainConfig:
     """A PretrainConfig from its settings.
 
     Raises:
-        UsageError: an unknown setting (names the nearest), a value that does not fit, or no texts.
+        UsageError: an unknown setting (names the nearest), or a value that does not fit.
     """
     known = PretrainConfig.model_fields
     for name in values:
@@ -88,8 +109,6 @@ def make_pretrain_config(**values: Any) -> PretrainConfig:
         config = PretrainConfig(**values)
     except ValidationError as error:
         raise UsageError(first_problem(error, "--")) from None
-    if not config.dataset and not config.text:
-        raise UsageError("there is nothing to read; give --dataset, e.g. clinc150+banking77, or --text FILE")
     if config.split and not config.dataset:
         raise UsageError(f"--split {config.split} is of a dataset; give --dataset too")
     return config.model_copy(

@@ -1,4 +1,4 @@
-"""The texts of a pre-training: those of training classes, and of files; none of a class for validation or test."""
+"""What a pre-training reads: texts of training classes and of files; none of a class for validation or test."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 import episodes
+from episodes.banks.bank import Kind
 from episodes.banks.text import TextBank, hash_text
-from episodes.dataset import DataOptions, Dataset
+from episodes.dataset import AnyBank, DataOptions, Dataset
+from episodes.datasets import kind_of
 from episodes.datasets.all_way import all_way
 from episodes.errors import DataError
 from episodes.names import parts, short_name
@@ -25,41 +28,38 @@ HELD_OUT = 50  # one of so many texts of a file is for validation
 
 
 @dataclass(frozen=True, eq=False)
-class Corpus:
-    """Texts without labels.
+class Corpus(Generic[AnyBank]):
+    """Texts, or pictures.
 
     Attributes:
         name: of where they are from.
         train: to train on.
         validation: to validate on: of the validation classes, and a share of the files' lines.
         sources: where they are from.
-        hashes: `[texts]` int64, `hash_text` of those to train on.
+        digests: `[items]` int64, `item_digests` of those to train on.
         left_out: how many are not among them, since a class for validation or test has them too.
     """
 
     name: str
-    train: TextBank
-    validation: TextBank
+    train: AnyBank
+    validation: AnyBank
     sources: tuple[Source, ...]
-    hashes: NDArray[np.int64]
+    digests: NDArray[np.int64]
     left_out: int
 
 
-def read_corpus(config: PretrainConfig) -> Corpus:
+def read_corpus(config: PretrainConfig) -> Corpus[TextBank]:
     """Read all texts that a configuration asks for.
 
     Raises:
-        UsageError: a dataset that has no texts, a file that is none of texts, or nothing left to train on.
-        DataError: a dataset cannot be loaded.
+        UsageError: a file that is none of texts, or nothing left to train on.
+        DataError: a dataset cannot be loaded, or has no texts.
     """
-    options = DataOptions(config.data_root, config.split)
-    names = _names(config.dataset, "--dataset")
-    if config.split and len(names) > 1:
-        raise UsageError(f"--split {config.split} does not fit several datasets; leave it out, or name one dataset")
-    datasets = [_text_dataset(name, options) for name in names]
+    datasets: list[Dataset[TextBank]] = named_datasets(config, "text", DataOptions(config.data_root, config.split))
     unseen = {digest for dataset in datasets for digest in tested_on(dataset)}
-    for name in _names(config.without, "--without"):
-        unseen |= _never_to_be_read(name, DataOptions(config.data_root))
+    for name in names_of(config.without, "--without"):
+        held_out_of = to_be_left_out(name, "text", DataOptions(config.data_root))
+        unseen |= {digest for dataset in held_out_of for digest in tested_on(dataset)}
     train: list[str] = []
     validation: list[str] = []
     sources, left_out = [], 0
@@ -80,8 +80,8 @@ def read_corpus(config: PretrainConfig) -> Corpus:
         )
     name = "+".join(source.name for source in sources)
     read = _bank(f"{name}/train", train)
-    hashes = np.asarray(read.item_digests(), dtype=np.int64)
-    return Corpus(name, read, _bank(f"{name}/validation", validation), tuple(sources), hashes, left_out)
+    digests = np.asarray(read.item_digests(), dtype=np.int64)
+    return Corpus(name, read, _bank(f"{name}/validation", validation), tuple(sources), digests, left_out)
 
 
 def read_texts(path: Path) -> list[str]:
@@ -116,38 +116,57 @@ def held_out(texts: list[str]) -> tuple[list[str], list[str]]:
     return [text for text, each in pairs if each not in few], [text for text, each in pairs if each in few]
 
 
-def _names(given: str | None, option: str) -> list[str]:
+def named_datasets(config: PretrainConfig, kind: Kind, options: DataOptions) -> list[Dataset[Any]]:
+    """Those of `--dataset`, each by itself.
+
+    Raises:
+        UsageError: one is named twice, or a class split is asked of several.
+        DataError: one cannot be loaded, or is of another kind.
+    """
+    names = names_of(config.dataset, "--dataset")
+    if config.split and len(names) > 1:
+        raise UsageError(f"--split {config.split} does not fit several datasets; leave it out, or name one dataset")
+    for name in names:
+        _check_kind(name, kind)
+    return [episodes.load(name, options) for name in names]
+
+
+def names_of(given: str | None, option: str) -> list[str]:
+    """The datasets that an option names; UsageError for one that comes twice."""
     names = parts(given) if given else []
     if twice := [each for each in names if names.count(each) > 1]:
         raise UsageError(f"{option} {given} has '{twice[0]}' twice; name each dataset once")
     return names
 
 
-def _text_dataset(name: str, options: DataOptions) -> Dataset[TextBank]:
-    dataset = episodes.load(name, options)
-    if dataset.kind != "text":
-        raise DataError(f"'{name}' has {dataset.kind}; pre-training reads texts: name a dataset of texts")
-    return dataset
-
-
-def tested_on(dataset: Dataset[TextBank]) -> set[int]:
-    """`hash_text` of every text that runs on that dataset validate or test on, support of all-way tasks aside."""
+def tested_on(dataset: Dataset[Any]) -> set[int]:
+    """The digest of every item that runs on that dataset validate or test on, support of all-way tasks aside."""
     banks = (dataset.validation, dataset.test)
     return {int(each) for bank in banks for each in np.asarray(bank.item_digests())[unseen_items(bank)]}
 
 
-def _never_to_be_read(name: str, options: DataOptions) -> set[int]:
-    """The same of its class split and of its all-way tasks, as far as it has both; DataError where it has neither."""
-    found: set[int] = set()
+def to_be_left_out(name: str, kind: Kind, options: DataOptions) -> list[Dataset[Any]]:
+    """A dataset by its class split, and by its all-way tasks, as far as it has both.
+
+    Raises:
+        DataError: it has neither, or is of another kind.
+    """
+    _check_kind(name, kind)
+    found: list[Dataset[Any]] = []
     refusals = []
-    for load in (_text_dataset, all_way):
+    for load in (episodes.load, all_way):
         try:
-            found |= tested_on(load(name, options))
+            found.append(load(name, options))
         except DataError as error:
             refusals.append(error)
-    if len(refusals) > 1:
+    if not found:
         raise refusals[0]
     return found
+
+
+def _check_kind(name: str, kind: Kind) -> None:
+    if (found := kind_of(name)) != kind:
+        raise DataError(f"'{name}' has {found}, and this objective takes {kind}; name a dataset of {kind}")
 
 
 def _without(texts: Iterable[str], unseen: set[int]) -> tuple[list[str], int]:
@@ -168,8 +187,8 @@ def _of_dataset(dataset: Dataset[TextBank], texts: int, held: int) -> Source:
         split=dataset.split,
         fingerprint=dataset.train.fingerprint,
         validation_fingerprint=dataset.validation.fingerprint,
-        texts=texts,
-        validation_texts=held,
+        items=texts,
+        validation_items=held,
     )
 
 
@@ -181,6 +200,6 @@ def _of_file(path: Path, texts: int, held: int) -> Source:
         split="",
         fingerprint=digest,
         validation_fingerprint=digest,
-        texts=texts,
-        validation_texts=held,
+        items=texts,
+        validation_items=held,
     )

@@ -155,7 +155,7 @@ class Training(_Part):
 
 
 class PretrainedOn(_Part):
-    """Texts that weights were trained on: of a dataset's training classes, or of a file, by their fingerprint."""
+    """What weights were trained on: of a dataset's training classes, or of a file of texts, by its fingerprint."""
 
     kind: Literal["dataset", "file"]
     name: str
@@ -170,8 +170,8 @@ class WeightsInfo(_Part):
         file: its name, without its folder; `pretrained` of published weights.
         sha256: of the file, or of the published tensors.
         stages: of a file of `metabench pretrain` the objectives, in order; else none, like the next two.
-        sources: the texts of all stages.
-        texts: how many different ones.
+        sources: the texts or pictures of all stages.
+        texts, images: how many different ones.
     """
 
     file: str
@@ -179,6 +179,7 @@ class WeightsInfo(_Part):
     stages: tuple[str, ...]
     sources: tuple[PretrainedOn, ...]
     texts: Count
+    images: Count = 0
 
 
 class NetworkInput(_Part):

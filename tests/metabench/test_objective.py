@@ -7,9 +7,9 @@ import torch
 
 from metabench.backbone import build_backbone
 from metabench.errors import UsageError
-from metabench.learner import Stage, TextBatch, Texts, TrainingOptions
-from metabench.objective import Objective, PretrainingOptions, get_objective, objective_names
-from metabench.samples import text_problem, training_data
+from metabench.learner import Batches, LabelledBatch, Stage, TextBatch, Texts, TrainingOptions
+from metabench.objective import Objective, PictureObjective, PretrainingOptions, get_objective, objective_names
+from metabench.samples import PROBLEM, text_problem, training_data
 
 
 class Plain(Objective):
@@ -20,6 +20,10 @@ class Odd(Objective):
     Options = TrainingOptions  # type: ignore[assignment]
 
 
+class OddPictures(PictureObjective):
+    Options = PretrainingOptions
+
+
 class Frozen(Objective):
     @dataclass(frozen=True)
     class Options(PretrainingOptions):
@@ -28,19 +32,25 @@ class Frozen(Objective):
 
 @pytest.mark.parametrize("name", objective_names())
 def test_every_registered_objective_has_a_loss_and_values(name: str) -> None:
-    """To be registered is to be tested: on random texts, with gradients to the network; the values repeat."""
-    objective_class, shape = get_objective(name), text_problem().image_shape
-    options = objective_class.Options(backbone="bert-tiny")
+    """To be registered is to be tested: on random data, with gradients of a network's size; the values repeat."""
+    objective_class = get_objective(name)
+    of_texts = objective_class.kind == "text"
+    problem, usual = (text_problem(), "bert-tiny") if of_texts else (PROBLEM, objective_class.Options().backbone + ":8")
+    options, shape = objective_class.Options(backbone=usual), problem.image_shape
     torch.manual_seed(0)
-    objective = objective_class(build_backbone("bert-tiny", shape), shape, options)  # type: ignore[arg-type]
-    batch = training_data(Stage("x", Texts(8), objective.loss, objective, options), text_problem())
-    assert isinstance(batch, TextBatch)
-    assert batch.ids.shape[0] == 8
+    network = build_backbone(usual, shape)
+    if issubclass(objective_class, PictureObjective):
+        objective: Objective = objective_class(network, shape, options, problem.train_classes)
+    else:
+        objective = objective_class(network, shape, options)
+    stage = Stage("x", Texts(8) if of_texts else Batches(8), objective.loss, objective, options)
+    batch = training_data(stage, problem)
     loss = objective.train().loss(batch)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert loss.ndim == 0
     assert torch.isfinite(loss)
-    assert any(parameter.grad is not None for parameter in objective.network.parameters())
+    sizes = [tuple(each.shape) for each in objective.parameters() if each.grad is not None]
+    assert {tuple(each.shape) for each in network.parameters()} - {*sizes} == set()
     found = []
     for _ in range(2):
         torch.manual_seed(1)
@@ -57,6 +67,10 @@ def test_objectives_by_module_need_no_registration() -> None:
         get_objective("metabench.objective:Objective")
     with pytest.raises(UsageError, match="its Options must be a dataclass that derives from PretrainingOptions"):
         get_objective(f"{__name__}:Odd")
+    with pytest.raises(UsageError, match="its Options must be a dataclass that derives from PictureOptions"):
+        get_objective(f"{__name__}:OddPictures")
+    with pytest.raises(UsageError, match="which is not a subclass of metabench"):
+        get_objective("metabench.objective:PictureObjective")
     with pytest.raises(UsageError, match="there is no objective 'bert'"):
         get_objective("bert")
 
@@ -68,3 +82,8 @@ def test_what_an_objective_lacks_is_said() -> None:
         objective.loss(TextBatch(torch.zeros(1, 1), 0))
     with pytest.raises(NotImplementedError, match=r"Plain needs values\(\)"):
         objective.values([])
+    network = build_backbone("conv4:8", (1, 28, 28))
+    pictures = PictureObjective(network, (1, 28, 28), PictureObjective.Options(), 5)
+    with pytest.raises(NotImplementedError, match=r"PictureObjective needs loss\(\)"):
+        pictures.loss(LabelledBatch(torch.zeros(1, 1, 28, 28), torch.zeros(1).long()))
+    assert pictures.values([]) == {}

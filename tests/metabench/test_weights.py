@@ -1,5 +1,6 @@
 """Files of weights: read back as written; damaged, foreign or unfitting ones refused in one line, whole."""
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,21 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from baselines.gradient._batch_norm import TaskBatchNorm2d
 from metabench.backbone import Layers, build_backbone
 from metabench.errors import UsageError
 from metabench.samples import text_problem
-from metabench.weights import FORMAT, About, Stretch, load_into, read_weights, short_backbone, write_weights
+from metabench.weights import (
+    EARLIER,
+    FORMAT,
+    About,
+    Source,
+    Stretch,
+    load_into,
+    read_weights,
+    short_backbone,
+    write_weights,
+)
 
 STRETCH = Stretch(
     objective="masked-text",
@@ -20,7 +32,7 @@ STRETCH = Stretch(
     best_step=3,
     values={"perplexity": 2.5},
     sources=(),
-    texts=3,
+    items=3,
     left_out=0,
     curve=[],
     seconds=1.0,
@@ -54,11 +66,49 @@ def change(path: Path, metadata: dict[str, str] | None = None, **tensors: torch.
 def test_a_file_is_read_back_as_it_was_written(path: Path) -> None:
     read = read_weights(path)
     assert read.about == about()
-    assert read.texts.tolist() == [3, 9, 2**62]
+    assert read.items.tolist() == [3, 9, 2**62]
     assert len(read.digest) == 64
     other = network(1)
     load_into([other], read)
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in network().state_dict().items())
+
+
+def test_a_file_of_the_earlier_format_is_read(path: Path) -> None:
+    """It counted texts alone, and called them so."""
+    source = {"kind": "file", "name": "a", "split": "", "fingerprint": "f", "validation_fingerprint": "f"}
+    written = json.loads(about().model_dump_json())
+    (stage,) = written["stages"]
+    stage["texts"] = stage.pop("items")
+    stage["sources"] = [{**source, "texts": 7, "validation_texts": 2}]
+    change(path, {"format": EARLIER, "about": json.dumps(written)}, texts=torch.tensor([3, 9]), items=None)
+    read = read_weights(path)
+    assert read.items.tolist() == [3, 9]
+    assert read.about.stages[0].items == 3
+    assert read.about.stages[0].sources[0] == Source(**source, items=7, validation_items=2)
+    assert read.about.vocabulary == about().vocabulary
+    load_into([network()], read)
+    for content in ("3", "{}", '{"stages": [3]}', '{"stages": [{"sources": [3]}]}'):
+        change(path, {"format": EARLIER, "about": content}, texts=torch.tensor([3, 9]), items=None)
+        with pytest.raises(UsageError, match="is not a complete file of `metabench pretrain`"):
+            read_weights(path)
+
+
+def test_networks_that_normalise_by_the_batch_do_without_its_statistics(tmp_path: Path) -> None:
+    shape, file = (1, 16, 16), tmp_path / "pictures"
+    trained = build_backbone("conv4:4", shape)
+    trained(torch.rand(5, *shape))
+    write_weights(file, About(backbone="conv4:4", stages=(STRETCH,)), trained, np.array([1]))
+    read = read_weights(file)
+    assert (read.vocabulary, read.about.kind, read.about.noun) == (None, "images", "images")
+    other, own = build_backbone("conv4:4", shape, TaskBatchNorm2d), build_backbone("conv4:4", shape)
+    load_into([other, own], read)
+    assert {*own.state_dict()} > {*other.state_dict()}
+    for network in (other, own):
+        assert all(torch.equal(value, trained.state_dict()[name]) for name, value in network.state_dict().items())
+    del read.tensors["1.running_mean"]
+    load_into([other], read)
+    with pytest.raises(UsageError, match=r"of tensor '1.running_mean' the file has none"):
+        load_into([own], read)
 
 
 def test_a_file_that_is_cut_anywhere_is_refused(path: Path) -> None:
@@ -77,10 +127,10 @@ def test_a_file_that_is_cut_anywhere_is_refused(path: Path) -> None:
         ({"format": FORMAT, "about": "{"}, {}, "Invalid JSON"),
         ({"format": FORMAT, "about": '{"backbone": 3}'}, {}, "backbone: Input should be a valid string"),
         ({"format": FORMAT, "about": about(vocabulary="{}").model_dump_json()}, {}, "the tokenizer cannot be read"),
-        (None, {"texts": None}, "it has no 'texts'"),
-        (None, {"texts": torch.tensor([1.0])}, "it has no 'texts'"),
-        (None, {"texts": torch.tensor([3, 2])}, "its 'texts' are not sorted"),
-        (None, {"texts": torch.zeros(0, dtype=torch.int64)}, "its 'texts' are not sorted"),
+        (None, {"items": None}, "it has no 'items'"),
+        (None, {"items": torch.tensor([1.0])}, "it has no 'items'"),
+        (None, {"items": torch.tensor([3, 2])}, "its 'items' are not sorted"),
+        (None, {"items": torch.zeros(0, dtype=torch.int64)}, "its 'items' are not sorted"),
         (None, {"more": torch.zeros(1)}, "it has tensors that are none of an encoder"),
     ],
 )

@@ -52,12 +52,34 @@ def test_from_texts_to_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "protonet on tests.made_texts:made, 3-way 1-shot" in out
 
 
+def test_from_pictures_to_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = tmp_path / "simclr.safetensors"
+    small = ["--backbone", "conv4:4", "--threads", "1", "--steps", "1"]
+    made = ["--dataset", "tests.made_pictures:made", "--image-size", "20", "--channels", "3"]
+    words = ["pretrain", "simclr", *made, *small, "--batch-size", "16", "--set", "flip=true", "-o", str(weights)]
+    code, out, _ = said(words, capsys)
+    assert code == 0
+    assert "simclr on tests.made_pictures:made: validation neighbour error 0." in out
+    assert "conv4:4 on 60 images of 20 x 20; 60 for validation" in out
+    assert read_weights(weights).about.stages[0].config["options"]["flip"] is True
+    run = ["run", *made, "--learner", "finetune", *small, "--weights", str(weights), "--set", "batch_size=8"]
+    tasks = ["--ways", "3", "--queries", "4", "--episodes", "4", "--validation-episodes", "2"]
+    code, out, _ = said([*run, *tasks, "--output", str(tmp_path / "results")], capsys)
+    assert code == 0
+    assert "finetune on tests.made_pictures:made, 3-way 1-shot" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["masked-text", *MADE], "Missing option '-o' / '--output'"),
         (["masked", *MADE, "-o", "x"], "there is no objective 'masked'; did you mean 'masked-text'?"),
         (["masked-text", "-o", "x"], "there is nothing to read; give --dataset, e.g. clinc150+banking77, or --text"),
+        (["dino", "-o", "x"], "there is nothing to read; give --dataset, e.g. glyphs"),
+        (["dino", *MADE, "-o", "x"], "'tests.made_texts:made' has text, and this objective takes images"),
+        (["simcse", *MADE, "-o", "x", "--channels", "3"], "--channels is of images, and objective 'simcse' takes text"),
+        (["supervised", "-o", "x", "--text", "y"], "--text is of text, and objective 'supervised' takes images; leave"),
+        (["simclr", "--dataset", "glyphs", "-o", "x", "--whole-word"], "objective 'simclr' has no option 'whole_word'"),
         (["simcse", *MADE, "-o", "x", "--whole-word"], "objective 'simcse' has no option 'whole_word'"),
         (["simcse", *MADE, "-o", "x", "--set", "whole_word"], "--set whole_word is not KEY=VALUE"),
         (["masked-text", *MADE, "-o", "x", "--steps", "2", "--set", "steps=3"], "--set steps comes twice"),
@@ -88,3 +110,5 @@ def test_objectives_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert "masked-text\n  Predict the tokens that were hidden" in out
     assert "temperature=0.05" in out
+    assert "simclr\n  A picture is to be found again" in out
+    assert "least_area=0.2" in out

@@ -95,7 +95,7 @@ def test_weights_that_have_read_a_text_of_a_test_class_are_refused(leaking: Path
     said = str(caught.value)
     assert "leaking.safetensors' was trained on 1 text of the test classes of 'tests.made_texts:made'" in said
     assert f"the first '{SHARED[:60]}" in said
-    assert "metabench pretrain --without tests.made_texts:made" in said
+    assert "leave them out (`metabench pretrain` --without tests.made_texts:made)" in said
     assert prepare(config(leaking, dataset=f"{NAME}:other")).weights
 
 
@@ -154,6 +154,7 @@ def test_the_record_says_what_was_read_and_the_run_is_verified_anywhere(
             },
         ),
         "texts": len({*dataset("made").train.item_digests()}),
+        "images": 0,
     }
     assert record.config.options["weights"] == record.changed_options["weights"] == "made.safetensors"
     assert str(weights.parent) not in (folder / "record.json").read_text()

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from episodes import DataError
-from episodes.banks.text import hash_text
+from episodes.banks.bank import Kind
+from episodes.banks.text import TextBank, hash_text
 from metabench.errors import UsageError
 from metabench.pretraining.config import make_pretrain_config
 from metabench.pretraining.corpus import Corpus, held_out, read_corpus, read_texts
 from tests.made_texts import SHARED, dataset
 
 
-def corpus(**settings: Any) -> Corpus:
+def corpus(**settings: Any) -> Corpus[TextBank]:
     return read_corpus(make_pretrain_config(objective="masked-text", output=Path("x"), **settings))
 
 
@@ -23,7 +24,7 @@ def test_training_classes_are_read_and_validation_classes_validate() -> None:
     assert list(read.train.texts()) == list(made.train.texts())
     assert list(read.validation.texts()) == list(made.validation.texts())
     assert read.left_out == 0
-    assert set(read.hashes) == {hash_text(text) for text in made.train.texts()}
+    assert set(read.digests) == {hash_text(text) for text in made.train.texts()}
     (source,) = read.sources
     assert source.model_dump() == {
         "kind": "dataset",
@@ -31,8 +32,10 @@ def test_training_classes_are_read_and_validation_classes_validate() -> None:
         "split": "s",
         "fingerprint": made.train.fingerprint,
         "validation_fingerprint": made.validation.fingerprint,
-        "texts": len(made.train),
-        "validation_texts": len(made.validation),
+        "items": len(made.train),
+        "validation_items": len(made.validation),
+        "image_shape": None,
+        "classes": (),
     }
 
 
@@ -52,7 +55,7 @@ def test_texts_of_test_classes_are_left_out_whoever_has_them(
     assert SHARED.upper() in set(alone.train.texts())
     read = corpus(**settings)
     assert SHARED.upper() not in set(read.train.texts())
-    assert hash_text(SHARED) not in read.hashes
+    assert hash_text(SHARED) not in read.digests
     assert read.left_out == 1
 
 
@@ -77,7 +80,7 @@ def test_files_and_datasets_go_together(tmp_path: Path) -> None:
     read = corpus(dataset="tests.made_texts:made", text=(path,))
     assert len(read.train) == len(dataset("made").train) + 2
     assert read.left_out == 1
-    assert len(np.unique(read.hashes)) <= len(read.train)
+    assert len(np.unique(read.digests)) <= len(read.train)
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -94,18 +97,19 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
             read_texts(tmp_path / name)
     with pytest.raises(UsageError, match="there are 0 texts to train on and 1 to validate on"):
         corpus(text=(tmp_path / "one",))
-    with pytest.raises(DataError, match="'glyphs' has images; pre-training reads texts"):
+    with pytest.raises(DataError, match="'glyphs' has images, and this objective takes text; name a dataset of text"):
         corpus(dataset="glyphs")
     with pytest.raises(UsageError, match=r"--dataset glyphs.glyphs has 'glyphs' twice; name each dataset once"):
         corpus(dataset="glyphs+glyphs")
     with pytest.raises(UsageError, match="--split s does not fit several datasets"):
         corpus(dataset="glyphs+omniglot", split="s")
+    with pytest.raises(DataError, match="'glyphs' has images, and this objective takes text"):
+        corpus(dataset="tests.made_texts:made", without="glyphs")
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "there is nothing to read; give --dataset"),
         ({"split": "s", "text": ("a",)}, "--split s is of a dataset; give --dataset too"),
         ({"dataset": "x", "max_tokens": 4}, "--max-tokens: give at least 8; found 4"),
         ({"dataset": "x", "vocabulary": 7}, "--vocabulary: give at least 100"),
@@ -115,3 +119,25 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 def test_settings_that_do_not_fit(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         make_pretrain_config(objective="masked-text", output=Path("x"), **settings)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "said"),
+    [
+        ("text", {}, "there is nothing to read; give --dataset, e.g. clinc150.banking77, or --text FILE"),
+        ("images", {}, "there is nothing to read; give --dataset, e.g. glyphs$"),
+        (
+            "text",
+            {"dataset": "x", "image_size": 28},
+            "--image-size is of images, and objective 'mine' takes text",
+        ),
+        ("text", {"dataset": "x", "channels": 1}, "--channels is of images"),
+        ("images", {"text": ("a",)}, "--text is of text, and objective 'mine' takes images; leave it out"),
+        ("images", {"dataset": "x", "vocabulary": 8192}, "--vocabulary is of text"),
+        ("images", {"dataset": "x", "max_tokens": 128}, "--max-tokens is of text"),
+    ],
+)
+def test_settings_of_another_kind_of_data(kind: Kind, settings: dict[str, Any], said: str) -> None:
+    config = make_pretrain_config(objective="mine", output=Path("x"), **settings)
+    with pytest.raises(UsageError, match=said):
+        config.check_kind(kind)

@@ -56,9 +56,9 @@ def test_the_file_says_all_that_was_done(masked: Path) -> None:
     (stretch,) = read.about.stages
     assert read.about.backbone == "bert-tiny"
     assert read.vocabulary.digest == Vocabulary.trained(made.train.texts(), 200).digest
-    assert read.texts.tolist() == sorted({hash_text(text) for text in made.train.texts()})
-    assert not {hash_text(text) for bank in (made.validation, made.test) for text in bank.texts()} & {*read.texts}
-    assert stretch.texts == len(made.train)
+    assert read.items.tolist() == sorted({hash_text(text) for text in made.train.texts()})
+    assert not {hash_text(text) for bank in (made.validation, made.test) for text in bank.texts()} & {*read.items}
+    assert stretch.items == len(made.train)
     assert stretch.values.keys() == {"perplexity", "masked_accuracy"}
     assert stretch.best_step in [row["step"] for row in stretch.curve]
     assert stretch.values["perplexity"] == min(row["validation_perplexity"] for row in stretch.curve)
@@ -94,7 +94,7 @@ def test_a_resumed_pre_training_ends_in_the_same_bits(tmp_path: Path) -> None:
     assert not output.exists()
     with pytest.raises(UsageError, match=r"again.checkpoint.pt' keeps an unfinished pre-training; go on with it by"):
         pretrain(name, output=output, **MADE, options=options)
-    with pytest.raises(UsageError, match=r"--resume finds in .* a pre-training of other settings or texts"):
+    with pytest.raises(UsageError, match=r"--resume finds in .* a pre-training of other settings or data"):
         pretrain(name, output=output, resume=True, **MADE, options={**options, "steps": 10})
     torch.manual_seed(12345)
     pretrain(name, output=output, resume=True, **MADE, options=options)
@@ -113,7 +113,7 @@ def test_simcse_goes_on_from_masked_text(masked: Path, tmp_path: Path) -> None:
     assert after.about.stages[0] == before.about.stages[0]
     assert after.vocabulary.digest == before.vocabulary.digest
     assert after.about.backbone == "bert-tiny"
-    assert {*before.texts} < {*after.texts}
+    assert {*before.items} < {*after.items}
     assert after.about.stages[1].values.keys() == {"contrastive_loss", "contrastive_accuracy"}
     assert after.about.stages[1].config["options"]["weights"] == "masked.safetensors"
     assert before.tensors.keys() == after.tensors.keys()
