@@ -60,7 +60,7 @@ class PictureNetwork(nn.Module):
         published: gives the weights that the model was published with, by the model's own names of tensors; None for a
             model without any.
         trained_on: the name of the data that these were trained on, if a list of its classes is there
-            (see `metabench.seen`).
+            (see `metabench.records.seen`).
     """
 
     mean: Tensor

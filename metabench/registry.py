@@ -30,8 +30,8 @@ from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.escape import plain
 from metabench.learner import EmbeddingLearner, Learner, Problem, Source, TrainingOptions
 from metabench.objective import Objective
-from metabench.state_file import GivenWeights
 from metabench.values import check_given, first_problem
+from metabench.weights.state_file import GivenWeights
 
 LEARNERS, FLOORS, ADAPTERS = "metabench.learners", "metabench.floors", "metabench.adapters"
 TRAINING_STEPS = (

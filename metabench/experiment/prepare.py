@@ -23,8 +23,8 @@ from metabench.experiment.tokens import with_tokens
 from metabench.learner import Learner, TrainingOptions
 from metabench.records.record import RunRecord
 from metabench.registry import build, check_kind, check_ways, faults_of, get_learner, learner_options, without_training
-from metabench.state_file import GivenWeights
-from metabench.weights import Weights
+from metabench.weights.encoder_file import Weights
+from metabench.weights.state_file import GivenWeights
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,10 +24,10 @@ from metabench.escape import plain
 from metabench.learner import Learner, TrainingOptions
 from metabench.outside import PictureNetwork
 from metabench.records.record import NetworkInput, PretrainedOn, RunRecord, WeightsInfo
+from metabench.records.seen import Seen, classes_seen
 from metabench.registry import named_networks
-from metabench.seen import Seen, classes_seen
-from metabench.state_file import PUBLISHED, GivenWeights, Published, read_state_file
-from metabench.weights import Weights, file_digest, is_pretraining, read_weights
+from metabench.weights.encoder_file import Weights, file_digest, is_pretraining, read_weights
+from metabench.weights.state_file import PUBLISHED, GivenWeights, Published, read_state_file
 
 SHOWN = 60  # characters of a text in a message
 

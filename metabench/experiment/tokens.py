@@ -14,7 +14,7 @@ from metabench.backbone import takes_text, vocabulary_of
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.learner import TrainingOptions
-from metabench.weights import Weights, short_backbone
+from metabench.weights.encoder_file import Weights, short_backbone
 
 GENERAL = "minilm"  # whose vocabulary, of general English, serves learners that have no network for text
 

@@ -14,7 +14,7 @@ from episodes.files.token_cache import MOST_TOKENS
 from episodes.names import full_name, short_name
 from metabench.errors import UsageError
 from metabench.values import check_given, first_problem
-from metabench.weights import short_backbone
+from metabench.weights.encoder_file import short_backbone
 
 PLACES = ("output", "data_root", "text")  # on one machine; a file of weights has none of them
 OF_KIND: dict[Kind, tuple[str, ...]] = {

@@ -22,7 +22,7 @@ from episodes.names import parts, short_name
 from metabench.errors import UsageError
 from metabench.experiment.pretrained import unseen_items
 from metabench.pretraining.config import PretrainConfig
-from metabench.weights import Source
+from metabench.weights.encoder_file import Source
 
 HELD_OUT = 50  # one of so many texts of a file is for validation
 

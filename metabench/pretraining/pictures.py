@@ -16,7 +16,7 @@ from episodes.names import short_name
 from metabench.errors import UsageError
 from metabench.pretraining.config import PretrainConfig
 from metabench.pretraining.corpus import Corpus, named_datasets, names_of, tested_on, to_be_left_out
-from metabench.weights import Source
+from metabench.weights.encoder_file import Source
 
 
 def read_pictures(config: PretrainConfig) -> Corpus[ImageBank]:

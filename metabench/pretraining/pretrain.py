@@ -30,7 +30,15 @@ from metabench.registry import faults_of, parsed_options
 from metabench.training.loop import train
 from metabench.training.plan import TrainingLog, TrainingPlan
 from metabench.training.signals import Stop
-from metabench.weights import About, Stretch, Weights, load_into, read_weights, short_backbone, write_weights
+from metabench.weights.encoder_file import (
+    About,
+    Stretch,
+    Weights,
+    load_into,
+    read_weights,
+    short_backbone,
+    write_weights,
+)
 
 
 def pretrain(objective: str, *, resume: bool = False, **settings: Any) -> About:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metabench.escape import plain
-from metabench.weights import About
+from metabench.weights.encoder_file import About
 
 
 def summary(about: About) -> str:

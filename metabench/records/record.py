@@ -16,7 +16,7 @@ from episodes.files.atomic import write_bytes
 from metabench.config import RunConfig
 from metabench.metrics.metric import ACCURACY, METRICS, Metric
 from metabench.records.migrations import migrate
-from metabench.seen import Seen
+from metabench.records.seen import Seen
 
 RECORD_FILE = "record.json"
 SCORES_FILE = "scores.csv"
@@ -199,7 +199,7 @@ class RunRecord(_Part):
         config: as resolved: what the user gave and every default.
         changed_options: the learner's options that are not its defaults for this dataset.
         transductive, outside_data: what the learner was given (see `metabench.Learner`).
-        test_classes: whether the test classes were in the outside data (see `metabench.seen`).
+        test_classes: whether the test classes were in the outside data (see `metabench.records.seen`).
         weights: that its networks began with; None where they began at random, or come with a package.
         inputs: of each network from elsewhere, by its name, how images go into it.
         score: the result.

@@ -27,7 +27,7 @@ from metabench.records.folder import load_run, restore
 from metabench.records.reader import read_record, record_file
 from metabench.records.record import RunRecord
 from metabench.registry import build_for, faults_of, get_learner, parsed_options
-from metabench.weights import Weights
+from metabench.weights.encoder_file import Weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from metabench.backbone import build_backbone, feature_size
 from metabench.errors import UsageError
 from metabench.outside import InputForm, PictureNetwork
 from metabench.samples import text_problem
-from metabench.state_file import PUBLISHED, Published
+from metabench.weights.state_file import PUBLISHED, Published
 
 IMAGES = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(0))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from metabench.cli.main import main
-from metabench.weights import read_weights
+from metabench.weights.encoder_file import read_weights
 
 QUICK = ["--backbone", "bert-tiny", "--batch-size", "16", "--steps", "2", "--threads", "1"]
 MADE = ["--dataset", "tests.made_texts:made"]

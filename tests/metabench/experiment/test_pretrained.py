@@ -21,7 +21,7 @@ from metabench.records.command import command
 from metabench.records.keys import settings
 from metabench.records.reader import read_record
 from metabench.rerun.verify import verify
-from metabench.weights import read_weights
+from metabench.weights.encoder_file import read_weights
 from tests.made_texts import SHARED, dataset
 
 NAME = "tests.made_texts"

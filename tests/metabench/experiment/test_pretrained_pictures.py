@@ -16,7 +16,7 @@ from metabench.experiment.pretrained import refuse_seen
 from metabench.pretraining.pretrain import pretrain
 from metabench.records.reader import read_record
 from metabench.rerun.verify import verify
-from metabench.weights import read_weights
+from metabench.weights.encoder_file import read_weights
 from tests.made_pictures import dataset
 
 NAME = "tests.made_pictures"

@@ -18,7 +18,7 @@ from metabench.pretraining.corpus import Corpus
 from metabench.pretraining.pictures import read_pictures
 from metabench.pretraining.pretrain import pretrain
 from metabench.pretraining.summary import summary
-from metabench.weights import read_weights
+from metabench.weights.encoder_file import read_weights
 from tests.made_pictures import SHARED, dataset
 
 NAME = "tests.made_pictures"

@@ -13,7 +13,7 @@ from episodes.sampling.texts import TextBatch
 from metabench.errors import InterruptionError, RunError, UsageError
 from metabench.pretraining.pretrain import pretrain
 from metabench.pretraining.summary import summary
-from metabench.weights import read_weights
+from metabench.weights.encoder_file import read_weights
 from tests.made_texts import dataset
 
 QUICK = {"steps": 12, "batch_size": 16, "backbone": "bert-tiny"}

@@ -4,7 +4,7 @@ import pytest
 from torchvision import models
 
 from episodes.datasets.splitting import published
-from metabench.seen import _plain, _words, classes_seen
+from metabench.records.seen import _plain, _words, classes_seen
 
 IMAGENET = "imagenet-1k"
 

@@ -18,7 +18,7 @@ from metabench.backbone import Layers
 from metabench.errors import UsageError, first_line
 from metabench.escape import plain
 from metabench.outside import PictureNetwork
-from metabench.weights import Weights
+from metabench.weights.encoder_file import Weights
 
 PUBLISHED = "pretrained"  # what `--weights` says for them
 PICKLED = (".pth", ".pt", ".bin", ".ckpt")

@@ -14,7 +14,7 @@ from baselines.gradient._batch_norm import TaskBatchNorm2d
 from metabench.backbone import Layers, build_backbone
 from metabench.errors import UsageError
 from metabench.samples import text_problem
-from metabench.weights import (
+from metabench.weights.encoder_file import (
     EARLIER,
     FORMAT,
     About,

@@ -12,7 +12,7 @@ from torch import nn
 from metabench.backbone import Layers, build_backbone
 from metabench.errors import UsageError
 from metabench.outside import InputForm, PictureNetwork
-from metabench.state_file import read_state_file
+from metabench.weights.state_file import read_state_file
 
 
 def picture_network(extra: int = 0) -> Layers:
