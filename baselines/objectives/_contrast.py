@@ -9,7 +9,9 @@ from torch import Tensor
 
 def contrastive_logits(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """Cosines of all pairs by the temperature, `[n, m]`, of `[n, D]` and `[m, D]` (Gao et al. 2021, equation 4)."""
-    return F.normalize(first, dim=1) @ F.normalize(second, dim=1).T / temperature
+    with torch.autocast(first.device.type, enabled=False):  # as cosines need more digits than bfloat16 has
+        cosines: Tensor = F.normalize(first, dim=1) @ F.normalize(second, dim=1).T
+    return cosines / temperature
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:

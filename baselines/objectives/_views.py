@@ -58,8 +58,9 @@ def crops(images: Tensor, areas: tuple[float, float], flip: bool, size: tuple[in
     places[:, 0, 0], places[:, 1, 1] = width * mirrored, height
     places[:, 0, 2] = (1 - width) * _uniform(count, -1, 1, device)
     places[:, 1, 2] = (1 - height) * _uniform(count, -1, 1, device)
-    grid = F.affine_grid(places, [count, images.shape[1], *(size or images.shape[2:])], align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    with _all_digits(device):
+        grid = F.affine_grid(places, [count, images.shape[1], *(size or images.shape[2:])], align_corners=False)
+        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def recoloured(images: Tensor, strength: float) -> Tensor:
@@ -92,8 +93,8 @@ def turned(images: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
     change[:, 0, 0] = 1
     change[:, 1, 1] = change[:, 2, 2] = saturation * hue.cos()
     change[:, 1, 2], change[:, 2, 1] = -saturation * hue.sin(), saturation * hue.sin()
-    matrices = torch.linalg.inv(to_axes) @ change @ to_axes
-    made: Tensor = matrices @ images.flatten(2)
+    with _all_digits(images.device):
+        made: Tensor = torch.linalg.inv(to_axes) @ change @ to_axes @ images.flatten(2)
     return made.view_as(images)
 
 
@@ -101,6 +102,11 @@ def _grey(images: Tensor) -> Tensor:
     """`[n, 3, H, W]`, all channels alike."""
     weights = images.new_tensor(LUMA)[:, None, None] / 1000
     return (images * weights).sum(1, keepdim=True).expand_as(images)
+
+
+def _all_digits(device: torch.device) -> torch.autocast:
+    """Within it mixed precision is off, which would round places and colours to 8 bits."""
+    return torch.autocast(device.type, enabled=False)
 
 
 def _uniform(count: int, low: float, high: float, device: torch.device) -> Tensor:

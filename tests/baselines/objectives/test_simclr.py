@@ -41,3 +41,10 @@ def test_a_head_of_one_hidden_layer_makes_what_is_compared() -> None:
     torch.testing.assert_close(made.loss(data), nt_xent(first, second, 0.5), rtol=1e-4, atol=1e-5)
     assert [type(each).__name__ for each in made.head] == ["Linear", "ReLU", "Linear"]
     assert first.shape == (60, 128)
+
+
+def test_mixed_precision_does_not_round_cosines() -> None:
+    first, second = torch.randn(2, 5, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = nt_xent(first, second, 0.05)
+    torch.testing.assert_close(mixed, nt_xent(first, second, 0.05))

@@ -112,3 +112,13 @@ def test_four_in_five_get_other_colours_and_one_in_five_none() -> None:
     expected = (pictures[lost] * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
     torch.testing.assert_close(kept[lost][:, 1], expected, atol=1e-4, rtol=0)
     assert torch.equal(recoloured(pictures[:, :1], 1.0), pictures[:, :1])
+
+
+def test_mixed_precision_does_not_blur_them() -> None:
+    pictures, found = torch.rand(8, 3, 28, 28), []
+    for mixed in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+            found.append(recoloured(crops(pictures, (0.2, 1.0), True), 0.5))
+    assert found[1].dtype == torch.float32
+    torch.testing.assert_close(*found)
