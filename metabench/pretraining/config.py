@@ -90,7 +90,9 @@ class PretrainConfig(BaseModel):
             "backbone": short_backbone(options["backbone"]),
             "weights": weights and Path(weights).name,
         }
-        files = {"text": [path.name for path in self.text]} if kind == "text" else {}
+        files: dict[str, Any] = {"split": self.split and Path(self.split).name}
+        if kind == "text":
+            files["text"] = [path.name for path in self.text]
         return {**kept, **names, **files, "options": shown}
 
 

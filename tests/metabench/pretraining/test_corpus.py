@@ -121,6 +121,17 @@ def test_settings_that_do_not_fit(settings: dict[str, Any], said: str) -> None:
         make_pretrain_config(objective="masked-text", output=Path("x"), **settings)
 
 
+def test_what_is_kept_of_the_settings_has_no_place_on_a_machine() -> None:
+    settings = {"dataset": "folder:/home/me/flowers", "split": "/home/me/split.json", "data_root": Path("/home/me")}
+    config = make_pretrain_config(
+        objective="simclr", output=Path("/home/me/x"), without="csv:/home/me/a.csv", **settings
+    )
+    kept = config.recorded({"backbone": "hf:/home/me/vit", "weights": "/home/me/w"}, "images")
+    assert "/home" not in str(kept)
+    assert [kept[name] for name in ("dataset", "split", "without")] == ["folder:flowers", "split.json", "csv:a.csv"]
+    assert config.recorded({"backbone": "conv4"}, "text")["text"] == []
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "said"),
     [
