@@ -15,6 +15,8 @@ from episodes.banks.convert import LUMA
 from metabench.learner import option
 from metabench.objective import PictureOptions, Shape
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
 RATIO = 3 / 4  # a crop's sides differ by at most that, as shares of the picture's sides
 RECOLOURED, GREY = 0.8, 0.2  # how many pictures get other colours, and lose them
 # From red, green and blue to lightness, and to two axes of colour, in which hue is an angle (the NTSC's YIQ).
@@ -25,7 +27,6 @@ YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.31
 class CropOptions(PictureOptions):
     """The options of objectives whose views are parts of pictures."""
 
-    least_area: Annotated[float, Field(gt=0, le=1)] = option(0.2, "the least share of a picture that a view shows")
     flip: bool | None = option(None, "mirror one view in two; none: those of colour pictures alone")
 
 

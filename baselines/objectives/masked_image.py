@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.backbones.vit import Block, initialise, positions, vision_transformer
-from baselines.objectives._views import CropOptions, crops, flips
+from baselines.objectives._views import CropOptions, Share, crops, flips
 from metabench.learner import option
 from metabench.objective import LabelledBatch, Layers, PictureObjective, Shape
 
@@ -33,6 +33,7 @@ class MaskedImage(PictureObjective):
     @dataclass(frozen=True)
     class Options(CropOptions):
         backbone: str = option("vit", "network of patches: vit, or another width of it")
+        least_area: Share = option(0.2, "the least share of a picture that is shown")
         masked: Annotated[float, Field(gt=0, lt=1)] = option(0.75, "the share of the patches that are masked")
 
     def __init__(self, network: Layers, shape: Shape, options: Options, classes: int) -> None:

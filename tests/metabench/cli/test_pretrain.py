@@ -111,4 +111,4 @@ def test_objectives_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "masked-text\n  Predict the tokens that were hidden" in out
     assert "temperature=0.05" in out
     assert "simclr\n  A picture is to be found again" in out
-    assert "least_area=0.2" in out
+    assert "least_area=0.4" in out
