@@ -53,9 +53,9 @@ def weights_of(options: TrainingOptions) -> GivenWeights | None:
 def refuse_seen(weights: Weights, dataset: Dataset[Any]) -> None:
     """Raise UsageError if the weights were trained on a text or picture of the test or validation classes.
 
-    Where a bank holds items out for queries alone, as for all-way tasks, only these count: support is there to be seen.
-    Texts are the same whatever their case and white space. Pictures are the same to the byte; those of another size, or
-    resized otherwise, are told by the names of their classes, where they are of the same source.
+    In all-way tasks, whose classes are there to be trained on, only what is held out for queries counts. Texts are the
+    same whatever their case and white space. Pictures are the same to the byte; those of another size, or resized
+    otherwise, are told by the names of their classes, where they are of the same source.
     """
     kinds = (TextBank, SpanBank) if weights.vocabulary else (ImageBank,)
     for part in ("test", "validation"):
@@ -63,14 +63,14 @@ def refuse_seen(weights: Weights, dataset: Dataset[Any]) -> None:
         if not isinstance(bank, kinds):
             continue
         digests = np.asarray(bank.item_digests(), dtype=np.int64)
-        seen = np.flatnonzero(np.isin(digests, weights.items) & unseen_items(bank))
+        seen = np.flatnonzero(np.isin(digests, weights.items) & unseen_items(bank, dataset))
         whose = plain(bank.name.removesuffix(f"/{part}"), SHOWN)
         found = ""
         if len(seen):
             noun = weights.about.noun
             items = f"1 {noun.removesuffix('s')}" if len(seen) == 1 else f"{len(seen):,} {noun}"
             found = f"{items} of the {part} classes of '{whose}', the first {_shown(bank, int(seen[0]))}"
-        elif isinstance(bank, ImageBank) and (named := _classes_trained_on(weights, bank, whose)):
+        elif isinstance(bank, ImageBank) and (named := _classes_trained_on(weights, bank, dataset, whose)):
             classes = "1 class" if len(named) == 1 else f"{len(named):,} classes"
             found = f"{classes} with the name of a {part} class of '{whose}', the first '{plain(named[0], SHOWN)}'"
         if found:
@@ -89,16 +89,13 @@ def _shown(bank: TextBank | SpanBank | ImageBank, row: int) -> str:
     return f"'{plain(bank.text(row), SHOWN)}'"
 
 
-def _classes_trained_on(weights: Weights, bank: ImageBank, whose: str) -> list[str]:
+def _classes_trained_on(weights: Weights, bank: ImageBank, dataset: Dataset[Any], whose: str) -> list[str]:
     """Those classes of a bank whose name is among the training classes of a dataset of the same source."""
     sources = [source for stage in weights.about.stages for source in stage.sources]
-    known = {
-        class_of(name)
-        for source in sources
-        # Of a class that has support and queries its name tells nothing, and in pictures of one size digests tell all.
-        if same_source(source.name, short_name(whose)) and not (bank.held_out and source.image_shape == bank.item_shape)
-        for name in source.classes
-    }
+    if is_trained_on(bank, dataset):  # the name of such a class tells nothing, but digests of pictures of one size do
+        sources = [source for source in sources if source.image_shape != bank.item_shape]
+    near = [source for source in sources if same_source(source.name, short_name(whose))]
+    known = {class_of(name) for source in near for name in source.classes}
     return [name for name in bank.class_names if class_of(name) in known]
 
 
@@ -175,11 +172,16 @@ def _placed(config: RunConfig, place: Path) -> RunConfig:
     return config.changed(options={**config.options, "weights": str(place)})
 
 
-def unseen_items(bank: ItemBank) -> NDArray[np.bool_]:
-    """Which items no training may see, `[M]`: all, or those held out."""
+def unseen_items(bank: ItemBank, dataset: Dataset[Any]) -> NDArray[np.bool_]:
+    """Which items of a bank of a dataset no training may see, `[M]`: all, or of all-way tasks those held out."""
     if isinstance(bank, SpanBank) and bank.held:
         return np.arange(len(bank)) >= len(bank) - bank.held
-    return bank.held_out_items if bank.held_out else np.ones(len(bank), dtype=bool)
+    return bank.held_out_items if is_trained_on(bank, dataset) else np.ones(len(bank), dtype=bool)
+
+
+def is_trained_on(bank: ItemBank, dataset: Dataset[Any]) -> bool:
+    """Whether a bank's classes are those of training, as in all-way tasks, so that its support is there to be seen."""
+    return bool(bank.held_out) and {*bank.class_names} <= {*dataset.train.class_names}
 
 
 def _note(digest: str) -> str:

@@ -142,7 +142,7 @@ def names_of(given: str | None, option: str) -> list[str]:
 def tested_on(dataset: Dataset[Any]) -> set[int]:
     """The digest of every item that runs on that dataset validate or test on, support of all-way tasks aside."""
     banks = (dataset.validation, dataset.test)
-    return {int(each) for bank in banks for each in np.asarray(bank.item_digests())[unseen_items(bank)]}
+    return {int(each) for bank in banks for each in np.asarray(bank.item_digests())[unseen_items(bank, dataset)]}
 
 
 def to_be_left_out(name: str, kind: Kind, options: DataOptions) -> list[Dataset[Any]]:

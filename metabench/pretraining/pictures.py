@@ -14,6 +14,7 @@ from episodes.datasets.combine import mix
 from episodes.datasets.overlap import class_of, same_source
 from episodes.names import short_name
 from metabench.errors import UsageError
+from metabench.experiment.pretrained import is_trained_on
 from metabench.pretraining.config import PretrainConfig
 from metabench.pretraining.corpus import Corpus, named_datasets, names_of, tested_on, to_be_left_out
 from metabench.weights.encoder_file import Source
@@ -59,7 +60,7 @@ def read_pictures(config: PretrainConfig) -> Corpus[ImageBank]:
 
 def _of_tested_classes(datasets: Sequence[Dataset[ImageBank]], other: Dataset[ImageBank]) -> NDArray[np.bool_]:
     """Which of all training classes have the name of a class that another dataset of their source tests."""
-    banks = [bank for bank in (other.validation, other.test) if not bank.held_out]  # else it is support, too
+    banks = [bank for bank in (other.validation, other.test) if not is_trained_on(bank, other)]
     tested = {class_of(name) for bank in banks for name in bank.class_names}
     return np.array(
         [

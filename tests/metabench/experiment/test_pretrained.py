@@ -114,18 +114,20 @@ def test_what_it_says_to_do_helps(weights: Path, tmp_path: Path) -> None:
     assert run.weights.about.stages[0].left_out == 1
 
 
-def test_of_a_bank_that_holds_items_out_only_these_count(leaking: Path) -> None:
+def test_where_test_classes_are_trained_on_only_what_is_held_out_counts(leaking: Path) -> None:
     made, read = dataset("made"), read_weights(leaking)
     place = [*made.test.texts()].index(SHARED)
     assert made.test.class_sizes[0] == 12
     assert place < 12
 
     def holding(held: int) -> Any:
-        return replace(made, test=replace(made.test, held_out=(held, *(1,) * 5)))
+        return replace(made, train=made.test, test=replace(made.test, held_out=(held, *(1,) * 5)))
 
     refuse_seen(read, holding(12 - place - 1))
     with pytest.raises(UsageError, match="was trained on 1 text of the test classes"):
         refuse_seen(read, holding(12 - place))
+    with pytest.raises(UsageError, match="was trained on 1 text of the test classes"):  # whose support is unseen too
+        refuse_seen(read, replace(holding(12 - place - 1), train=made.train))
     other = TextBank.from_labels("x", ["a text of its own"], [0], ["a"], ["a"])
     with pytest.raises(UsageError, match="of the validation classes"):
         refuse_seen(read, replace(dataset("made", seed=50), validation=other))

@@ -98,6 +98,11 @@ def test_where_support_may_be_seen_only_what_is_held_out_counts(weights: Path) -
         refuse_seen(read, trained)
     turned = replace(trained.validation, images=trained.validation.images.flip(3))
     refuse_seen(read, replace(trained, validation=turned))
+    split = replace(made, train=made.test, validation=trained.validation)
+    with pytest.raises(UsageError, match="was trained on 60 images of the validation classes"):
+        refuse_seen(read, split)  # whose support is unseen too
+    with pytest.raises(UsageError, match="was trained on 6 classes with the name of a validation class"):
+        refuse_seen(read, replace(split, validation=turned))
     small = turned.fitted((1, 20, 20))
     with pytest.raises(UsageError, match="was trained on 6 classes with the name of a validation class"):
         refuse_seen(read, replace(trained, validation=small))
