@@ -10,8 +10,12 @@ from episodes.dataset import Dataset
 from episodes.errors import DataError
 from episodes.names import parts
 
-# Datasets that were cut from the same photographs: there one name is one class, whatever was done to the images.
-RELATED = (("cifar-fs", "fc100", "torchvision:CIFAR100"), ("mini-imagenet", "tiered-imagenet"))
+# Datasets that were cut from the same pictures: there one name is one class, whatever was done to the images.
+RELATED = (
+    ("cifar-fs", "fc100", "torchvision:CIFAR100"),
+    ("emoji", "emoji:all-styles", "emoji:augmented", "emoji:random-background"),
+    ("mini-imagenet", "tiered-imagenet"),
+)
 
 
 def refuse_overlap(train: Dataset[Any], test: Dataset[Any]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from episodes import DataError, DataOptions, Dataset, ImageBank, load
 from episodes.datasets.combine import cross_domain, mix
+from episodes.datasets.overlap import class_of, same_source
 
 
 def renamed(bank: ImageBank, prefix: str) -> ImageBank:
@@ -41,6 +42,24 @@ def test_names_count_in_datasets_of_the_same_photographs(toy: Dataset) -> None:
     with pytest.raises(DataError, match="test class 'Goose' of 'mini-imagenet', split fixed, is in training"):
         cross_domain(tiered, smaller)
     cross_domain(replace(tiered, name="folder:mine"), smaller)
+
+
+def test_which_datasets_are_of_one_source() -> None:
+    for first, second, same in [
+        ("glyphs", "glyphs", True),
+        ("omniglot+glyphs", "glyphs", True),
+        ("emoji", "emoji:augmented", True),
+        ("cifar-fs", "omniglot+fc100", True),
+        ("mini-imagenet", "cifar-fs", False),
+        ("folder:a", "folder:b", False),
+    ]:
+        assert same_source(first, second) == same_source(second, first) == same, (first, second)
+
+
+def test_names_of_one_class() -> None:
+    names = ["goose, honker", "Goose", "mini-imagenet:goose", "goose/rot090"]
+    assert {class_of(name) for name in names} == {"goose"}
+    assert class_of("latin/a") != class_of("latin/b")
 
 
 def test_omniglots_splits_overlap_one_way(data_root: Path) -> None:
