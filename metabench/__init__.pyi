@@ -5,6 +5,7 @@ from .learner import EmbeddingLearner, Learner, TrainingOptions, option
 from .pretraining.pretrain import pretrain
 from .reports.contest import compare
 from .rerun.curve import curve
+from .rerun.distillation import distillation_report
 from .rerun.predict import predict
 from .rerun.reproduce import reproduce
 from .rerun.show import show
@@ -18,6 +19,7 @@ __all__ = [
     "TrainingOptions",
     "compare",
     "curve",
+    "distillation_report",
     "freeze",
     "leaderboard",
     "option",

@@ -181,6 +181,33 @@ def inspect(run_folder: Path, output: Path | None, **settings: Any) -> None:
         click.echo(f"\nwrote {output}")
 
 
+@click.command("distillation-report")
+@click.argument("records", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw accuracy against size: .png, .pdf or .svg.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write the table as CSV.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the runs' data.")
+@click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that they were tested on.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The file of weights that they began with.")
+@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
+def distillation_report(records: tuple[Path, ...], output: Path | None, csv: Path | None, **settings: Any) -> None:
+    """Compare teacher, student, and the student's network trained alone, on the same tasks.
+
+    RUN is the folder of a run of a learner that has a teacher, such as distill, or the record in it. Accuracy and cost
+    are those of the record; the trained networks (learner.pt) are asked again for their size on disk and for how often
+    they predict as the teacher does. Runs that differ only in the training seed are one.
+    """
+    from episodes.files.atomic import write_bytes
+    from metabench.reports.distillation import describe, table
+    from metabench.rerun.distillation import reports
+
+    found = reports(records, output, **given(settings))
+    click.echo(describe(found))
+    if csv:
+        write_bytes(csv, table(found).to_csv(index=False).encode())
+    for written in filter(None, (output, csv)):
+        click.echo(f"wrote {written}")
+
+
 @click.command()
 @click.argument("run_folders", metavar="RUN_FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--shots", help="Support images per class, e.g. 1,2,5.  [default: those of 1,2,5,10,20 that there are]")
@@ -227,4 +254,4 @@ def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
-COMMANDS = (leaderboard, compare, inspect, curve, verify, reproduce)
+COMMANDS = (leaderboard, compare, inspect, curve, distillation_report, verify, reproduce)

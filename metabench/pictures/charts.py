@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from metabench.metrics.metric import Metric
 from metabench.pictures.figure import LETTER, new_figure, save_figure, short
@@ -27,6 +28,8 @@ LINES: tuple[dict[str, str], ...] = (  # of learners, distinguishable without co
     {"fmt": "X-", "color": "#b8860b"},
 )
 STEPS = "gradient_steps"
+# Of a student's runs: the marker, its inside where that is not of its colour, and how far from its place it stands.
+MARKERS = {"teacher": ("s", "", 1.0), "student": ("o", "", 1.0), "network alone": ("o", "white", 1.03)}
 BARS = 12  # classes and pairs that are drawn
 NAME = 44  # characters of a name
 LINE = 0.3  # inches of a legend of one line
@@ -90,6 +93,47 @@ def draw_curve(table: pd.DataFrame, metric: Metric, path: Path, title: str = "")
     first.set_ylabel(f"{metric.label}{', %' if metric.percent else ''}")
     first.set_ylim(0, 101 if metric.percent else None)
     _legend_below(figure, first)
+    save_figure(figure, path)
+
+
+def draw_sizes(table: pd.DataFrame, metric: Metric, path: Path, title: str = "") -> None:
+    """The metric of networks against their size on disk, with 95% intervals; if a size is unknown, their parameters.
+
+    A line joins a student, the full circle, to its teacher, the square. Networks of one size stand side by side: a
+    student's network alone a little to the right of it, and what another learner made of them to the right of both.
+
+    Args:
+        table: as of `metabench.rerun.distillation.distillation_report`, on the same test tasks.
+        metric: what it is a table of.
+        path: the picture's file; its ending chooses the format (png, pdf, svg).
+        title: a line above.
+
+    Raises:
+        UsageError: the file cannot be written, or its ending is unknown or missing.
+    """
+    known = "bytes_float32" in table and table["bytes_float32"].notna().all()
+    places = table["bytes_float32"] / 1000 if known else table["parameters"]
+    figure = new_figure((6.4, 4.4), title)
+    axes, styles = figure.add_subplot(), itertools.cycle(LINES)
+    for number, (learner, rows) in enumerate(table.assign(place=places).groupby("learner", sort=False)):
+        colour, aside = next(styles)["color"], 1.06**number
+        joined = rows[rows["network"].isin(["teacher", "student"])]
+        axes.plot(aside * joined["place"], joined["mean"], ":", color=colour, lw=0.8)
+        columns = (rows[name] for name in ("network", "place", "mean", "low", "high"))
+        for name, place, mean, low, high in zip(*columns, strict=True):
+            marker, fill, shift = MARKERS.get(name, ("d", colour, 1.0))
+            style: dict[str, Any] = {"fmt": marker, "c": colour, "mfc": fill or colour, "label": f"{learner}: {name}"}
+            arms = np.maximum(0, [[mean - low], [high - mean]])
+            axes.errorbar([aside * shift * place], [mean], arms, ms=6, capsize=2, **style)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("kB on disk, float32 (log scale)" if known else "parameters (log scale)")
+    axes.set_ylabel(f"{metric.label}{', %' if metric.percent else ''}")
+    axes.grid(axis="y", color="#e6e6e6")
+    axes.set_axisbelow(True)
+    _legend_below(figure, axes)
     save_figure(figure, path)
 
 

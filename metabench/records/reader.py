@@ -25,9 +25,6 @@ COLUMNS = ("episode", "learner")
 CSV = {
     "read_options": csv.ReadOptions(use_threads=False),
     "parse_options": csv.ParseOptions(quote_char=False),
-    "convert_options": csv.ConvertOptions(
-        include_columns=COLUMNS, column_types=dict.fromkeys(COLUMNS, pa.float64()), null_values=[]
-    ),
 }
 
 
@@ -59,6 +56,27 @@ def read_record(path: Path) -> tuple[RunRecord, NDArray[np.float64]]:
     if isinstance(read, UsageError):
         raise read
     return read
+
+
+def read_companions(path: Path, record: RunRecord) -> dict[str, NDArray[np.float64]]:
+    """The metric of each of a record's companions on each task, `[episodes]` by name, checked against the record.
+
+    Args:
+        path: of the JSON file.
+        record: it.
+
+    Raises:
+        UsageError: the table of scores cannot be read, or does not fit the record.
+    """
+    names, table = list(record.companions), _table(path)
+    columns = _read_table(table, ("episode", *names))
+    if isinstance(columns, ValueError):
+        raise _unreadable(path, columns)
+    means = (score.mean for score in record.companions.values())
+    return {
+        name: _scores_of(np.stack([columns[0], column]), path, record, mean)
+        for name, column, mean in zip(names, columns[1:], means, strict=True)
+    }
 
 
 def read_records(paths: Iterable[Path]) -> Iterator[tuple[RunRecord, NDArray[np.float64]] | UsageError]:
@@ -124,12 +142,14 @@ def _with_scores(
             continue
         path, record, _ = each
         try:
-            yield record, _scores_of(next(columns), path, record)
+            yield record, _scores_of(next(columns), path, record, record.score.mean)
         except UsageError as error:
             yield error
 
 
-def _scores_of(columns: NDArray[np.float64] | ValueError, path: Path, record: RunRecord) -> NDArray[np.float64]:
+def _scores_of(
+    columns: NDArray[np.float64] | ValueError, path: Path, record: RunRecord, mean: float
+) -> NDArray[np.float64]:
     if isinstance(columns, ValueError):
         raise _unreadable(path, columns)
     if not columns.size:
@@ -148,7 +168,7 @@ def _scores_of(columns: NDArray[np.float64] | ValueError, path: Path, record: Ru
             f"'{table}', the scores of record '{path}', has {scores[wrong[0]]:g} for task {wrong[0]}, which is "
             f"not a valid {record.scored_by.label}; restore the file"
         )
-    if not abs(scores.mean() - record.score.mean) < 1e-4 * max(1, record.score.mean):
+    if not abs(scores.mean() - mean) < 1e-4 * max(1, mean):
         raise UsageError(f"'{table}' does not fit record '{path}': it has another mean; restore one of the two")
     return scores
 
@@ -198,13 +218,16 @@ def _columns(tables: Sequence[bytes]) -> list[NDArray[np.float64] | ValueError]:
     return [found[number] for number in range(len(tables))]
 
 
-def _read_table(table: bytes) -> NDArray[np.float64] | ValueError:
+def _read_table(table: bytes, columns: Sequence[str] = COLUMNS) -> NDArray[np.float64] | ValueError:
+    wanted = csv.ConvertOptions(
+        include_columns=columns, column_types=dict.fromkeys(columns, pa.float64()), null_values=[]
+    )
     try:
-        read = csv.read_csv(pa.BufferReader(table), **CSV)
+        read = csv.read_csv(pa.BufferReader(table), **CSV, convert_options=wanted)
     except ValueError as error:
         return error
     except KeyError:
         header = table.partition(b"\n")[0].strip().split(b",")
-        missing = next((name for name in COLUMNS if name.encode() not in header), COLUMNS[0])
+        missing = next((name for name in columns if name.encode() not in header), columns[0])
         return ValueError(f"it has no column '{missing}'")
-    return np.array([read[name].to_numpy() for name in COLUMNS], dtype=np.float64)
+    return np.array([read[name].to_numpy() for name in columns], dtype=np.float64)

@@ -35,7 +35,7 @@ QUICK = {
 
 
 # Of these the base, or a sibling on the same base, is checked in every run.
-LONG = {"anil", "boil", "fomaml", "imaml", "meta_sgd", "metal", "reptile", "setfit"}
+LONG = {"anil", "boil", "born_again", "fomaml", "imaml", "meta_sgd", "metal", "relational", "reptile", "setfit"}
 
 
 @pytest.mark.parametrize(

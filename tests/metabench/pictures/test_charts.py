@@ -81,3 +81,30 @@ def test_answers_are_drawn_as_they_are_tabulated(drawn: list[Figure]) -> None:
     assert [bar.get_width() for bar in pairs.patches] == pytest.approx(
         (100 * confusions(predictions)["share"]).head(charts.BARS).tolist()
     )
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_networks_stand_at_their_size_and_score(known: bool, drawn: list[Figure]) -> None:
+    table = pd.DataFrame(
+        {
+            "learner": "distill",
+            "network": ["teacher", "student", "network alone"],
+            "mean": [90.0, 80.0, 75.0],
+            "low": [89.0, 79.0, 73.0],
+            "high": [91.0, 82.0, 76.0],
+            "parameters": [1000, 100, 100],
+            "bytes_float32": [4000, 400, 400 if known else np.nan],
+        }
+    )
+    charts.draw_sizes(table, ACCURACY, Path("x.png"))
+    (axes,) = drawn[0].axes
+    factor = 0.004 if known else 1.0
+    places = [tuple(each[0].get_xydata()[0]) for each in axes.containers]
+    expected = [(1000 * factor, 90), (100 * factor, 80), (103 * factor, 75)]
+    assert places == [pytest.approx(place) for place in expected]
+    ends = [each[2][0].get_segments()[0][:, 1].tolist() for each in axes.containers]
+    assert ends == [[89, 91], [79, 82], [73, 76]]
+    assert axes.get_xlabel().startswith("kB on disk" if known else "parameters")
+    assert axes.get_xscale() == "log"
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert labels == ["distill: teacher", "distill: student", "distill: network alone"]

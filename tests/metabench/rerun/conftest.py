@@ -1,6 +1,7 @@
-"""Runs of made texts, that are taken up again."""
+"""Runs that are taken up again: of made texts, and of a student of glyphs."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ OF_TEXTS: dict[str, dict[str, Any]] = {
     "tfidf": {},
     "finetune": {"backbone": "bert-tiny", "steps": 2},
     "protonet": {"steps": 0, "train_ways": 4},
+}
+STUDENT: dict[str, Any] = {
+    **{"ways": 3, "shots": 2, "queries": 5, "episodes": 20, "validation_episodes": 4, "threads": 1},
+    **{"learner": "distill", "options": {"backbone": "conv4:4", "teacher_backbone": "conv4:8", "steps": 10}},
 }
 QUICK = {"queries": 4, "episodes": 6, "validation_episodes": 2, "device": "cpu"}
 
@@ -50,3 +55,16 @@ def of_texts(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         return made[learner]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def distilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of STUDENT, to be left as it is."""
+    output = tmp_path_factory.mktemp("students")
+    return output / metabench.run(**STUDENT, output=output).id
+
+
+@pytest.fixture
+def folder(distilled: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(distilled, tmp_path / "run"))

@@ -15,14 +15,14 @@ from metabench.records.record import RunRecord
 from metabench.rerun.reproduce import Reproduction, reproduce
 from tests.made_records import edit_record as edit
 from tests.made_records import make_record
-from tests.metabench.rerun.test_verify import QUICK
+from tests.metabench.rerun.conftest import STUDENT
 
 MAML = {"backbone": "conv4-strided:4", "steps": 6, "meta_batch": 2, "inner_steps": 1, "test_inner_steps": 1}
 PROTONET = {"backbone": "conv4-strided:4", "steps": 6}
 
 
 def quick(output: Path, **changes: Any) -> tuple[Path, RunRecord]:
-    record = metabench.run(**{**QUICK, "learner": "maml", "options": MAML, "output": output, **changes})
+    record = metabench.run(**{**STUDENT, "learner": "maml", "options": MAML, "output": output, **changes})
     return output / record.id, record
 
 

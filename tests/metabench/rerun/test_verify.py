@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,22 +18,7 @@ from metabench.records.provenance import ADDED_FILE, VERIFIED_FILE, mark, origin
 from metabench.rerun.verify import verify
 from tests.made_records import edit_record as edit
 from tests.made_texts import saved_encoder
-
-QUICK: dict[str, Any] = {
-    **{"ways": 3, "shots": 2, "queries": 5, "episodes": 20, "validation_episodes": 4, "threads": 1},
-    **{"learner": "distill", "options": {"backbone": "conv4:4", "teacher_backbone": "conv4:8", "steps": 10}},
-}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("results")
-    return output / metabench.run(**QUICK, output=output).id
-
-
-@pytest.fixture
-def folder(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "run"))
+from tests.metabench.rerun.conftest import STUDENT
 
 
 def test_a_run_is_verified_and_stays_so_until_its_figures_change(folder: Path) -> None:
@@ -137,7 +121,7 @@ def test_a_regression_and_a_record_that_lacks_what_version_1_lacked_are_verified
 def test_until_interval_and_frozen_tasks(tmp_path: Path) -> None:
     from metabench.experiment.data import freeze
 
-    plain = {**QUICK, "learner": "nearest", "options": {}, "output": tmp_path}
+    plain = {**STUDENT, "learner": "nearest", "options": {}, "output": tmp_path}
     until = metabench.run(**{**plain, "episodes": 400, "until_interval": 3.0})
     assert not verify(tmp_path / until.id).problems
     for name, seed in (("tasks", 0), ("others", 1)):
