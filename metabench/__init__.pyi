@@ -6,6 +6,7 @@ from .pretraining.pretrain import pretrain
 from .reports.contest import compare
 from .rerun.curve import curve
 from .rerun.distillation import distillation_report
+from .rerun.export import export
 from .rerun.predict import predict
 from .rerun.reproduce import reproduce
 from .rerun.show import show
@@ -20,6 +21,7 @@ __all__ = [
     "compare",
     "curve",
     "distillation_report",
+    "export",
     "freeze",
     "leaderboard",
     "option",

@@ -288,7 +288,10 @@ class Learner(Trainable):
         return dict.fromkeys(of_training, "the learner has no training")
 
     def companions(self) -> Mapping[str, Learner]:
-        """Other learners in this one that the record shows beside it, by name (a student's teacher)."""
+        """Other learners in this one that the record shows beside it, by name.
+
+        `metabench distillation-report` looks for a student's `teacher`, and its `network alone`, trained without one.
+        """
         return {}
 
     def scoring_parameters(self) -> int:

@@ -60,15 +60,19 @@ class TextEncoder(nn.Module):
         return features[order.argsort()]
 
     def _features(self, ids: Tensor) -> Tensor:
-        ids = ids[:, : int((ids != 0).any(0).sum())]  # without what is padding in all of them
-        hidden = self.hidden(ids.abs())
-        if marks_words(ids):
-            features = hidden[ids > 0]
-        elif self.pooling == "first":
+        if not torch.compiler.is_compiling():  # as a graph, whose sizes follow from no value, it takes no words
+            ids = ids[:, : int((ids != 0).any(0).sum())]  # without what is padding in all of them
+            if marks_words(ids):
+                return self._scaled(self.hidden(ids.abs())[ids > 0])
+        hidden = self.hidden(ids)
+        if self.pooling == "first":
             features = hidden[:, 0]
         else:
             weights = (ids != 0).to(hidden.dtype)[..., None]
             features = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return self._scaled(features)
+
+    def _scaled(self, features: Tensor) -> Tensor:
         return features if self.length is None else self.length * F.normalize(features, dim=1)
 
     def hidden(self, ids: Tensor) -> Tensor:

@@ -209,6 +209,28 @@ def distillation_report(records: tuple[Path, ...], output: Path | None, csv: Pat
 
 
 @click.command()
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file: .onnx or .safetensors.",
+)
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the run's data, where they are needed.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The file of weights that the run began with.")
+def export(run_folder: Path, output: Path, **settings: Any) -> None:
+    """Write a run's trained embedding, of a distillation the student's, to a file for other programs.
+
+    To .onnx goes a graph from inputs to features, checked by onnxruntime against torch; to .safetensors go the weights
+    of the network alone.
+    """
+    from metabench.rerun.export import export as write
+
+    click.echo(f"wrote {write(run_folder, output, **given(settings))}")
+
+
+@click.command()
 @click.argument("run_folders", metavar="RUN_FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--shots", help="Support images per class, e.g. 1,2,5.  [default: those of 1,2,5,10,20 that there are]")
 @click.option("--ways", help="Classes per task, e.g. 2,5,10, with the run's shots.  [default: none]")
@@ -254,4 +276,4 @@ def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
-COMMANDS = (leaderboard, compare, inspect, curve, distillation_report, verify, reproduce)
+COMMANDS = (leaderboard, compare, inspect, curve, distillation_report, export, verify, reproduce)
