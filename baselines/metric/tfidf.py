@@ -42,7 +42,7 @@ class TfIdf(Learner):
     @dataclass(frozen=True)
     class Options(TrainingOptions):
         head: Literal["centroid", "logistic"] = option(
-            "centroid", "centroid: nearest class mean; logistic: regression by scikit-learn"
+            "centroid", "centroid: nearest class mean; logistic: logistic regression"
         )
         penalty: Positive = option(0.1, "head=logistic: L2 penalty on its weights")
 
@@ -67,7 +67,8 @@ class TfIdf(Learner):
         support, query = self._features(ids, query)
         if self.options.head == "centroid":
             return -squared_distances(query, prototypes(support, labels, ways))
-        return logistic_head(support, labels, query, ways, self.options.penalty, "tfidf with head=logistic")
+        weight, bias = logistic_head(support, labels, ways, self.options.penalty)
+        return query @ weight + bias
 
     def _features(self, support: Tensor, query: Tensor) -> list[Tensor]:
         """TF-IDF of both, `[B, S, U]` and `[B, Q, U]`."""

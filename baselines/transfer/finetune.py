@@ -1,22 +1,26 @@
-"""Transfer: pre-train on all training classes, then fit a new head, or fine-tune all, on each task's support."""
+"""Transfer: pre-train on all training classes, then fit a new head, or fine-tune, on each task's support."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from baselines.bases.pretrained import CLOSER_LOOK, PretrainedLearner
+from baselines.heads.lda import lda_head
 from baselines.heads.logistic import logistic_head
 from baselines.heads.ridge import ridge_head
+from baselines.transfer._tuning import crop_and_flip, layer_groups, support_batches, tuned_names, with_lora
+from episodes.banks.vocabulary import TextShape
 from episodes.episode import item_counts
+from metabench.errors import UsageError
 from metabench.learner import (
     Count,
     EpisodeBatch,
@@ -34,22 +38,41 @@ class FineTune(PretrainedLearner):
     """Pre-train with a softmax head on all training classes; each task gets a new head on the frozen features.
 
     The baseline of Chen et al. 2019 (section 3.1), on features of unit length as in Tian et al. 2020 (section 3.1),
-    with a ridge-regression head in closed form, or theirs, logistic regression (`head=logistic`). With `scope=all` the
-    former is only where each task starts, and `tuning_steps` of gradient descent on its support change head and network
-    together (BatchNorm keeps the training set's statistics).
+    with a ridge-regression head in closed form, theirs, logistic regression (`head=logistic`), or linear discriminant
+    analysis (`head=lda`). In other scopes the head is only where each task starts, and `tuning_steps` of gradient
+    descent on its support change the head together with the network (`all`), its last layer (`last`), its biases
+    (`bitfit`, Ben Zaken et al. 2022), or adapters of low rank in its attention (`lora`, Hu et al. 2022). BatchNorm
+    keeps the training set's statistics.
     """
 
     @dataclass(frozen=True)
     class Options(PretrainedLearner.Options):
-        scope: Literal["head", "all"] = option("head", "what a task's support changes: the head, or the whole network")
-        head: Literal["ridge", "logistic"] = option("ridge", "ridge regression, or logistic regression by scikit-learn")
-        ridge: Positive = option(0.1, "penalty of the head's ridge regression")
+        scope: Literal["head", "last", "all", "lora", "bitfit"] = option(
+            "head", "what a task's support changes: the head, and the last layer, everything, adapters, or biases"
+        )
+        head: Literal["ridge", "logistic", "lda"] = option(
+            "ridge", "ridge regression, logistic regression, or linear discriminant analysis"
+        )
+        ridge: Positive = option(0.1, "head=ridge: penalty of its regression")
         logistic: Positive = option(0.01, "head=logistic: penalty of its regression")
-        tuning_steps: Annotated[int, Field(ge=0)] = option(20, "scope=all: gradient steps on the support")
-        tuning_rate: Positive = option(0.01, "scope=all: their learning rate")
-        tuning_optimizer: Literal["sgd", "adam"] = option("sgd", "scope=all: plain gradient descent, or adam")
-        tuning_batch: Count | None = option(None, "scope=all: support items per step; default all of them")
-        logit_scale: Positive = option(10.0, "factor from the head's scores to logits")
+        shrinkage: Annotated[float, Field(gt=0, le=1)] = option(
+            0.5, "head=lda: how far its covariance is shrunk towards a multiple of the identity"
+        )
+        logit_scale: Positive = option(10.0, "head=ridge: factor from its scores to logits")
+        tuning_steps: Annotated[int, Field(ge=0)] = option(20, "gradient steps on the support, unless scope is head")
+        tuning_rate: Positive = option(0.01, "their learning rate")
+        tuning_optimizer: Literal["sgd", "adam"] = option("sgd", "plain gradient descent, or adam")
+        tuning_batch: Count | None = option(None, "support items per step; default all of them")
+        tuning_stop: Positive | None = option(
+            None, "tuning ends before the first step whose support items have a mean loss under this; default never"
+        )
+        layer_decay: Annotated[float, Field(gt=0, le=1)] = option(
+            1.0, "factor of their learning rate for each layer on the way back from the head"
+        )
+        augment: Annotated[int, Field(ge=0)] = option(
+            0, "copies of its images, cropped and flipped at random, that a step sees in their place; 0 for none"
+        )
+        lora_rank: Count = option(8, "scope=lora: rank of its adapters")
 
     source: ClassVar = Source(
         "transfer",
@@ -61,6 +84,21 @@ class FineTune(PretrainedLearner):
                 2020,
                 "https://arxiv.org/abs/2003.11539",
                 "ECCV",
+            ),
+            Paper(
+                "Hu, Edward J. and Shen, Yelong and Wallis, Phillip and Allen-Zhu, Zeyuan and Li, Yuanzhi and "
+                "Wang, Shean and Wang, Lu and Chen, Weizhu",
+                "LoRA: Low-Rank Adaptation of Large Language Models",
+                2022,
+                "https://arxiv.org/abs/2106.09685",
+                "ICLR",
+            ),
+            Paper(
+                "Ben Zaken, Elad and Ravfogel, Shauli and Goldberg, Yoav",
+                "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models",
+                2022,
+                "https://arxiv.org/abs/2106.10199",
+                "ACL",
             ),
         ),
     )
@@ -77,33 +115,51 @@ class FineTune(PretrainedLearner):
     def __init__(self, problem: Problem, options: Options) -> None:
         super().__init__(problem, options)
         self.options: FineTune.Options = options
+        if options.augment and isinstance(problem.image_shape, TextShape):
+            raise UsageError("augment crops and flips images, and the items here are texts; leave it out")
+        self._tunable()  # says now what is missing
 
     @property
     def frozen_embedding(self) -> bool:
         return self.options.scope == "head"
 
     def idle_options(self) -> Mapping[str, str]:
-        tuning = [item.name for item in fields(self.options) if item.name.startswith("tuning_")]
-        idle = dict.fromkeys(tuning, "scope is head") if self.frozen_embedding else {}
-        if self.options.head == "ridge" or not self.frozen_embedding:
-            return {**idle, "logistic": "the head is ridge regression"}
-        return {**idle, **dict.fromkeys(("ridge", "logit_scale"), "the head is logistic regression")}
+        scope, head = self.options.scope, self.options.head
+        idle = {"lora_rank": f"scope is {scope}"} if scope != "lora" else {}
+        if self.frozen_embedding:
+            tuning = [item.name for item in fields(self.options) if item.name.startswith("tuning_")]
+            idle |= dict.fromkeys([*tuning, "layer_decay", "augment"], "scope is head")
+        of_heads = {"ridge": ("ridge", "logit_scale"), "logistic": ("logistic",), "lda": ("shrinkage",)}
+        others = (name for other, names in of_heads.items() if other != head for name in names)
+        return {**idle, **dict.fromkeys(others, f"head is {head}")}
 
     def embed(self, images: Tensor) -> Tensor:
         return F.normalize(self.backbone(images), dim=1)
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
+        weight, bias = self._head(features.support, features.support_labels, features.ways)
+        return self._scale * (features.query @ weight + bias)
+
+    def _head(self, support: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
+        """Weights `[B, D, N]` and biases `[B, 1, N]` of each task's head on the features as they are."""
         if self.options.head == "logistic":
-            parts = features.support, features.support_labels, features.query, features.ways
-            return logistic_head(*parts, self.options.logistic, "finetune with head=logistic")
-        weight, bias = ridge_head(features.support, features.support_labels, features.ways, self.options.ridge)
-        return self.options.logit_scale * (features.query @ weight + bias)
+            return logistic_head(support, labels, ways, self.options.logistic)
+        if self.options.head == "lda":
+            return lda_head(support, labels, ways, self.options.shrinkage)
+        return ridge_head(support, labels, ways, self.options.ridge)
+
+    @property
+    def _scale(self) -> float:
+        """Factor from a head's scores to logits; the others' scores are logits."""
+        return self.options.logit_scale if self.options.head == "ridge" else 1.0
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
         if self.frozen_embedding:
             return super().classify(episodes)
+        network, names = self._tunable()
         tasks = zip(episodes.support, episodes.support_labels, episodes.query, strict=True)
-        return torch.stack([self._tune(support, labels, query, episodes.ways) for support, labels, query in tasks])
+        tuned = [self._tune(network, names, *task, episodes.ways) for task in tasks]
+        return torch.stack(tuned)
 
     def after_steps(self, steps: int) -> FineTune | None:
         if self.frozen_embedding:
@@ -112,39 +168,48 @@ class FineTune(PretrainedLearner):
         other.options = replace(self.options, tuning_steps=steps)
         return other
 
-    def _tune(self, support: Tensor, labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        """Logits `[Q, N]` of one task after fine-tuning everything on its support."""
-        features = self.embed(support)
-        head = [part[0] for part in ridge_head(features[None], labels[None], ways, self.options.ridge)]
-        tuned = [part.detach().clone().requires_grad_() for part in (*self.backbone.parameters(), *head)]
-        weights = dict(zip((name for name, _ in self.backbone.named_parameters()), tuned[:-2], strict=True))
+    def _tunable(self) -> tuple[nn.Module, list[str]]:
+        """The network that tasks tune, which none of them changes, and which of its parameters."""
+        scope, name = self.options.scope, self.options.backbone
+        if scope == "head":
+            return self.backbone, []
+        network = with_lora(self.backbone, self.options.lora_rank, name) if scope == "lora" else self.backbone
+        return network, tuned_names(network, scope, name)
+
+    def _tune(
+        self, network: nn.Module, names: list[str], support: Tensor, labels: Tensor, query: Tensor, ways: int
+    ) -> Tensor:
+        """Logits `[Q, N]` of one task after fine-tuning on its support."""
+        options = self.options
+        start = self._head(self.embed(support)[None], labels[None], ways)
+        weight, bias = head = [part[0].detach().clone().requires_grad_() for part in start]
+        weights = {name: value.detach() for name, value in network.named_parameters()}
+        tuned = {name: weights[name].clone().requires_grad_() for name in names}
 
         def logits(inputs: Tensor) -> Tensor:
-            embedding = F.normalize(functional_call(self.backbone, weights, inputs), dim=1)
-            return self.options.logit_scale * (embedding @ tuned[-2] + tuned[-1])
+            embedding = F.normalize(functional_call(network, {**weights, **tuned}, inputs), dim=1)
+            return self._scale * (embedding @ weight + bias)
 
-        kind = torch.optim.Adam if self.options.tuning_optimizer == "adam" else torch.optim.SGD
-        optimizer = kind(tuned, lr=self.options.tuning_rate, fused=True)  # Adam's step in a tenth of the time
+        kind = torch.optim.Adam if options.tuning_optimizer == "adam" else torch.optim.SGD
+        groups = [{"params": head}, *layer_groups(network, tuned, options.tuning_rate, options.layer_decay)]
+        optimizer = kind(groups, lr=options.tuning_rate, fused=True)  # Adam's step in a tenth of the time
         with torch.enable_grad():
-            of_rows = torch.split(labels, item_counts(support))
-            for rows in self._tuning_batches(len(support)):
-                optimizer.zero_grad()
-                loss = F.cross_entropy(logits(support[rows]), torch.cat([of_rows[row] for row in rows.tolist()]))
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+            self._descend(optimizer, logits, support, labels)
         with torch.no_grad():
             return torch.cat([logits(part) for part in torch.split(query, rows_at_once(query))])
 
-    def _tuning_batches(self, items: int) -> Iterator[Tensor]:
-        """Which rows of the support each tuning step takes: all, or each of them once before any comes again."""
-        size = self.options.tuning_batch or items
-        if size >= items:
-            yield from [torch.arange(items)] * self.options.tuning_steps
-            return
-        random = torch.Generator().manual_seed(0)
-        order = torch.empty(0, dtype=torch.int64)
-        for _ in range(self.options.tuning_steps):
-            if len(order) < size:
-                order = torch.cat([order, torch.randperm(items, generator=random)])
-            yield order[:size]
-            order = order[size:]
+    def _descend(
+        self, optimizer: torch.optim.Optimizer, logits: Callable[[Tensor], Tensor], support: Tensor, labels: Tensor
+    ) -> None:
+        options, random = self.options, torch.Generator().manual_seed(0)
+        of_rows = torch.split(labels, item_counts(support))
+        for rows in support_batches(len(support), options.tuning_batch, options.tuning_steps):
+            inputs, wanted = support[rows], torch.cat([of_rows[row] for row in rows.tolist()])
+            if options.augment:
+                inputs, wanted = crop_and_flip(inputs, options.augment, random), wanted.repeat(options.augment)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(logits(inputs), wanted)
+            if options.tuning_stop is not None and float(loss.detach()) < options.tuning_stop:
+                break
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()

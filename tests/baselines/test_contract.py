@@ -45,10 +45,24 @@ def test_every_registered_learner_keeps_the_contract(name: str) -> None:
     checks.check_learner(get_learner(name), **QUICK.get(name, {}))
 
 
+class OfImages(FineTune):
+    kinds = ("images",)
+
+
+class OfTexts(FineTune):
+    kinds = ("text", "entities")
+
+
 @pytest.mark.parametrize(
     ("learner", "options"),
     [
-        (FineTune, {"scope": "all", "tuning_steps": 2}),
+        (FineTune, {"head": "logistic"}),
+        (FineTune, {"head": "lda"}),
+        (FineTune, {"scope": "all", "tuning_steps": 2, "layer_decay": 0.5, "tuning_stop": 0.1}),
+        (OfImages, {"scope": "all", "tuning_steps": 2, "augment": 2}),
+        (FineTune, {"scope": "last", "tuning_steps": 2}),
+        (FineTune, {"scope": "bitfit", "tuning_steps": 2}),
+        (OfTexts, {"scope": "lora", "tuning_steps": 2}),
         (MAML, {"transductive": True, "test_inner_steps": 2}),
         (MAML, {"first_order": True, "inner_steps": 2, "test_inner_steps": 2}),
     ],

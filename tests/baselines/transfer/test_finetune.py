@@ -1,15 +1,29 @@
+import re
+import sys
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+from torch.func import functional_call
 
-from baselines.heads.logistic import logistic_head
+from baselines.transfer._tuning import crop_and_flip, support_batches, with_lora
 from baselines.transfer.finetune import FineTune, ridge_head
+from episodes.errors import DataError
 from metabench.checks import build
-from metabench.learner import LabelledBatch
-from metabench.samples import random_episodes
+from metabench.errors import UsageError
+from metabench.learner import LabelledBatch, LabelledEpisodeBatch
+from metabench.samples import random_episodes, text_problem
+
+
+def made(**options: object) -> FineTune:
+    learner = build(FineTune, **options)
+    assert isinstance(learner, FineTune)
+    return learner
 
 
 def test_embedding_has_unit_length() -> None:
@@ -28,23 +42,32 @@ def test_logits_are_the_ridge_heads_scores_times_their_scale() -> None:
     torch.testing.assert_close(learner.classify(episodes), 7 * scores, rtol=1e-4, atol=1e-4)
 
 
+def features_of(learner: FineTune, episodes: LabelledEpisodeBatch, task: int) -> tuple[Tensor, Tensor]:
+    """Of support and query."""
+    return learner.embed(episodes.support[task]).detach(), learner.embed(episodes.query[task]).detach()
+
+
 def test_the_logistic_head_is_scikit_learns() -> None:
     episodes = random_episodes(2)
-    learner = build(FineTune, head="logistic", logistic=0.05)
-    assert isinstance(learner, FineTune)
+    learner = made(head="logistic", logistic=0.05)
     logits = learner.classify(episodes)
     for task in range(2):
-        support, query = (learner.embed(part[task]).detach().numpy() for part in (episodes.support, episodes.query))
-        labels = episodes.support_labels[task].numpy()
-        fitted = LogisticRegression(C=1 / (0.05 * len(labels)), max_iter=1000).fit(support, labels)
-        np.testing.assert_allclose(logits[task].detach(), fitted.predict_log_proba(query), atol=1e-3)
+        support, query = features_of(learner, episodes, task)
+        labels = episodes.support_labels[task]
+        fitted = LogisticRegression(C=1 / (0.05 * len(labels)), max_iter=1000, tol=1e-8).fit(support, labels)
+        found = logits[task].detach().softmax(1)
+        np.testing.assert_allclose(found, fitted.predict_proba(query), atol=1e-4)
 
 
-def test_one_shot_of_many_classes_goes_without_a_warning() -> None:
-    """scikit-learn's is an error here, as every warning is in tests."""
-    features = torch.eye(30)[None]
-    logits = logistic_head(features, torch.arange(30)[None], features, 30, 0.01, "a test")
-    assert logits.argmax(2).tolist() == [list(range(30))]
+def test_the_discriminant_is_scikit_learns() -> None:
+    episodes = random_episodes(2)
+    learner = made(head="lda", shrinkage=0.3)
+    logits = learner.classify(episodes)
+    for task in range(2):
+        support, query = features_of(learner, episodes, task)
+        fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.3).fit(support, episodes.support_labels[task])
+        found = logits[task].detach().softmax(1)
+        np.testing.assert_allclose(found, fitted.predict_proba(query), rtol=1e-2, atol=1e-3)
 
 
 def test_scope_all_starts_at_the_ridge_head_and_lowers_the_support_loss() -> None:
@@ -59,21 +82,36 @@ def test_scope_all_starts_at_the_ridge_head_and_lowers_the_support_loss() -> Non
     assert losses[0] > losses[1] > losses[2]
 
 
-def test_scope_all_changes_the_networks_weights_by_gradient_descent() -> None:
-    """One step of it equals torch.optim.SGD's on a copy."""
+CHANGED = {
+    "all": lambda network: list(network.parameters()),
+    "last": lambda network: list(network[12:].parameters()),  # its fourth convolution, and what normalises it
+    "bitfit": lambda network: [value for name, value in network.named_parameters() if "bias" in name],
+}
+
+
+@pytest.mark.parametrize("head", ["ridge", "logistic"])
+@pytest.mark.parametrize("scope", CHANGED)
+def test_a_scope_changes_its_part_of_the_network_by_gradient_descent(scope: str, head: str) -> None:
+    """From any head, two steps of it equal torch.optim.SGD's on a copy of which the rest is frozen."""
     episodes = random_episodes(1)
-    learner = build(FineTune, scope="all", tuning_steps=1, tuning_rate=0.5)
-    assert isinstance(learner, FineTune)
+    learner = made(scope=scope, head=head, tuning_steps=2, tuning_rate=0.02)
     predictions = learner.classify(episodes).detach()
-    copy = build(FineTune, scope="all")
-    assert isinstance(copy, FineTune)
+    copy = made(scope=scope, head=head).requires_grad_(False)
+    changed = [each.requires_grad_() for each in CHANGED[scope](copy.backbone)]
     support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
-    head = [part[0].detach().requires_grad_() for part in ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)]
-    optimizer = torch.optim.SGD([*copy.backbone.parameters(), *head], lr=0.5)
-    F.cross_entropy(10 * (copy.embed(support) @ head[0] + head[1]), labels).backward()
-    optimizer.step()
-    expected = 10 * (copy.embed(query) @ head[0] + head[1])
-    torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
+    start = copy._head(copy.embed(support)[None], labels[None], 3)
+    weight, bias = (part[0].detach().requires_grad_() for part in start)
+    optimizer = torch.optim.SGD([*changed, weight, bias], lr=0.02)
+    scale = 10 if head == "ridge" else 1
+    for _ in range(2):
+        optimizer.zero_grad()
+        F.cross_entropy(scale * (copy.embed(support) @ weight + bias), labels).backward()
+        optimizer.step()
+    expected = scale * (copy.embed(query) @ weight + bias).detach()
+    torch.testing.assert_close(predictions[0], expected, rtol=1e-3, atol=1e-3)
+    before = learner.after_steps(0)
+    assert before
+    assert not torch.allclose(predictions, before.classify(episodes).detach(), rtol=1e-2, atol=1e-2)
 
 
 def test_scope_all_with_adam_and_parts_of_the_support_is_torch_optims() -> None:
@@ -82,8 +120,8 @@ def test_scope_all_with_adam_and_parts_of_the_support_is_torch_optims() -> None:
     learner = build(FineTune, scope="all", tuning_steps=3, tuning_rate=1e-3, tuning_optimizer="adam", tuning_batch=4)
     assert isinstance(learner, FineTune)
     predictions = learner.classify(episodes).detach()
-    rows = list(learner._tuning_batches(6))
-    assert sorted(torch.cat([rows[0], rows[1][:2]]).tolist()) == list(range(6))  # type: ignore[list-item]
+    rows = list(support_batches(6, 4, 3))
+    assert sorted(torch.cat([rows[0], rows[1][:2]]).tolist()) == list(range(6))
     copy = build(FineTune, scope="all")
     assert isinstance(copy, FineTune)
     support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
@@ -105,6 +143,133 @@ def test_after_no_steps_the_answers_are_the_heads_before_tuning() -> None:
     torch.testing.assert_close(before.classify(episodes), frozen.classify(episodes), rtol=1e-3, atol=1e-3)
     assert not torch.allclose(tuned.classify(episodes), before.classify(episodes), rtol=0.1)
     assert frozen.after_steps(1) is None
+
+
+def test_rates_fall_from_layer_to_layer() -> None:
+    """One step equals torch.optim.SGD's with the rates by hand."""
+    episodes = random_episodes(1)
+    predictions = made(scope="all", tuning_steps=1, tuning_rate=0.5, layer_decay=0.3).classify(episodes).detach()
+    copy = made(scope="all")
+    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
+    head = [part[0].detach().requires_grad_() for part in ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)]
+    blocks = [copy.backbone[first : first + 4] for first in (12, 8, 4, 0)]
+    groups = [{"params": block.parameters(), "lr": 0.5 * 0.3**depth} for depth, block in enumerate(blocks, 1)]
+    optimizer = torch.optim.SGD([{"params": head}, *groups], lr=0.5)
+    F.cross_entropy(10 * (copy.embed(support) @ head[0] + head[1]), labels).backward()
+    optimizer.step()
+    expected = 10 * (copy.embed(query) @ head[0] + head[1])
+    torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
+
+
+def test_tuning_stops_by_the_loss_of_the_support_alone() -> None:
+    """Before the first step that begins under it, each task for itself."""
+    episodes = random_episodes(2)
+    options = {"scope": "all", "tuning_rate": 2e-4}
+    on_support = replace(episodes, query=episodes.support)
+    losses = []  # before each step, of each task
+    for steps in range(5):
+        logits = made(**options, tuning_steps=steps).classify(on_support).detach()
+        losses.append([float(F.cross_entropy(*task)) for task in zip(logits, episodes.support_labels, strict=True)])
+    bound = (losses[2][0] + losses[3][0]) / 2
+    stopped = [next((step for step in range(4) if losses[step][task] < bound), 4) for task in range(2)]
+    assert stopped[0] == 3
+    found = made(**options, tuning_steps=4, tuning_stop=bound).classify(episodes).detach()
+    for task in range(2):
+        expected = made(**options, tuning_steps=stopped[task]).classify(episodes).detach()
+        torch.testing.assert_close(found[task], expected[task])
+
+
+def test_steps_see_cropped_and_flipped_copies_in_place_of_the_support() -> None:
+    """Other ones in each step, alike for all items: one step of torch.optim.SGD's on them is the same."""
+    episodes = random_episodes(1)
+    predictions = made(scope="all", tuning_steps=1, tuning_rate=0.1, augment=3).classify(episodes).detach()
+    copy = made(scope="all")
+    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
+    head = [part[0].detach().requires_grad_() for part in ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)]
+    copies = crop_and_flip(support, 3, torch.Generator().manual_seed(0))
+    optimizer = torch.optim.SGD([*copy.backbone.parameters(), *head], lr=0.1)
+    F.cross_entropy(10 * (copy.embed(copies) @ head[0] + head[1]), labels.repeat(3)).backward()
+    optimizer.step()
+    expected = 10 * (copy.embed(query) @ head[0] + head[1])
+    torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
+
+
+def test_tuning_leaves_no_trace() -> None:
+    episodes = random_episodes(1, shape=text_problem().image_shape)
+    for scope in ("last", "all", "bitfit", "lora"):
+        learner = made(problem=text_problem(), backbone="bert-tiny", scope=scope, tuning_steps=2, tuning_rate=0.1)
+        before = {name: value.clone() for name, value in learner.state_dict().items()}
+        modules = [(name, type(module)) for name, module in learner.named_modules()]
+        drawn = torch.get_rng_state()
+        with torch.no_grad():
+            assert torch.equal(learner.classify(episodes), learner.classify(episodes))
+        assert torch.equal(torch.get_rng_state(), drawn)
+        assert modules == [(name, type(module)) for name, module in learner.named_modules()]
+        assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+        assert all(value.requires_grad and value.grad is None for value in learner.parameters())
+
+
+def test_lora_tunes_products_of_two_factors_beside_queries_and_values() -> None:
+    """Two steps of torch.optim.SGD on the factors, with their product added to the weights, are the same."""
+    problem = text_problem()
+    episodes = random_episodes(1, shape=problem.image_shape)
+    options = {"problem": problem, "backbone": "bert-tiny", "scope": "lora", "lora_rank": 3, "tuning_optimizer": "sgd"}
+    predictions = made(**options, tuning_steps=2, tuning_rate=0.3).classify(episodes).detach()
+    copy = made(**options)
+    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
+    start = ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)
+    weight, bias = (part[0].detach().requires_grad_() for part in start)
+    drawn = dict(with_lora(copy.backbone, 3, "bert-tiny").named_parameters())
+    places = [f"0.model.encoder.layer.{n}.attention.self.{part}" for n in range(2) for part in ("query", "value")]
+    downs = [drawn[f"{place}.lora_A.default.weight"].detach().clone().requires_grad_() for place in places]
+    ups = [torch.zeros(128, 3, requires_grad=True) for _ in places]
+
+    def logits(texts: Tensor) -> Tensor:
+        merged = {
+            f"{place}.weight": copy.backbone.get_parameter(f"{place}.weight").detach() + up @ down
+            for place, up, down in zip(places, ups, downs, strict=True)
+        }
+        return 10 * (F.normalize(functional_call(copy.backbone, merged, texts), dim=1) @ weight + bias)
+
+    optimizer = torch.optim.SGD([*downs, *ups, weight, bias], lr=0.3)
+    for _ in range(2):
+        optimizer.zero_grad()
+        F.cross_entropy(logits(support), labels).backward()
+        optimizer.step()
+    assert all(up.abs().max() > 0 for up in ups)
+    torch.testing.assert_close(predictions[0], logits(query).detach(), rtol=1e-3, atol=1e-3)
+
+
+def test_a_scope_without_anything_to_tune_is_refused() -> None:
+    with pytest.raises(UsageError, match="scope=lora adapts the attention of a transformer, and backbone 'conv4' has"):
+        made(scope="lora")
+
+
+def test_texts_are_not_cropped() -> None:
+    with pytest.raises(UsageError, match="augment crops and flips images, and the items here are texts"):
+        made(problem=text_problem(), backbone="bert-tiny", scope="all", augment=1)
+
+
+def test_without_peft_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(DataError, match=re.escape('scope=lora needs the package peft; pip install "metabench[lora]"')):
+        made(problem=text_problem(), backbone="bert-tiny", scope="lora")
+
+
+TUNING = ("tuning_steps", "tuning_rate", "tuning_optimizer", "tuning_batch", "tuning_stop", "layer_decay", "augment")
+
+
+@pytest.mark.parametrize(
+    ("options", "idle"),
+    [
+        ({}, {*TUNING, "lora_rank", "logistic", "shrinkage"}),
+        ({"head": "lda"}, {*TUNING, "lora_rank", "logistic", "ridge", "logit_scale"}),
+        ({"head": "logistic", "scope": "all"}, {"lora_rank", "shrinkage", "ridge", "logit_scale"}),
+        ({"scope": "lora", "backbone": "bert-tiny", "problem": text_problem()}, {"logistic", "shrinkage"}),
+    ],
+)
+def test_options_that_change_nothing(options: dict[str, object], idle: set[str]) -> None:
+    assert set(made(**options).idle_options()) == idle
 
 
 def test_pretraining_loss_is_cross_entropy_over_training_classes() -> None:
