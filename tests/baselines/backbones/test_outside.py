@@ -78,6 +78,15 @@ def test_efficientnet_lite0_knows_imagenet(mini_imagenet: Path) -> None:
     assert sum(each == name for each, name in zip(found, asked, strict=True)) >= 0.5 * len(asked)
 
 
+def test_efficientnet_lite0_is_given_its_own_weights_again() -> None:
+    network, weights = build_backbone("efficientnet_lite0:32", (3, 32, 32)), Published()
+    expected = {name: value.clone() for name, value in network.state_dict().items()}
+    network[0].forget()
+    weights.load("protonet", [network])
+    assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+    assert network.sources == (network[0].trained_on,)
+
+
 def photographs(folder: Path) -> dict[str, torch.Tensor]:
     """Four photographs each of three classes, `[4, 3, 84, 84]`."""
     import io
