@@ -143,6 +143,7 @@ def test_without_a_connection_the_message_says_what_to_do(
         monkeypatch.setenv(variable, str(tmp_path))
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # which tries no connection, and none again
     with pytest.raises(DataError, match=f"published weights of {name[:-3]} cannot be .*by --weights FILE$") as caught:
         Published().load("protonet", [build_backbone(name, (3, 40, 40))])
     assert "\n" not in str(caught.value)
