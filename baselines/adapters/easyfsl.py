@@ -12,6 +12,7 @@ import inspect
 import pkgutil
 from dataclasses import dataclass, make_dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -97,7 +98,8 @@ def learner_names() -> list[str]:
     Raises:
         DataError: it is not installed.
     """
-    found = pkgutil.iter_modules(_methods("adapter 'easyfsl'").__path__)
+    (folder,) = need("easyfsl", "easyfsl", "adapter 'easyfsl'").__path__
+    found = pkgutil.iter_modules([str(Path(folder) / "methods")])  # without the import of all of torchvision
     return sorted(module.name for module in found if module.name not in NO_METHODS)
 
 
@@ -133,13 +135,9 @@ def get_learner(name: str) -> type[Learner]:
     return made
 
 
-def _methods(what: str) -> Any:
-    return need("easyfsl.methods", "easyfsl", what)
-
-
 def _classifier_class(name: str) -> Any:
     """The subclass of easyfsl's FewShotClassifier; errors as of `get_learner`."""
-    base = _methods(f"learner 'easyfsl:{name}'").FewShotClassifier
+    base = need("easyfsl.methods", "easyfsl", f"learner 'easyfsl:{name}'").FewShotClassifier
     if ":" in name:
         found, what = load_plugin("", "classifier", name, UsageError)
         if not (isinstance(found, type) and issubclass(found, base)) or found is base:
