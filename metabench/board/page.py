@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -26,8 +27,11 @@ from PIL import Image
 
 from episodes.banks.bank import TEXTS
 from metabench.board.details import details
+from metabench.board.published import published
 from metabench.board.rows import Entry
+from metabench.board.sources import sources, web
 from metabench.escape import embedded_json, plain, policy_digest
+from metabench.records.keys import Board
 from metabench.records.record import HARDEST_FILE, HARDEST_PAGE
 from metabench.records.runs import Run
 from metabench.records.shown import read_shown
@@ -35,7 +39,10 @@ from metabench.stats import ranking
 
 SCRIPTS = tuple(
     f"{name}.js"
-    for name in ("dom", "state", "scales", "marks", "plots", "ranks", "details", "table", "matrix", "tips", "controls")
+    for name in (
+        *("dom", "state", "scales", "marks", "plots", "ranks", "sources", "details"),
+        *("table", "published", "matrix", "tips", "controls"),
+    )
 )
 PICTURE_BYTES, PICTURES_BYTES = 2**20, 24 * 2**20  # one, and all: a page should open at once
 PICTURE_SIDE = 4000
@@ -75,6 +82,8 @@ def page(rows: Sequence[Entry]) -> str:
             {"board": boards[entry.board], "line": lines[_line(entry, words)], "apart": words, **_row(entry)}
             for entry, words in zip(rows, apart, strict=True)
         ],
+        "published": [line for board, number in boards.items() for line in _published(board, number)],
+        "sources": sources(entry.values.learner for entry in rows),
         "averageRanks": vars(ranks) if ranks else None,
     }
     shown = _hardest(rows)
@@ -151,6 +160,25 @@ def _board(entry: Entry) -> dict[str, Any]:
     }
 
 
+def _published(board: Board, number: int) -> list[dict[str, Any]]:
+    """What papers print for the board's dataset and task, as lines of the table."""
+    return [
+        {
+            "board": number,
+            "learner": each.method,
+            "settings": each.network,
+            "printed": each.value,
+            "mean": float(each.value),
+            "transductive": True if each.transductive == "yes" else None,
+            "outside_data": each.outside_data == "yes",
+            "source": each.source,
+            "url": web(each.url),
+        }
+        for each in published()
+        if each.is_on(board)
+    ]
+
+
 def _line(entry: Entry, apart: str) -> tuple[object, ...]:
     """What makes rows of several boards one line of a plot, of one look."""
     return (entry.values.learner, entry.values.settings, entry.unverified, apart)
@@ -203,6 +231,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "mean": entry.metric.scale * entry.mean,
         "half": values.half_width,
         "over": values.interval_over,
+        "date": datetime.fromisoformat(entry.record.created).date().isoformat(),
         "tasks": [values.tasks_low, values.tasks_high],
         "low": values.low,
         "high": values.high,

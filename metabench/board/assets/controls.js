@@ -11,6 +11,7 @@ function readAddress() {
     if (![...byId(name).options].some((option) => option.value === state[name])) state[name] = "";
   }
   if (!boards.some((board) => board.dataset === state.dataset)) state.dataset = "";
+  state.published = asked.get("published") === "no" ? "no" : "";
   const order = asked.get("sort") ?? "";
   state.sort = Object.hasOwn(SORTS, order) ? order : "rank";
   state.down = state.sort === order && asked.get("down") === "1";
@@ -20,6 +21,7 @@ function readAddress() {
 
 function writeAddress() {
   const said = new URLSearchParams(FILTERS.filter((name) => state[name]).map((name) => [name, state[name]]));
+  if (state.published) said.set("published", state.published);
   if (state.sort !== "rank" || state.down) said.set("sort", state.sort);
   if (state.down) said.set("down", "1");
   for (const number of openRows) said.append("open", number);
@@ -37,8 +39,9 @@ function showSoon() {
 }
 
 function showAll(withPlots = true) {
-  shownRows = passing();
+  shownRows = passing(rows);
   state.page = 0;
+  byId("published").checked = !state.published;
   for (const name of FILTERS.slice(1)) byId(name).value = state[name];
   for (const button of byId("datasets").children) {
     button.setAttribute("aria-pressed", String(button.dataset.name === state.dataset));
@@ -85,10 +88,15 @@ function makeFilters() {
       else showAll();
     });
   }
+  byId("published").parentElement.hidden = !published.length;
+  byId("published").addEventListener("change", (event) => {
+    state.published = event.target.checked ? "" : "no";
+    showAll(false);
+  });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("filters").addEventListener("reset", (event) => {
     event.preventDefault();
-    for (const name of FILTERS) state[name] = "";
+    for (const name of [...FILTERS, "published"]) state[name] = "";
     showAll();
   });
   byId("cost").value = Object.keys(COSTS).find((cost) => rows.some((row) => row[cost] !== null)) ?? "parameters";
@@ -138,6 +146,7 @@ addEventListener("resize", () => {
     if (innerWidth === lastWidth) return;
     lastWidth = innerWidth;
     showTable();
+    drawMatrix(shownRows);
     drawPlots(shownRows);
   }, 120);
 });
@@ -147,6 +156,7 @@ makeHead();
 makeDatasets();
 makeFilters();
 makePager();
+makeMatrixPager();
 makeTips();
 readAddress();
 showAll();

@@ -170,5 +170,6 @@ function detailsPanel(row, width) {
     block("Runs", runsTable(board, details), details.hidden ? note(`and ${details.hidden} more`) : null,
       pairs(factsOf(board, row, details), "pairs facts")),
     element("section", {class: details.tasks.length ? "all" : null}, element("h3", {}, "Hardest tasks"), hardest(row, details)),
+    sourceBlock(row.learner),
     repeat(details));
 }

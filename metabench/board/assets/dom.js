@@ -25,6 +25,11 @@ function svg(name, attributes = {}, ...children) {
   return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 }
 
+// To a paper or to code; text alone where there is no address.
+function link(url, text) {
+  return url ? element("a", {href: url, target: "_blank", rel: "noopener noreferrer"}, text) : element("span", {}, text);
+}
+
 const note = (text) => element("p", {class: "note"}, text);
 
 function filled(made, attributes, children) {

@@ -47,22 +47,63 @@ function matrixCell(row, best) {
   return element("td", {class: leads ? "leads" : null, title: said}, figure(board, row.mean));
 }
 
+// Widths in pixels. Tasks that the frame has no room for are on the matrix's next pages, so that nothing lies beside it.
+const MATRIX = {lines: 60, learner: [120, 250], average: [72, 130], task: [80, 84], narrow: 640};
+let matrixPage = 0;
+
+function matrixSize(frame, tasks) {
+  const wide = frame > MATRIX.narrow ? 1 : 0, average = MATRIX.average[wide];
+  const least = wide ? 190 : MATRIX.learner[0], task = MATRIX.task[wide];
+  const count = Math.min(tasks, Math.max(1, Math.floor((frame - least - average) / task)));
+  const learner = Math.min(MATRIX.learner[1], frame - average - count * task);
+  return {count, learner, average, width: learner + average + count * task};
+}
+
+function showMatrixPager(first, count, all) {
+  byId("matrix-pager").hidden = count >= all;
+  byId("matrix-page").textContent = `tasks ${first + 1} to ${first + count} of ${all}`;
+  byId("matrix-previous").disabled = first === 0;
+  byId("matrix-next").disabled = first + count >= all;
+}
+
+function matrixLine(line, numbers, bests) {
+  const at = new Map(line.own.map((row) => [row.board, row])), rank = line.rank;
+  const average = rank === null ? "–" : rank.mean.toFixed(1);
+  const range = rank === null ? "" : `${rank.low.toFixed(1)} to ${rank.high.toFixed(1)}, ${several(rank.boards, "task")}`;
+  return element("tr", {}, matrixName(line),
+    element("td", {class: "average"}, average, element("span", {class: "settings"}, range)),
+    ...numbers.map((number) => matrixCell(at.get(number), bests.get(number))));
+}
+
 function drawMatrix(list) {
-  const numbers = unique(list.map((row) => row.board)), lines = matrixLines(list);
-  byId("overview").hidden = numbers.length < 2 || lines.length < 2;
+  const all = unique(list.map((row) => row.board)), lines = matrixLines(list);
+  byId("overview").hidden = all.length < 2 || lines.length < 2;
   if (byId("overview").hidden) return;
-  const bests = new Map(numbers.map((number) => [number, list.filter((row) => row.board === number)
+  const {count, learner, average, width} = matrixSize(byId("scroll").clientWidth, all.length);
+  matrixPage = Math.max(0, Math.min(matrixPage, Math.ceil(all.length / count) - 1));
+  const first = matrixPage * count, numbers = all.slice(first, first + count);
+  const bests = new Map([...grouped(list, (row) => row.board)].map(([number, members]) => [number, members
     .reduce((one, other) => goodness(other, other.mean) > goodness(one, one.mean) ? other : one)]));
-  const body = lines.map((line) => {
-    const at = new Map(line.own.map((row) => [row.board, row])), rank = line.rank;
-    const average = rank === null ? "–" : rank.mean.toFixed(1);
-    const range = rank === null ? "" : `${rank.low.toFixed(1)} to ${rank.high.toFixed(1)}, ${several(rank.boards, "task")}`;
-    return element("tr", {}, matrixName(line),
-      element("td", {class: "average"}, average, element("span", {class: "settings"}, range)),
-      ...numbers.map((number) => matrixCell(at.get(number), bests.get(number))));
+  const there = lines.filter((line) => line.own.some((row) => numbers.includes(row.board)));
+  const shown = there.slice(0, MATRIX.lines), left = there.length - shown.length;
+  showMatrixPager(first, numbers.length, all.length);
+  byId("matrix-left").textContent = left ? `and ${several(left, "learner")} more: search, or choose a dataset` : "";
+  const head = [["Learner", "", learner], ["Average rank", "average", average]].map(([name, kind, size]) => {
+    const made = element("th", {scope: "col", class: kind}, name);
+    made.style.width = `${size}px`;
+    return made;
   });
+  byId("matrix").style.width = `${width}px`;
   byId("matrix").replaceChildren(
-    element("thead", {}, element("tr", {}, element("th", {scope: "col"}, "Learner"),
-      element("th", {scope: "col", class: "average"}, "Average rank"), ...numbers.map((number) => matrixHead(boards[number])))),
-    element("tbody", {}, ...body));
+    element("thead", {}, element("tr", {}, ...head, ...numbers.map((number) => matrixHead(boards[number])))),
+    element("tbody", {}, ...shown.map((line) => matrixLine(line, numbers, bests))));
+}
+
+function makeMatrixPager() {
+  for (const [id, step] of [["matrix-previous", -1], ["matrix-next", 1]]) {
+    byId(id).addEventListener("click", () => {
+      matrixPage += step;
+      drawMatrix(shownRows);
+    });
+  }
 }

@@ -1,11 +1,11 @@
 // What the page shows: the rows as they were embedded, the filters and the order.
 
-const {boards, rows, averageRanks} = JSON.parse(byId("summary").textContent);
+const {boards, rows, published, sources, averageRanks} = JSON.parse(byId("summary").textContent);
 const PAGE_ROWS = 50;
 const FILTERS = ["dataset", "search", "ways", "shots", "transductive", "outside_data", "test_classes"];
 const state = {
   dataset: "", search: "", ways: "", shots: "", transductive: "", outside_data: "", test_classes: "",
-  sort: "rank", down: false, page: 0,
+  published: "", sort: "rank", down: false, page: 0,
 };
 
 function nameOf(row) {
@@ -15,14 +15,14 @@ function nameOf(row) {
 
 rows.forEach((row, number) => {
   const board = boards[row.board];
-  row.number = number;
+  row.number = row.place = number;
   row.text = `${nameOf(row)} ${board.dataset} ${board.split} ${taskOf(board)}`.toLowerCase();
 });
 
-// The rows that pass the filters, in their own order: board by board, the best first.
-function passing() {
+// Of these rows those that pass the filters, in their own order: board by board, the best first.
+function passing(list) {
   const words = state.search.toLowerCase().split(/\s+/).filter(Boolean);
-  return rows.filter((row) => {
+  return list.filter((row) => {
     const board = boards[row.board];
     return (!state.dataset || board.dataset === state.dataset)
       && (!state.ways || board.ways === Number(state.ways))
@@ -38,7 +38,7 @@ function passing() {
 const goodness = (row, value) => boards[row.board].moreIsBetter ? value : -1e6 - value;
 
 const SORTS = {
-  rank: (row) => row.number,
+  rank: (row) => row.place,
   learner: (row) => nameOf(row),
   task: (row) => row.board,
   score: (row) => goodness(row, row.mean),
@@ -48,9 +48,10 @@ const SORTS = {
   episodes: (row) => row.episodes,
   parameters: (row) => row.parameters,
   processor_seconds: (row) => row.processor_seconds,
+  date: (row) => row.date,
 };
 const MEASURED = new Set(["score", "floor"]);
-const DOWN_FIRST = new Set([...MEASURED, "seeds", "episodes"]);
+const DOWN_FIRST = new Set([...MEASURED, "seeds", "episodes", "date"]);
 
 // Rows in the chosen order; those without the figure come last, whichever way it goes.
 function sorted(list) {

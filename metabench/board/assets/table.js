@@ -4,7 +4,7 @@ const HEADS = [
   ["rank", "Rank", "number"], ["learner", "Learner", ""], ["task", "Dataset and task", ""], ["score", "Score", "number"],
   [null, "95% interval", "bar"], ["over_classes", "± classes", "number aside"], ["floor", "Floor", "number aside"],
   ["seeds", "Seeds", "number spare"], ["episodes", "Tasks", "number spare"], ["parameters", "Parameters", "number rare"],
-  ["processor_seconds", "Training, CPU s", "number rare"],
+  ["processor_seconds", "Training, CPU s", "number rare"], ["date", "Newest run", "number rare"],
 ];
 const BAR = {width: 150, left: 6, right: 144};
 const openRows = new Set();
@@ -72,26 +72,28 @@ function nameCell(row, board, button) {
     row.test_classes === "yes" ? "test classes in it" : null,
     row.origin === "own" ? null : row.origin,
   ].filter(Boolean);
-  const settings = [row.settings, row.apart].filter(Boolean).join(" ");
+  const settings = [row.settings, row.apart].filter(Boolean).join(" "), paper = paperOf(row);
   return element("th", {scope: "row", class: "learner"}, button,
     settings ? element("span", {class: "settings"}, settings) : null,
     element("span", {class: "settings where"}, titleOf(board)), // in place of its own column on a phone
-    given.length ? element("span", {class: "given"}, ...given.map((word) => element("span", {class: "tag"}, word))) : null);
+    given.length || paper ? element("span", {class: "given"}, ...given.map((word) => element("span", {class: "tag"}, word)), paper) : null);
 }
 
 // The floor has its own column; on a phone that is out of sight, and it stands below the score.
 function scoreCell(row, board) {
-  return cell("number score", figure(board, row.mean), element("span", {class: "half"}, ` ${spread(board, row)}`),
+  return cell("number score", figure(board, row.mean), " ", element("span", {class: "half"}, spread(board, row)),
     row.floor === null ? null : element("span", {class: "below"}, `floor ${figure(board, row.floor)}`));
 }
 
 // Of a row: what stands before it in the part that is shown, and the scale of its board.
 function makeRow(row, before, scale) {
   const board = boards[row.board], isOpen = openRows.has(row.number), another = row.board !== before?.board;
+  const first = state.sort === "rank" && another;
+  if (row.published) return [publishedRow(row, first)];
   const button = element("button", {
     type: "button", class: "opener", "aria-expanded": String(isOpen), "aria-controls": `details-${row.number}`,
   }, element("span", {class: "chevron", "aria-hidden": "true"}), element("span", {class: "name"}, row.learner), key(row));
-  const made = element("tr", {class: state.sort === "rank" && another ? "row first" : "row", id: `row-${row.number}`},
+  const made = element("tr", {class: first ? "row first" : "row", id: `row-${row.number}`},
     cell("number rank", row.rank === null ? "–" : String(row.rank)),
     nameCell(row, board, button),
     cell("task", board.dataset, element("span", {class: "settings"}, taskOf(board))),
@@ -100,7 +102,7 @@ function makeRow(row, before, scale) {
     cell("number aside", row.over_classes === null ? "" : figure(board, row.over_classes)),
     cell("number aside", row.floor === null ? "" : figure(board, row.floor)),
     counted("spare", row.seeds), counted("spare", row.episodes), counted("rare", row.parameters),
-    cell("number rare", row.processor_seconds === null ? "" : inTable(row.processor_seconds)));
+    cell("number rare", row.processor_seconds === null ? "" : inTable(row.processor_seconds)), cell("number rare", row.date));
   made.addEventListener("click", (event) => {
     if (event.target.closest("button") === button || !event.target.closest("button, a")) toggle(row);
   });
@@ -126,14 +128,15 @@ function toggle(row) {
 }
 
 function showTable() {
-  const list = sorted(shownRows), pages = Math.max(1, Math.ceil(list.length / PAGE_ROWS));
+  const printed = publishedShown(), list = sorted([...shownRows, ...printed]), pages = Math.max(1, Math.ceil(list.length / PAGE_ROWS));
   state.page = Math.min(state.page, pages - 1);
-  const first = state.page * PAGE_ROWS, part = list.slice(first, first + PAGE_ROWS), scales = scalesOf(part);
+  const first = state.page * PAGE_ROWS, part = list.slice(first, first + PAGE_ROWS), scales = scalesOf(part.filter((row) => !row.published));
   showOrder();
   byId("table").classList.toggle("one-board", unique(shownRows.map((row) => row.board)).length < 2);
   document.querySelector("#table tbody").replaceChildren(
     ...part.flatMap((row, place) => makeRow(row, part[place - 1], scales.get(row.board))));
-  byId("count").textContent = list.length ? `${several(list.length, "row")} of ${rows.length.toLocaleString("en")}`
+  const beside = printed.length ? `, and ${several(printed.length, "published value")}` : "";
+  byId("count").textContent = list.length ? `${several(shownRows.length, "row")} of ${rows.length.toLocaleString("en")}${beside}`
     : "No row fits these filters; Reset shows all.";
   const [from, to, all] = [first + 1, first + part.length, list.length].map((number) => number.toLocaleString("en"));
   byId("pager").hidden = pages === 1;

@@ -33,7 +33,7 @@ def test_the_file_names_nothing_outside_itself(pages: Path) -> None:
         text = path.read_text()
         reader = Reader()
         reader.feed(text)
-        assert set(reader.found) == {"#results", "data:,"}
+        assert {name for name in reader.found if not name.startswith("#")} == {"data:,"}
         style = re.search(r"<style>(.*?)</style>", text, re.S)
         assert style
         assert "url(" not in style[1]
