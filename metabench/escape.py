@@ -18,6 +18,12 @@ _REPLACED = "\N{REPLACEMENT CHARACTER}"
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 _FORMULAS = re.compile(rf"(^|;)(?=\s*[{re.escape(_FORMULA)}])")
+_LATEX = {character: "\\" + character for character in "#$%&_{}"}
+_LATEX |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", '"': "{''}"}
+_LATEX |= {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", "`": "\\textasciigrave{}"}
+_LATEX |= {"\N{HORIZONTAL ELLIPSIS}": "\\ldots{}"}
+_LATEX_ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
+_LATEX_LETTERS = "ßæøœłÆØŒŁ"
 _MARKDOWN = {character: "\\" + character for character in "#`*_~[]!$"}
 _MARKDOWN |= {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;", "@": "&#64;"}
 
@@ -99,6 +105,15 @@ def markdown_cell(text: str) -> str:
     return re.sub(r"://|(?i:www)\.", lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", escaped)
 
 
+def latex_text(text: str) -> str:
+    """Plain, and with nothing in it that LaTeX takes for a command, or has no glyph for in its usual encoding.
+
+    Of letters beyond ASCII those with an accent stay that LaTeX composes itself; what else there is becomes `?`.
+    """
+    escaped = "".join(_LATEX.get(character, _in_latex(character)) for character in plain(text))
+    return re.sub("-(?=-)", "-{}", escaped)  # two are a dash
+
+
 def embedded_json(content: object) -> str:
     """JSON in one line that no reader of HTML takes for markup, wherever in a script element it stands."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
@@ -114,6 +129,12 @@ def _cells(character: str) -> int:
     if _combines(character) or character in _JOINERS:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _in_latex(character: str) -> str:
+    parts = unicodedata.normalize("NFD", character)
+    composed = len(parts) == 2 and parts[0].isascii() and parts[1] in _LATEX_ACCENTS
+    return character if character.isascii() or composed or character in _LATEX_LETTERS else "?"
 
 
 def _combines(character: str) -> bool:

@@ -27,9 +27,11 @@ from PIL import Image
 
 from episodes.banks.bank import TEXTS
 from metabench.board.details import details
+from metabench.board.latex import PREAMBLE, latex_tables
 from metabench.board.published import published
 from metabench.board.rows import Entry
 from metabench.board.sources import sources, web
+from metabench.board.text import csv
 from metabench.escape import embedded_json, plain, policy_digest
 from metabench.records.keys import Board
 from metabench.records.record import HARDEST_FILE, HARDEST_PAGE
@@ -41,7 +43,7 @@ SCRIPTS = tuple(
     f"{name}.js"
     for name in (
         *("dom", "state", "scales", "marks", "plots", "ranks", "sources", "details"),
-        *("table", "published", "matrix", "tips", "controls"),
+        *("table", "published", "matrix", "downloads", "tips", "controls"),
     )
 )
 PICTURE_BYTES, PICTURES_BYTES = 2**20, 24 * 2**20  # one, and all: a page should open at once
@@ -91,6 +93,7 @@ def page(rows: Sequence[Entry]) -> str:
     style, script = _asset("page.css"), "\n".join(map(_asset, SCRIPTS))
     digests = {name: policy_digest(text) for name, text in (("style", style), ("script", script))}
     records = [run.record for entry in rows for run in entry.runs]
+    files = {"preamble": PREAMBLE, "csv": csv(rows).rstrip("\n").split("\n"), "latex": _latex(rows)}
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return template.from_string(_asset("page.html")).render(
         policy=f"default-src 'none'; img-src data:; style-src {digests['style']}; script-src {digests['script']}; "
@@ -99,6 +102,7 @@ def page(rows: Sequence[Entry]) -> str:
         script=Markup(script),
         summary=Markup(embedded_json(summary)),
         details=Markup(opened),
+        files=Markup(embedded_json(files)),
         runs=len(records),
         entries=len(rows),
         datasets=len({entry.values.dataset for entry in rows}),
@@ -177,6 +181,13 @@ def _published(board: Board, number: int) -> list[dict[str, Any]]:
         for each in published()
         if each.is_on(board)
     ]
+
+
+def _latex(rows: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Tables in parts, and the number of each one's first row."""
+    tables = latex_tables(rows)
+    starts = itertools.accumulate((len(table.lines) for table in tables), initial=0)
+    return [{"first": first, **vars(table)} for first, table in zip(starts, tables, strict=False)]
 
 
 def _line(entry: Entry, apart: str) -> tuple[object, ...]:

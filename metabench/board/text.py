@@ -58,7 +58,7 @@ def printable(rows: Sequence[Entry], width: int) -> str:
                 break
             numbers = numbers.drop(columns=name)
         lines = _beside(numbers.to_string(index=False).splitlines(), ["learner", *names], width)
-        parts.append("\n".join([*textwrap.wrap(plain(_title(on_board[0], plain)), width), *lines]))
+        parts.append("\n".join([*textwrap.wrap(plain(title(on_board[0], plain)), width), *lines]))
     over = "Interval: 95% over training seeds and test tasks, or with one seed over tasks alone (t)."
     stars = (
         "" if not any(entry.rank and entry.rank.borrowed for entry in rows) else " *: one seed, its variance borrowed."
@@ -80,11 +80,11 @@ def _shown(entry: Entry) -> dict[str, str]:
     """Columns in the order in which they are shown, and the name last."""
     values, digits = entry.values, entry.metric.digits
     alone = "t" if values.interval_over == "tasks" and entry.record.seeded else ""
-    notes = [name for name, holds in _notes(entry).items() if holds]
-    name = " ".join(filter(None, (values.learner, values.settings, f"[{', '.join(notes)}]" if notes else "")))
+    said = ", ".join(notes(entry))
+    name = " ".join(filter(None, (values.learner, values.settings, f"[{said}]" if said else "")))
     return {
         "rank": "-" if entry.rank is None else str(entry.rank),
-        entry.metric.label + (", %" if entry.metric.percent else ""): _mean(entry) + alone,
+        entry.metric.label + (", %" if entry.metric.percent else ""): score(entry) + alone,
         "± classes": "" if math.isnan(values.classes_half_width) else f"{values.classes_half_width:.{digits}f}",
         "± tasks": f"{values.tasks_half_width:.{digits}f}",
         "floor": "" if math.isnan(values.floor) else f"{values.floor:.{digits}f}",
@@ -97,7 +97,7 @@ def _shown(entry: Entry) -> dict[str, str]:
     }
 
 
-def _mean(entry: Entry) -> str:
+def score(entry: Entry) -> str:
     """The mean ± its interval's longer arm; both ends where ± would leave what an accuracy can be."""
     metric = entry.metric
     mean, half_width, low, high = (
@@ -116,11 +116,16 @@ def markdown(rows: Sequence[Entry]) -> str:
         metric = on_board[0].metric
         headings = [name or metric.label.capitalize() + (", %" if metric.percent else "") for name in HEADINGS]
         lines = [headings, ["---", "---", "---", *["--:"] * 9, "---"], *map(_cells, on_board)]
-        parts.append(f"## {_title(on_board[0])}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+        parts.append(
+            f"## {title(on_board[0], markdown_cell)}\n\n"
+            + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            + "\n"
+        )
     return "\n".join(parts)
 
 
-def _title(entry: Entry, escape: Callable[[str], str] = markdown_cell) -> str:
+def title(entry: Entry, escape: Callable[[str], str]) -> str:
+    """The board's dataset and task, split and test data in a line, what comes from records escaped."""
     values = entry.values
     split, fingerprint = escape(values.split), escape(values.test_fingerprint)
     parts = [escape(values.dataset)]
@@ -131,22 +136,22 @@ def _title(entry: Entry, escape: Callable[[str], str] = markdown_cell) -> str:
     return f"{', '.join(parts)} (split {split}, test data {fingerprint})"
 
 
-def _notes(entry: Entry) -> dict[str, bool]:
+def notes(entry: Entry) -> list[str]:
+    """What is to be known of an entry beside its values, in words."""
     origin = entry.values.origin
     facts = {"transductive": entry.record.transductive, "outside data": entry.record.outside_data}
     seen = {"test classes in it": entry.record.test_classes == "yes"}
-    return {**facts, **seen, origin: origin != "own"}
+    return [name for name, holds in {**facts, **seen, origin: origin != "own"}.items() if holds]
 
 
 def _cells(entry: Entry) -> list[str]:
     values, shown = entry.values, _shown(entry)
-    notes = [name for name, holds in _notes(entry).items() if holds]
     return [
         "" if entry.rank is None else str(entry.rank).replace("*", "\\*"),
         *(markdown_cell(values.learner), markdown_cell(values.settings)),
-        _mean(entry),
+        score(entry),
         *(shown[name] for name in ("± classes", "± tasks", "floor")),
         *(str(values.seeds), str(values.episodes), f"{values.parameters:,}"),
         *(f"{values.training_seconds:.0f}", f"{values.task_milliseconds:.1f}"),
-        ", ".join(notes),
+        ", ".join(notes(entry)),
     ]

@@ -20,6 +20,7 @@ from metabench.cli.options import RUN_ERROR, given, terminal
 @click.option("--reference", is_flag=True, help="Put the reference records that ship with metabench among them.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Write the table as CSV.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
+@click.option("--latex", type=click.Path(path_type=Path), help="Write a booktabs table for each dataset and task.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
 @click.option("--dataset", multiple=True, help="Only this dataset. Repeatable.")
 @click.option("--ways", type=int, multiple=True, help="Only tasks with this number of classes. Repeatable.")
@@ -35,18 +36,20 @@ def leaderboard(
     reference: bool,
     csv: Path | None,
     markdown: Path | None,
+    latex: Path | None,
     html: Path | None,
     **filters: Any,
 ) -> None:
     """Rank all records, print the table, and write it to files.
 
-    Without --csv, --markdown, --html and --reference, the table of all records goes to leaderboard.csv in --results. A
-    record that cannot be used is reported and skipped, and the exit code is then 1. Records that were added by --add
-    are unverified, and have no rank until `metabench verify` has scored their weights again. Reference records are
-    verified by the release.
+    Without --csv, --markdown, --latex, --html and --reference, the table of all records goes to leaderboard.csv in
+    --results. A record that cannot be used is reported and skipped, and the exit code is then 1. Records that were
+    added by --add are unverified, and have no rank until `metabench verify` has scored their weights again. Reference
+    records are verified by the release.
     """
     from episodes.files.atomic import write_bytes
     from metabench.board import text as tables
+    from metabench.board.latex import latex as latex_tables
     from metabench.board.page import page
     from metabench.board.rows import read_entries
     from metabench.escape import plain
@@ -54,7 +57,7 @@ def leaderboard(
     refused = _add(add, results) if add else []
     wanted = given(filters)
     rows, problems = read_entries(results, reference=reference, **wanted)
-    targets = {tables.csv: csv, tables.markdown: markdown, page: html}
+    targets = {tables.csv: csv, tables.markdown: markdown, latex_tables: latex, page: html}
     if not any(targets.values()) and not wanted and not reference:
         targets[tables.csv] = results / "leaderboard.csv"
     if rows:

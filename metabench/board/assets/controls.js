@@ -157,6 +157,7 @@ makeDatasets();
 makeFilters();
 makePager();
 makeMatrixPager();
+makeDownloads();
 makeTips();
 readAddress();
 showAll();
