@@ -28,6 +28,7 @@ from PIL import Image
 from episodes.banks.bank import TEXTS
 from metabench.board.details import details
 from metabench.board.latex import PREAMBLE, latex_tables
+from metabench.board.pairs import paired_differences
 from metabench.board.published import published
 from metabench.board.rows import Entry
 from metabench.board.sources import sources, web
@@ -43,7 +44,7 @@ SCRIPTS = tuple(
     f"{name}.js"
     for name in (
         *("dom", "state", "scales", "marks", "plots", "ranks", "sources", "details"),
-        *("table", "published", "matrix", "downloads", "tips", "controls"),
+        *("side", "table", "published", "matrix", "downloads", "tips", "controls"),
     )
 )
 PICTURE_BYTES, PICTURES_BYTES = 2**20, 24 * 2**20  # one, and all: a page should open at once
@@ -103,6 +104,7 @@ def page(rows: Sequence[Entry]) -> str:
         summary=Markup(embedded_json(summary)),
         details=Markup(opened),
         files=Markup(embedded_json(files)),
+        pairs=Markup(embedded_json(paired_differences(rows))),
         runs=len(records),
         entries=len(rows),
         datasets=len({entry.values.dataset for entry in rows}),

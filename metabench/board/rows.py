@@ -179,12 +179,12 @@ def _ranks(entries: Sequence[Entry]) -> list[Place | None]:
         return [None] * len(entries)
     for seed in sorted({seed for entry in board for seed in entry.of_tasks}):
         shared[seed] = sorted(len(entry.of_tasks.get(seed, ())) for entry in board)[-2:][0]
-    entrants = [Entrant(_by_seed(entry.runs, shared), entry.record.seeded) for entry in board]
+    entrants = [Entrant(by_seed(entry.runs, shared), entry.record.seeded) for entry in board]
     ranks = iter(places(entrants, board[0].metric.more_is_better))
     return [next(ranks) if is_ranked else None for is_ranked in comparable]
 
 
-def _by_seed(runs: Sequence[Run], tasks: Mapping[int, int]) -> NDArray[np.float64]:
+def by_seed(runs: Sequence[Run], tasks: Mapping[int, int]) -> NDArray[np.float64]:
     """`[training seeds, tasks]`, so many tasks of each test seed; nan where a run has none."""
     rows = {seed: row for row, seed in enumerate(dict.fromkeys(run.record.config.training.seed for run in runs))}
     starts = dict(zip(tasks, np.cumsum([0, *tasks.values()]).tolist(), strict=False))
@@ -269,7 +269,7 @@ def _over_tasks(runs: Sequence[Run], of_tasks: OfTasks) -> Estimate:
 def _headline(runs: Sequence[Run], of_tasks: OfTasks, over_tasks: Estimate) -> tuple[Estimate, str]:
     """Over seeds and tasks where there are several seeds of the same tasks, else over tasks."""
     record = runs[-1].record
-    table = _by_seed(runs, {seed: len(scores) for seed, scores in of_tasks.items()})
+    table = by_seed(runs, {seed: len(scores) for seed, scores in of_tasks.items()})
     if not record.seeded or len(table) < 2 or not np.isfinite(table).all():
         return over_tasks, "tasks"
     return seed_interval(table, bounded=record.scored_by.percent).estimate, "seeds and tasks"

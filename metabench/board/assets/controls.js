@@ -15,6 +15,7 @@ function readAddress() {
   const order = asked.get("sort") ?? "";
   state.sort = Object.hasOwn(SORTS, order) ? order : "rank";
   state.down = state.sort === order && asked.get("down") === "1";
+  picked.splice(0, picked.length, ...unique(asked.getAll("pick").map(Number)).filter((number) => rows[number]).slice(0, MOST_PICKED));
   openRows.clear();
   for (const number of asked.getAll("open").map(Number)) if (rows[number]) openRows.add(number);
 }
@@ -25,6 +26,7 @@ function writeAddress() {
   if (state.sort !== "rank" || state.down) said.set("sort", state.sort);
   if (state.down) said.set("down", "1");
   for (const number of openRows) said.append("open", number);
+  for (const number of picked) said.append("pick", number);
   try {
     history.replaceState(null, "", `#${said}`);
   } catch { /* in another page's frame it may be forbidden */ }
@@ -158,6 +160,7 @@ makeFilters();
 makePager();
 makeMatrixPager();
 makeDownloads();
+makePicked();
 makeTips();
 readAddress();
 showAll();

@@ -94,7 +94,7 @@ function makeRow(row, before, scale) {
     type: "button", class: "opener", "aria-expanded": String(isOpen), "aria-controls": `details-${row.number}`,
   }, element("span", {class: "chevron", "aria-hidden": "true"}), element("span", {class: "name"}, row.learner), key(row));
   const made = element("tr", {class: first ? "row first" : "row", id: `row-${row.number}`},
-    cell("number rank", row.rank === null ? "–" : String(row.rank)),
+    cell("number rank", row.rank === null ? "–" : String(row.rank), pickBox(row)),
     nameCell(row, board, button),
     cell("task", board.dataset, element("span", {class: "settings"}, taskOf(board))),
     scoreCell(row, board),
@@ -104,7 +104,7 @@ function makeRow(row, before, scale) {
     counted("spare", row.seeds), counted("spare", row.episodes), counted("rare", row.parameters),
     cell("number rare", row.processor_seconds === null ? "" : inTable(row.processor_seconds)), cell("number rare", row.date));
   made.addEventListener("click", (event) => {
-    if (event.target.closest("button") === button || !event.target.closest("button, a")) toggle(row);
+    if (event.target.closest("button") === button || !event.target.closest("button, a, input")) toggle(row);
   });
   return isOpen ? [made, makeDetails(row)] : [made];
 }
@@ -136,6 +136,7 @@ function showTable() {
   document.querySelector("#table tbody").replaceChildren(
     ...part.flatMap((row, place) => makeRow(row, part[place - 1], scales.get(row.board))));
   const beside = printed.length ? `, and ${several(printed.length, "published value")}` : "";
+  showPicked();
   byId("count").textContent = list.length ? `${several(shownRows.length, "row")} of ${rows.length.toLocaleString("en")}${beside}`
     : "No row fits these filters; Reset shows all.";
   const [from, to, all] = [first + 1, first + part.length, list.length].map((number) => number.toLocaleString("en"));

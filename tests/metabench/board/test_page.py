@@ -126,7 +126,7 @@ def test_what_records_say_is_text(shown: Page) -> None:
     assert shown.locator(".details img").evaluate("picture => picture.naturalWidth") == 30
     assert shown.locator("#against-shots .line").count() == 3
     assert shown.evaluate("window.hit") is None
-    assert shown.locator("script").count() == 4
+    assert shown.locator("script").count() == 5
     assert shown.locator("img").count() == 1
 
 
