@@ -16,7 +16,11 @@ from metabench.cli.options import RUN_ERROR, given, terminal
 @click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="The folder."
 )
-@click.option("--add", type=click.Path(path_type=Path), help="First copy the runs below this folder to --results.")
+@click.option(
+    "--add",
+    type=click.Path(path_type=Path),
+    help="First copy the runs below this folder, or in this bundle, to --results.",
+)
 @click.option("--reference", is_flag=True, help="Put the reference records that ship with metabench among them.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Write the table as CSV.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
@@ -80,7 +84,27 @@ def _add(theirs: Path, results: Path) -> list[str]:
     kinds = {"unverified": len(done.folders) - done.released, "verified by the release": done.released}
     counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "none"
     click.echo(f"added records of '{theirs}' to '{results}': {counts}{there}")
+    if kinds["unverified"]:
+        click.echo(f"`metabench verify {done.folders[0]}` scores its weights again; so for each")
     return done.problems
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file, e.g. bundle.zip.")
+def submit(runs: tuple[Path, ...], output: Path) -> None:
+    """Put finished runs into one file for somebody else's leaderboard.
+
+    RUN is a run's folder, or the record in it. The file has record, scores, predictions and weights of each, and their
+    SHA-256. The receiver takes it by `metabench leaderboard --add` and scores it again by `metabench verify`.
+    """
+    from metabench.records.bundle import write_bundle
+
+    manifest = write_bundle(runs, output)
+    for name, files in manifest.runs.items():
+        size = sum(file.bytes for file in files.values())
+        click.echo(f"{name}: {len(files)} files of {size / 1e6:.1f} MB")
+    click.echo(f"wrote {output}; its receiver runs `metabench leaderboard --add {output.name}`")
 
 
 @click.command()
@@ -279,4 +303,4 @@ def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
-COMMANDS = (leaderboard, compare, inspect, curve, distillation_report, export, verify, reproduce)
+COMMANDS = (leaderboard, compare, inspect, curve, distillation_report, export, submit, verify, reproduce)
