@@ -6,6 +6,8 @@ ValueError
 RuntimeError
     RunError                a run that had begun has failed       exit code 1
         InterruptionError   the user stopped it                   exit code 1
+        LostRankError       another process of it has ended       exit code 1
+        OtherRankError      likewise, and it has said why         exit code 1
 """
 
 
@@ -27,6 +29,14 @@ def is_memory(error: BaseException) -> bool:
 
 class InterruptionError(RunError):
     """A run that the user stopped; the message is as of a RunError."""
+
+
+class LostRankError(RunError):
+    """A run of several ranks of which another ended; the message is as of a RunError."""
+
+
+class OtherRankError(RunError):
+    """A run of several ranks that failed on another one, which says why: here there is nothing to say."""
 
 
 def first_line(error: BaseException) -> str:

@@ -199,6 +199,8 @@ class Stage:
         clip: the most that the norm of all gradients together may be; None for no bound.
         values: what its validation gives, by name, in place of the metric on validation tasks; the lower the first of
             them, the better the step.
+        by_ranks: whether `loss` itself divides its data among the ranks of a run (`metabench.ranks`) and gives each
+            of them the whole gradient. Otherwise each computes the loss of all data.
     """
 
     name: str
@@ -210,6 +212,7 @@ class Stage:
     beside: bool = False
     clip: float | None = None
     values: Callable[[], Mapping[str, float]] | None = None
+    by_ranks: bool = False
 
 
 class Trainable(nn.Module):

@@ -36,6 +36,7 @@ class Wrapped(SecondOrderLearner):
 
     presets = MAML.presets
     regression = False  # whose tasks are a few numbers each, too many to take one by one
+    divides = False
 
     def __init__(self, problem: Problem, options: SecondOrderLearner.Options) -> None:
         super().__init__(problem, options)

@@ -13,6 +13,7 @@ from baselines.gradient._stack import Stack, Weights
 from episodes.episode import LabelledEpisodeBatch
 
 Rates = Mapping[str, Tensor]  # by the names of what a step changes; what has none stays as it is
+Solved = tuple[Tensor, list[Tensor]]  # each task's loss `[T]`, and its gradients, `[T, ...]` each
 # A step's number, all weights, predictions and labels; gives what the step reduces, as `error` of `InnerLoop`.
 StepError = Callable[[int, Weights, Tensor, Tensor], Tensor]
 # Numbers in the supports that take their inner steps together: what a processor's cache holds, and what fills a GPU.
@@ -73,10 +74,10 @@ class InnerLoop:
         parts = self._parts(weights, support, query)
         return torch.cat([self._predict(*part) for part in parts])
 
-    def outer_loss(
+    def outer_gradients(
         self, start: Weights, rates: Sequence[Rates], episodes: LabelledEpisodeBatch, importance: Sequence[float]
-    ) -> Tensor:
-        """The sum of the tasks' query errors after adaptation, differentiable in `start` and `rates`.
+    ) -> Solved:
+        """The tasks' query errors after adaptation, with the gradients by `start` and then by `learned(rates)`.
 
         The gradient is known with the value: back from the queries, each step's Hessian-vector product takes it from
         the weights after the step to those before (the chain rule of Finn et al. 2017, algorithm 2, line 10), all
@@ -96,18 +97,17 @@ class InnerLoop:
             steps.append(self.step(number, weights, support, labels, of_step, keep))
             weights = _after(steps[-1])
 
-        value, back = self.query_error(weights, episodes, importance[-1])
+        values, back = self.query_error(weights, episodes, importance[-1])
         of_rates: list[Weights] = []
         for step, weight in zip(reversed(steps), reversed(importance[:-1]), strict=True):
-            of_rates.append({name: -back[name] * step.gradients[name].detach() for name in step.rates})
+            learns = [name for name, rate in step.rates.items() if rate.requires_grad]
+            of_rates.append({name: -back[name] * step.gradients[name].detach() for name in learns})
             if self.second_order:
                 back = self._back(step, support, labels, back)
             if weight:
                 more, extra = self.query_error(step.weights, episodes, weight)
-                value, back = value + more, {name: back[name] + extra[name] for name in back}
-        inputs = [*start.values(), *(rate for of_step in rates for rate in of_step.values())]
-        gradients = [*back.values(), *(each for of_step in reversed(of_rates) for each in of_step.values())]
-        return known(value, gradients, inputs)
+                values, back = values + more, {name: back[name] + extra[name] for name in back}
+        return values, [*back.values(), *(each for of_step in reversed(of_rates) for each in of_step.values())]
 
     def step(self, number: int, weights: Weights, support: Tensor, labels: Tensor, rates: Rates, keep: bool) -> Step:
         """Equation 1 of Finn et al. 2017, up to the step itself."""
@@ -130,16 +130,17 @@ class InnerLoop:
     def query_error(
         self, weights: Weights, episodes: LabelledEpisodeBatch, importance: float
     ) -> tuple[Tensor, Weights]:
-        """The sum of the queries' errors, times its importance, and the gradient with respect to the weights."""
-        total, gradients = torch.zeros((), device=episodes.query.device), []
+        """Each task's query error times its importance, `[T]`, and the gradient with respect to the weights."""
+        values, gradients = [], []
         parts = self._parts(weights, episodes.support, episodes.query, episodes.query_labels)
         for of_part, support, query, labels in parts:
             leaves = {name: value.detach().requires_grad_() for name, value in of_part.items()}
             with torch.enable_grad():
-                error = importance * self.error(self._predict(leaves, support, query), labels).sum()
-                gradients.append(torch.autograd.grad(error, list(leaves.values()), materialize_grads=True))
-            total = total + error.detach()
-        return total, {name: torch.cat(each) for name, each in zip(weights, zip(*gradients, strict=True), strict=True)}
+                errors = importance * self.error(self._predict(leaves, support, query), labels)
+                gradients.append(torch.autograd.grad(errors.sum(), list(leaves.values()), materialize_grads=True))
+            values.append(errors.detach())
+        of_weights = zip(weights, zip(*gradients, strict=True), strict=True)
+        return torch.cat(values), {name: torch.cat(each) for name, each in of_weights}
 
     def _parts(self, weights: Weights, *inputs: Tensor) -> Iterator[tuple[Any, ...]]:
         """Weights and inputs of the tasks whose queries are one pass: on CPU one task's fill a convolution."""
@@ -153,6 +154,11 @@ class InnerLoop:
             return self.stack(weights, query)
         both = self.stack(weights, torch.cat([support, query], 1), support.shape[1])
         return both[:, support.shape[1] :]
+
+
+def learned(rates: Sequence[Rates]) -> list[Tensor]:
+    """Those of the rates that training learns, step by step."""
+    return [rate for of_step in rates for rate in of_step.values() if rate.requires_grad]
 
 
 def known(value: Tensor, gradients: list[Tensor], inputs: list[Tensor]) -> Tensor:
@@ -184,12 +190,16 @@ def _after(step: Step) -> Weights:
 
 def blocks(episodes: LabelledEpisodeBatch) -> Iterator[LabelledEpisodeBatch]:
     """The episodes in blocks whose tasks take their inner steps together: memory is that of one block's graphs."""
-    for part in slices(episodes.support):
-        named = ("support", "support_labels", "query", "query_labels")
-        yield replace(episodes, **{name: getattr(episodes, name)[part] for name in named})
+    return (some(episodes, part) for part in slices(episodes.support))
+
+
+def some(episodes: LabelledEpisodeBatch, part: slice) -> LabelledEpisodeBatch:
+    """Some of the episodes."""
+    named = ("support", "support_labels", "query", "query_labels")
+    return replace(episodes, **{name: getattr(episodes, name)[part] for name in named})
 
 
 def slices(support: Tensor) -> Iterator[slice]:
     """Which of the tasks, whose support is `[T, n, ...]`, take their inner steps together."""
     at_once = max(1, AT_ONCE.get(support.device.type, AT_ONCE["cpu"]) // support[0].numel())
-    return (slice(first, first + at_once) for first in range(0, len(support), at_once))
+    return (slice(first, min(first + at_once, len(support))) for first in range(0, len(support), at_once))

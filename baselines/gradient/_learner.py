@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch.nn.functional as F
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from baselines.backbones import Layers, build_backbone, feature_size
 from baselines.gradient._batch_norm import TaskBatchNorm2d
-from baselines.gradient._inner_loop import InnerLoop, Rates, blocks
+from baselines.gradient._divided import divisible, losses
+from baselines.gradient._inner_loop import InnerLoop, Rates, Solved, learned
 from baselines.gradient._stack import Stack, Weights
 from metabench.errors import UsageError
 from metabench.learner import (
@@ -157,16 +158,31 @@ class GradientLearner(StepLearner):
 
     options: Options
 
+    def stages(self) -> Sequence[Stage]:
+        several = self.options.meta_batch > 1
+        return [replace(stage, by_ranks=several and self.divides) for stage in super().stages()]
+
     def training_queries(self) -> int:
         return self.options.train_queries
 
     def loss(self, episodes: LabelledEpisodeBatch) -> Iterator[Tensor]:
         """The query loss after adaptation, its mean over tasks, in parts whose sum it is."""
-        rates = self.rates(self.options.inner_steps)
+        loop, rates = self.inner_loop(), self.rates(self.options.inner_steps)
         importance = [weight / len(episodes) for weight in self.importance()]
-        for block in blocks(episodes):
-            start = self.start(block.support, block.support_labels, block.ways)
-            yield self.inner_loop().outer_loss(start, rates, block, importance)
+
+        def solve(start: Weights, tasks: LabelledEpisodeBatch) -> Solved:
+            return loop.outer_gradients(start, rates, tasks, importance)
+
+        return losses(episodes, self.start_of, learned(rates), solve, self.divides)
+
+    @property
+    def divides(self) -> bool:
+        """Whether ranks may divide the tasks of a meta-batch."""
+        return divisible(self.network)
+
+    def start_of(self, episodes: LabelledEpisodeBatch) -> Weights:
+        """As `start`."""
+        return self.start(episodes.support, episodes.support_labels, episodes.ways)
 
     def importance(self) -> list[float]:
         """Of the query loss after 0, 1, ... inner steps of training; they add up to 1."""

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from baselines.gradient._conjugate_gradient import conjugate_gradient
-from baselines.gradient._inner_loop import blocks, known
+from baselines.gradient._divided import losses
+from baselines.gradient._inner_loop import Solved
 from baselines.gradient._learner import Adapted, GradientLearner
 from baselines.gradient._presets import PRESETS
 from baselines.gradient._stack import Weights
@@ -63,12 +64,12 @@ class IMAML(GradientLearner):
     }
 
     def loss(self, episodes: LabelledEpisodeBatch) -> Iterator[Tensor]:
-        loop, steps = self.inner_loop(), self.options.inner_steps
-        for block in blocks(episodes):
-            start = self.start(block.support, block.support_labels, block.ways)
-            weights = self.near(start, block.support, block.support_labels, steps)
-            value, slope = loop.query_error(weights, block, 1 / len(episodes))
-            yield known(value, list(self.implicit(weights, block, slope).values()), list(start.values()))
+        def solve(start: Weights, tasks: LabelledEpisodeBatch) -> Solved:
+            weights = self.near(start, tasks.support, tasks.support_labels, self.options.inner_steps)
+            values, slope = self.inner_loop().query_error(weights, tasks, 1 / len(episodes))
+            return values, list(self.implicit(weights, tasks, slope).values())
+
+        return losses(episodes, self.start_of, [], solve, self.divides)
 
     def adapt(self, support: Tensor, support_labels: Tensor, ways: int) -> Adapted:
         start = self.start(support, support_labels, ways)

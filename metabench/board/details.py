@@ -81,11 +81,12 @@ def _run(record: RunRecord) -> dict[str, Any]:
 def _facts(record: RunRecord) -> list[list[str]]:
     environment, packages = record.environment, record.environment.get("packages")
     versions = packages if isinstance(packages, dict) else {}
-    peak = record.peak_memory_megabytes
+    peak, ranks = record.peak_memory_megabytes, environment.get("ranks")
+    several = f", {len(ranks)} ranks" if isinstance(ranks, list) and len(ranks) > 1 else ""
     facts = {
         **_beyond_the_mean(record),
         "Finished": record.created,
-        "Device": f"{environment.get('device', '?')}, {environment.get('threads', '?')} threads",
+        "Device": f"{environment.get('device', '?')}, {environment.get('threads', '?')} threads{several}",
         "Peak memory": None if peak is None else f"{peak:,.0f} MB",
         "Evaluation": f"{record.evaluation_seconds:,.1f} s",
         "Versions": ", ".join(

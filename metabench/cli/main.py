@@ -58,7 +58,8 @@ def _outcome(arguments: list[str] | None) -> int:
         click.echo(error.format_message())
         return USAGE_ERROR
     except click.ClickException as error:
-        return _failed(error.format_message(), error.exit_code)
+        # Every rank of torchrun reads the same words, and the first says what is wrong with them.
+        return error.exit_code if _launched()[0] else _failed(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
         return _failed(str(error) or "interrupted", 130)
     except (ReaderLeft, BrokenPipeError):
@@ -73,8 +74,10 @@ def _outcome(arguments: list[str] | None) -> int:
     except Exception as error:
         # Imported here, because a mistyped option must not wait for torch; these are raised only where it is loaded.
         from episodes.errors import DataError
-        from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
+        from metabench.errors import TOO_LITTLE_MEMORY, OtherRankError, RunError, UsageError, is_memory
 
+        if isinstance(error, OtherRankError):
+            return RUN_ERROR
         if is_memory(error):
             return _failed(TOO_LITTLE_MEMORY, RUN_ERROR)
         if not isinstance(error, DataError | UsageError | RunError):
@@ -110,8 +113,18 @@ def _refuse_empty(words: list[str]) -> None:
 
 
 def _failed(message: str, code: int) -> int:
-    _say(message)
+    rank, _ = _launched()
+    _say(f"rank {rank}: {message}" if rank else message)
     return code
+
+
+def _launched() -> tuple[int, int]:
+    """See `metabench.ranks`."""
+    if "WORLD_SIZE" not in os.environ:
+        return 0, 1
+    from metabench.ranks import launched  # imports torch, for which a mistyped option must not wait
+
+    return launched()
 
 
 def _say(message: str) -> None:
@@ -153,6 +166,9 @@ def cli() -> None:
     metabench list learners                              what there is, by family
     metabench list learners maml                         one in full: papers, options, presets
     """
+    command = click.get_current_context().invoked_subcommand
+    if command != "run" and _launched()[1] > 1:
+        raise click.UsageError(f"{command} is one process, and torchrun starts several; only run takes them")
 
 
 cli.add_command(run)

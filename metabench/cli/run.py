@@ -52,18 +52,20 @@ def run(
 
     Without --steps, the learner has its default budget for the dataset (see `metabench list learners NAME`).
     """
+    from metabench import ranks
     from metabench.board.standing import standing
     from metabench.cli.config_file import read_config_file
     from metabench.config import make_config
     from metabench.experiment.runner import run_config
     from metabench.reports.summary import summary
 
-    values = read_config_file(config) if config else {}
-    values.update(given(settings))
-    short = given({"backbone": backbone, "weights": weights, "steps": steps})
-    pairs = options + tuple(f"{name}={value}" for name, value in short.items())
-    values["options"] = {**values.get("options", {}), **parse_options(pairs)}
-    record = run_config(make_config(**values), resume=resume)
-    place = standing(record, record.config.output.output)
-    click.echo(summary(record) + (f"\n  {place}" if place else ""))
-    click.echo(f"record: {record.config.output.output / record.id}")
+    with ranks.joined():
+        values = read_config_file(config) if config else {}
+        values.update(given(settings))
+        short = given({"backbone": backbone, "weights": weights, "steps": steps})
+        pairs = options + tuple(f"{name}={value}" for name, value in short.items())
+        values["options"] = {**values.get("options", {}), **parse_options(pairs)}
+        record = run_config(make_config(**values), resume=resume)
+        place = standing(record, record.config.output.output)
+        click.echo(summary(record) + (f"\n  {place}" if place else ""))
+        click.echo(f"record: {record.config.output.output / record.id}")

@@ -10,7 +10,7 @@ from scipy import optimize
 from torch import Tensor
 
 from episodes.sampling.source import BankSource, EpisodeSource
-from metabench.evaluation.loop import predicted_logits
+from metabench.evaluation.loop import gathered_logits
 from metabench.learner import Learner
 
 ENOUGH = 30  # tasks
@@ -34,7 +34,7 @@ def learner_temperature(learner: Learner, validation: EpisodeSource, episodes: i
     count = min(episodes, ENOUGH)
     if isinstance(validation, BankSource):
         count = min(count, ceil(ENOUGH_QUERIES / validation.drawn([0]).query.shape[1]))
-    parts = list(predicted_logits(learner, validation, range(count)))
+    parts = gathered_logits(learner, validation, range(count))
     most = max(logits.shape[2] for logits, _ in parts)
     # A class that a task of fewer ways lacks has no probability.
     padded = [torch.nn.functional.pad(logits, (0, most - logits.shape[2]), value=-torch.inf) for logits, _ in parts]

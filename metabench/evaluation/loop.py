@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -16,6 +16,7 @@ from episodes.banks.bank import SPANS
 from episodes.banks.images import ImageBank
 from episodes.episode import to_float
 from episodes.sampling.source import BankSource, EpisodeSource
+from metabench import ranks
 from metabench.checks import logits_problem
 from metabench.errors import RunError
 from metabench.evaluation.features import CHECKED, given_features, may_be_given, network_as_it_came, network_features
@@ -83,19 +84,20 @@ def predict_episodes(
         RunError: the learner's logits are not finite, or not `[B, Q, N]`.
     """
     parts, metric = [], learner.problem.metric
-    ways: list[int] = []
-    queries: list[int] = []
-    hidden = None if progress else True
-    with tqdm(total=episodes - start, desc=progress, unit="task", disable=hidden) as bar:
-        for logits, labels in predicted_logits(learner, sampler, range(start, episodes), bool(progress)):
-            asked = (logits, labels, sampler.truth(range(start + len(ways), start + len(ways) + len(logits))))
+    numbers = range(start, episodes)
+    own = _own(learner, sampler, numbers)
+    done, hidden = own.start, None if progress else True
+    with tqdm(total=len(own), desc=progress, unit="task", disable=hidden) as bar:
+        for logits, labels in predicted_logits(learner, sampler, numbers, bool(progress)):
+            asked = (logits, labels, sampler.truth(range(done, done + len(logits))))
             exactly = metric.exact(*asked) if metric.exact else logits.new_empty(0)
-            parts.append((metric.per_task(*asked), exactly, *_predictions(learner, logits, labels, temperature)))
-            ways += [logits.shape[2]] * len(logits)
-            queries += [labels.shape[1]] * len(logits)
+            sizes = (torch.full((len(logits),), size) for size in (logits.shape[2], labels.shape[1]))
+            parts.append(
+                (metric.per_task(*asked), exactly, *sizes, *_predictions(learner, logits, labels, temperature))
+            )
+            done += len(logits)
             bar.update(len(logits))
-    scores, exact, *of_queries = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
-    return Evaluation(scores, exact, np.asarray(ways), np.asarray(queries), *of_queries)
+    return Evaluation(*(each.cpu().numpy() for each in _of_all_ranks(parts)))
 
 
 def predicted_logits(
@@ -103,13 +105,14 @@ def predicted_logits(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits `[B, Q, N]` and labels `[B, Q]` of blocks of the episodes of these numbers, in their order.
 
-    Arguments and errors are those of `predict_episodes`.
+    Of several ranks each has a part of the blocks, which are those of one process. Arguments and errors are those of
+    `predict_episodes`.
     """
-    logits_of = _predictor(learner, sampler, numbers, progress)
     was_training = learner.training
     learner.eval()
-    at_once = FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
-    for block in _chunks(numbers, at_once if sampler.one_shape else 1):
+    with torch.no_grad():
+        logits_of = _predictor(learner, sampler, numbers, progress)
+    for block in _chunks(_own(learner, sampler, numbers), _at_once(learner, sampler)):
         with torch.no_grad():
             logits, labels, ways = logits_of(block)
         if problem := logits_problem(logits, (*labels.shape, ways)):
@@ -121,6 +124,33 @@ def predicted_logits(
             )
         yield logits, labels
     learner.train(was_training)
+
+
+def gathered_logits(learner: Learner, sampler: EpisodeSource, numbers: range) -> list[tuple[Tensor, Tensor]]:
+    """All that `predicted_logits` gives, on every rank, in main memory."""
+    parts = [(logits.cpu(), labels.cpu()) for logits, labels in predicted_logits(learner, sampler, numbers)]
+    return [each for of_rank in ranks.gathered(parts) for each in of_rank]
+
+
+def _at_once(learner: Learner, sampler: EpisodeSource) -> int:
+    """How many episodes are a block."""
+    if not sampler.one_shape:
+        return 1
+    return FUNCTIONS_AT_ONCE if learner.problem.regression else EPISODES_AT_ONCE
+
+
+def _own(learner: Learner, sampler: EpisodeSource, numbers: range) -> range:
+    """Which of the episodes are this rank's."""
+    return ranks.share(numbers, _at_once(learner, sampler))
+
+
+def _of_all_ranks(parts: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
+    """The tensors at each place of the tuples as one, over this rank's parts and then over ranks."""
+    own = [torch.cat(each) for each in zip(*parts, strict=True)]
+    if ranks.count() == 1:
+        return own
+    found = filter(None, ranks.gathered([each.cpu() for each in own]))  # a rank may have no part
+    return [torch.cat(each) for each in zip(*found, strict=True)]
 
 
 def _predictions(learner: Learner, logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,11 +193,9 @@ class _Embedded:
 
     def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: range, progress: bool) -> None:
         self.learner, self.sampler, self.episodes, self.progress = learner, sampler, episodes, progress
-        self.features: Tensor | None = None
+        self.features = self._embed_all()
 
     def __call__(self, numbers: range) -> tuple[Tensor, Tensor, int]:
-        if self.features is None:
-            self.features = self._embed_all()
         drawn, device = self.sampler.indices(numbers), self.features.device
         parts = [drawn.support, drawn.query]
         if self.learner.semi_supervised and drawn.unlabelled.size:
@@ -196,9 +224,10 @@ class _Embedded:
         items = [bank.items_of(part) for part in parts]
         features = self._from_kept(bank, rows) if isinstance(bank, ImageBank) else None
         if features is None:
-            features = torch.cat(
-                [self._embed(to_float(bank.gather(part)), len(of)) for part, of in zip(parts, items, strict=True)]
-            )
+            own = ranks.share(list(zip(parts, items, strict=True)))
+            embedded = [(self._embed(to_float(bank.gather(part)), len(of)),) for part, of in own]
+            (features,) = _of_all_ranks(embedded)
+            features = features.to(rows.device)
         table = features.new_zeros(len(bank.labels), features.shape[1])
         table[torch.cat(items)] = features
         return table

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from episodes.sampling.source import BankSource, EpisodeSource
+from metabench import ranks
 from metabench.config import RunConfig
 from metabench.evaluation.calibration import learner_temperature
 from metabench.evaluation.cost import classify_latency, peak_memory_megabytes, task_megabytes, task_multiply_adds
@@ -36,7 +37,8 @@ class Scored:
         accuracies: the metric of the learner and of each companion on each task, by name, `[E]`.
         predictions: their file, the learner's; None in regression and of words.
         seconds: that the learner and its companions took for the tasks.
-        peak_megabytes: memory used until then (see `metabench.evaluation.cost.peak_memory_megabytes`).
+        peak_megabytes: memory used until then by the rank that used most (see
+            `metabench.evaluation.cost.peak_memory_megabytes`).
     """
 
     score: Score
@@ -89,7 +91,8 @@ def score_learner(
     for name, entrant in companions.items():
         temperature = temperatures.get(name, 1.0)
         made[name] = predict_episodes(entrant, test, episodes, f"test {name}", temperature=temperature)
-    seconds, peak = time.perf_counter() - started, peak_memory_megabytes(test.device)
+    seconds = time.perf_counter() - started
+    peak = max(ranks.gathered(peak_memory_megabytes(test.device)), key=lambda each: each or 0.0)
     predictions = {}
     if by_query and isinstance(test, BankSource):
         predictions = {name: tabulate(test, one) for name, one in made.items()}
@@ -97,10 +100,14 @@ def score_learner(
     if rule:
         estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config, metric))
     groups = _whole_groups(test, validation)
-    scores = {
-        name: _score(entrant, made[name], estimates[name], predictions.get(name), test, temperatures.get(name), groups)
-        for name, entrant in entrants.items()
-    }
+    scores = ranks.of_first(
+        lambda: {
+            name: _score(
+                entrant, made[name], estimates[name], predictions.get(name), test, temperatures.get(name), groups
+            )
+            for name, entrant in entrants.items()
+        }
+    )
     return Scored(
         score=scores.pop("learner"),
         companions=scores,

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from metabench import ranks
 from metabench.errors import UsageError
 from metabench.escape import plain
 
@@ -21,10 +22,10 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def choose_device(name: str) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`.
+    """The device for `auto`, `cpu` or `cuda`; each rank on a machine has a GPU of its own.
 
     Raises:
-        UsageError: another name, or a GPU was asked for and none is there.
+        UsageError: another name, or a GPU was asked for and none is there, or fewer than ranks.
     """
     if name not in DEVICES:
         raise UsageError(f"--device: give {', '.join(map(repr, DEVICES))}; found {plain(repr(name), 100)}")
@@ -32,7 +33,15 @@ def choose_device(name: str) -> torch.device:
         raise UsageError("--device cuda asks for a GPU, but torch finds none; use --device cpu or auto")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    if name == "cpu" or ranks.count() == 1:
+        return torch.device(name)
+    gpus, place = torch.cuda.device_count(), ranks.local()
+    if place >= gpus:
+        raise UsageError(
+            f"--device {name}: process {place + 1} of this machine has no GPU, as torch finds {gpus}; start at most "
+            f"{gpus} processes (torchrun --nproc-per-node {gpus}), or use --device cpu"
+        )
+    return torch.device(name, place)
 
 
 @contextmanager
@@ -53,7 +62,7 @@ def process_as_found() -> Iterator[None]:
 
 
 def describe_environment(device: torch.device, *others: str) -> dict[str, Any]:
-    """Versions, platform, device, processor, threads and, in a git checkout, the commit.
+    """Versions, platform, device, that of each rank, processor, threads and, in a git checkout, the commit.
 
     `capability` is the vector instructions that torch's kernels use; on another processor they round differently.
 
@@ -67,11 +76,13 @@ def describe_environment(device: torch.device, *others: str) -> dict[str, Any]:
     for name in others:
         with suppress(importlib.metadata.PackageNotFoundError):
             packages[name] = importlib.metadata.version(name)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "python": platform.python_version(),
         "packages": {"torch": torch.__version__, **packages},
         "platform": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "device": name,
+        "ranks": ranks.gathered(name),
         "processor": _processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),

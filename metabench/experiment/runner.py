@@ -14,6 +14,7 @@ from episodes.banks.bank import TEXTS
 from episodes.dataset import Dataset
 from episodes.sampling.manifest import Manifest
 from episodes.sampling.source import BankSource, EpisodeSource
+from metabench import ranks
 from metabench.checks import broken_points
 from metabench.config import RunConfig, make_config
 from metabench.errors import RunError, UsageError
@@ -45,9 +46,13 @@ def run(*, learner: str | type[Learner] = "protonet", resume: bool = False, **se
         resume: go on from the checkpoint that an interrupted run of the same settings left.
         settings: the fields of `metabench.config.RunConfig`.
 
+    In a script that torchrun has started each of its processes calls it: they are one run, of which the first writes
+    the record, and each returns it, with its own times.
+
     Raises:
         UsageError, episodes.DataError: a request that cannot be met.
-        RunError: training failed or was interrupted.
+        RunError: training failed or was interrupted; among the ranks of torchrun an OtherRankError where that was
+            another one, which says why.
     """
     name = learner if isinstance(learner, str) else learner_name(learner)
     return run_config(make_config(learner=name, **settings), resume=resume)
@@ -55,7 +60,7 @@ def run(*, learner: str | type[Learner] = "protonet", resume: bool = False, **se
 
 def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
     """As `run`, for a RunConfig."""
-    with process_as_found(), Stop() as stop:
+    with process_as_found(), Stop() as stop, ranks.joined():
         return _run_config(config, resume, stop)
 
 
@@ -78,7 +83,9 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
     if run.weights:
         identity["weights"] = run.weights.digest
     name = run_name(config, learner.problem.regression)
-    folder, state = find_checkpoint(config, name, identity) if resume else (claim_folder(config, name), None)
+    folder, state = ranks.of_first(
+        lambda: find_checkpoint(config, name, identity) if resume else (claim_folder(config, name), None)
+    )
     kept_of = partial(kept, folder / CHECKPOINT_FILE)
     faults = faults_of(learner_class, config.learner, RunError, kept_of)
     with in_folder(folder), logged(folder, config, learner.problem.metric.name) as loggers, faults:
@@ -111,15 +118,16 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             companions=scored.companions,
             floors=scored.floors,
             predictions=digest(scored.predictions) if scored.predictions else None,
-            contract=broken_points(learner, run.validation) if log.images else (),  # else as before
+            contract=_broken_points(learner, run.validation) if log.images else (),  # else as before
             training=Training(**asdict(log)),
             evaluation_seconds=scored.seconds,
             peak_memory_megabytes=scored.peak_megabytes,
             environment=describe_environment(run.device, *_packages(learner, run.dataset)),
         )
-        save_run(folder, record, scored.accuracies, scored.predictions, learner)
-        _show_hardest(folder, run.test, scored, learner, config)
-        loggers.finish(record)
+        if ranks.first():
+            save_run(folder, record, scored.accuracies, scored.predictions, learner)
+            _show_hardest(folder, run.test, scored, learner, config)
+            loggers.finish(record)
     return record
 
 
@@ -152,12 +160,16 @@ def _refuse_idle(changed: dict[str, Any], learner: Learner) -> None:
 
 def _check_contract(config: RunConfig, learner: Learner, validation: EpisodeSource) -> None:
     """Raise UsageError if the untrained learner breaks its contract on tasks like those that it will meet."""
-    broken = broken_points(learner, validation)
+    broken = _broken_points(learner, validation)
     if broken:
         raise UsageError(
             f"learner '{config.learner}' breaks the contract of learners: {'; '.join(broken)}; fix it, or declare it, "
             "since its scores would not compare with others'"
         )
+
+
+def _broken_points(learner: Learner, validation: EpisodeSource) -> tuple[str, ...]:
+    return ranks.of_first(lambda: broken_points(learner, validation))
 
 
 def _dataset_info(dataset: Dataset[Any], manifest: Manifest | None) -> DatasetInfo:

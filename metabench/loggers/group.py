@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from metabench import ranks
 from metabench.config import RunConfig
 from metabench.errors import InterruptionError, UsageError
 from metabench.escape import plain
@@ -42,7 +43,9 @@ class Loggers:
     """All that a run is logged to. What goes wrong with one is said in one line, once, and does not cost the run."""
 
     def __init__(self, folder: Path, config: RunConfig, metric: str) -> None:
-        self._loggers = {name: make(folder, config, metric) for name, make in LOGGERS.items() if config[name]}
+        self._loggers = {
+            name: make(folder, config, metric) for name, make in LOGGERS.items() if config[name] and ranks.first()
+        }
         self._warned: set[str] = set()
 
     def start(self) -> None:

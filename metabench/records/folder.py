@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from episodes.errors import DataError
 from episodes.files.atomic import write_bytes
 from episodes.names import short_name
+from metabench import ranks
 from metabench.config import RunConfig
-from metabench.errors import InterruptionError, RunError, UsageError
+from metabench.errors import InterruptionError, LostRankError, RunError, UsageError
 from metabench.learner import Learner
 from metabench.records.checkpoint import CHECKPOINT_FILE, WEIGHTS_FILE, kept, load_tensors, save_tensors
 from metabench.records.migrations import with_new_options
@@ -71,30 +72,38 @@ def at_work(checkpoint: Path, lock_file: Path | None = None) -> Iterator[None]:
 
     Raises:
         UsageError: another process is at work on it, or its folder cannot be written.
-        RunError: a file that cannot be written, or a GPU whose memory is too small.
+        RunError: a file that cannot be written, a GPU whose memory is too small, or a rank that has ended.
         InterruptionError: an interruption (SIGINT).
     """
     lock_file = lock_file or checkpoint.with_name(f".{checkpoint.name}.lock")
+    with _locked(lock_file) if ranks.first() else nullcontext():
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            raise InterruptionError(f"{str(error) or 'interrupted'}; {kept(checkpoint)}") from None
+        except (DataError, LostRankError) as error:
+            raise RunError(f"{error}; {kept(checkpoint)}") from None
+        except torch.OutOfMemoryError:
+            raise RunError(
+                "the GPU's memory is too small; choose a smaller backbone or batch, or --device cpu"
+            ) from None
+
+
+@contextmanager
+def _locked(lock_file: Path) -> Iterator[None]:
     lock = FileLock(lock_file)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         raise UsageError(
-            f"another process is at work in '{checkpoint.parent}'; wait for it, or run without --resume"
+            f"another process is at work in '{lock_file.parent}'; wait for it, or run without --resume"
         ) from None
     except OSError as error:
         raise UsageError(
-            f"cannot write to '{checkpoint.parent}': {error.strerror}; choose a folder that can be written"
+            f"cannot write to '{lock_file.parent}': {error.strerror}; choose a folder that can be written"
         ) from None
-
     try:
         yield
-    except KeyboardInterrupt as error:
-        raise InterruptionError(f"{str(error) or 'interrupted'}; {kept(checkpoint)}") from None
-    except DataError as error:
-        raise RunError(f"{error}; {kept(checkpoint)}") from None
-    except torch.OutOfMemoryError:
-        raise RunError("the GPU's memory is too small; choose a smaller backbone or batch, or --device cpu") from None
     finally:
         lock_file.unlink(missing_ok=True)
         lock.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import operator
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,11 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LambdaLR, LRScheduler, StepLR
 from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 
 from episodes.dataset import Dataset
 from episodes.uniforms import derived_seed
+from metabench import ranks
 from metabench.errors import InterruptionError, RunError
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Stage, Trainable, TrainingOptions
@@ -52,6 +55,7 @@ def train(
         UsageError: the checkpoint is damaged.
         DataError: the checkpoint cannot be written.
     """
+    ranks.same_state(learner)
     stages, first, log = learner.stages(), 0, TrainingLog()
     if state:
         with _damaged(plan.checkpoint):
@@ -116,15 +120,15 @@ class _StageRun:
 
     def run(self) -> None:
         steps = self.stage.options.steps
-        started = _clocks() - [self.log.seconds, self.log.processor_seconds]
+        started = _clocks() - [self.log.seconds, self.log.processor_seconds if ranks.first() else 0.0]
         self._train_mode()
+        self._say_if_whole()
         with (
             Progress(self.stage.name, self.step, steps) as progress,
             self.plan.stop.graceful() as stop,
         ):
             while self.step < steps:
                 self._counted_step()
-                self._count(started)
                 progress.step()
                 if self.step * VALIDATIONS // steps > (self.step - 1) * VALIDATIONS // steps:
                     self._validate()
@@ -132,31 +136,42 @@ class _StageRun:
                     progress.validated(self.log.curve[-1]["loss"], self._said())
                     self._save()
                     started += self._watched()
-                if stop.asked:
+                if ranks.total(bool(stop.asked)):
+                    self._count(started)
                     self._save()
                     raise InterruptionError(
-                        f"{stop.asked} at step {self.step} of {steps} of stage '{self.stage.name}'; "
-                        f"{kept(self.plan.checkpoint)}"
+                        f"{stop.asked or 'stopped on another rank'} at step {self.step} of {steps} of stage "
+                        f"'{self.stage.name}'; {kept(self.plan.checkpoint)}"
                     )
         if self.best_weights is not None:
             self.learner.load_state_dict(self.best_weights)
 
+    def _say_if_whole(self) -> None:
+        if ranks.count() > 1 and not self.stage.by_ranks:
+            tqdm.write(
+                f"metabench: each of {ranks.count()} ranks trains stage '{self.stage.name}' on whole batches, since "
+                "its loss cannot be divided with the same result; they share the scoring",
+                file=sys.stderr,
+            )
+
     def _watched(self) -> NDArray[np.float64]:
         """The time that `watch` took, which does not count as training time."""
         began = _clocks()
-        if self.plan.watch:
+        if self.plan.watch and ranks.first():
             self.plan.watch(self.log.curve)
         return _clocks() - began
 
     def _count(self, started: NDArray[np.float64]) -> None:
+        seconds, own = (_clocks() - started).tolist()
+        everywhere = ranks.total(own)
         if not self.stage.beside:
-            self.log.seconds, self.log.processor_seconds = (_clocks() - started).tolist()
+            self.log.seconds, self.log.processor_seconds = seconds, everywhere
 
     def _counted_step(self) -> None:
         if self.step:
             self._one_step()
         else:
-            with FlopCounterMode(display=False) as counter:
+            with ranks.alone(), FlopCounterMode(display=False) as counter:
                 self._one_step()
             self.step_multiply_adds = counter.get_total_flops() // 2
         self.log.multiply_adds += 0 if self.stage.beside else self.step_multiply_adds
@@ -195,6 +210,7 @@ class _StageRun:
             )
 
     def _validate(self) -> None:
+        ranks.same_state(self.learner)
         values = {f"validation_{name}": value for name, value in self._values().items()}
         loss = sum(self.losses) / len(self.losses)
         self.log.curve.append({"stage": self.stage.name, "step": self.step, "loss": loss, **values})
@@ -227,6 +243,8 @@ class _StageRun:
         self.stage.module.train()
 
     def _save(self) -> None:
+        if not ranks.first():
+            return
         state = {
             "identity": self.plan.identity,
             "stage": self.number,

@@ -35,7 +35,7 @@ class TrainingLog:
         best: the step of each finished or running stage whose weights were kept, and its validation score.
         seconds: time spent in training, validation included, over all interruptions; as `images`, without stages of
             companions that the learner does without.
-        processor_seconds: the same in processor time of all threads of this process.
+        processor_seconds: the same in processor time of all threads of this process, and of the other ranks' together.
         multiply_adds: of the training steps' matrix products and convolutions, forward and back, without validation:
             those of each stage's first step, for every step.
         images: images (points in regression, of words the sentences) seen in training steps, repeats counted.
