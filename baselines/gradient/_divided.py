@@ -91,7 +91,7 @@ def _solved_by_ranks(episodes: LabelledEpisodeBatch, start: Start, solve: Solve)
         raise RunError("training draws random numbers for each task, which ranks would not draw alike; use one process")
     ranks.add_up(table)  # to zeros, which is exact
     parts = torch.split(table[:, 1:], [each[0].numel() for each in gradients], 1)
-    return table[:, 0], [each.unflatten(1, like.shape[1:]) for each, like in zip(parts, gradients, strict=True)]
+    return table[:, 0], [each.reshape(-1, *like.shape[1:]) for each, like in zip(parts, gradients, strict=True)]
 
 
 def _is_of_the_batch(module: nn.Module) -> bool:
