@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from baselines.gradient._stack import Weights
+from baselines.stacked.stack import Weights
 
 
 def conjugate_gradient(product: Callable[[Weights], Weights], target: Weights, steps: int) -> Weights:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from baselines.gradient._inner_loop import Solved, known, slices, some
-from baselines.gradient._stack import Weights
+from baselines.gradient._inner_loop import Solved, known, some
+from baselines.stacked.stack import Weights, slices
 from episodes.episode import LabelledEpisodeBatch
 from metabench import ranks
 from metabench.errors import RunError

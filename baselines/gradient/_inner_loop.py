@@ -9,15 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.gradient._stack import Stack, Weights
+from baselines.stacked.stack import Stack, Weights, slices
 from episodes.episode import LabelledEpisodeBatch
 
 Rates = Mapping[str, Tensor]  # by the names of what a step changes; what has none stays as it is
 Solved = tuple[Tensor, list[Tensor]]  # each task's loss `[T]`, and its gradients, `[T, ...]` each
 # A step's number, all weights, predictions and labels; gives what the step reduces, as `error` of `InnerLoop`.
 StepError = Callable[[int, Weights, Tensor, Tensor], Tensor]
-# Numbers in the supports that take their inner steps together: what a processor's cache holds, and what fills a GPU.
-AT_ONCE = {"cpu": 1 << 15, "cuda": 1 << 23}
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,9 +195,3 @@ def some(episodes: LabelledEpisodeBatch, part: slice) -> LabelledEpisodeBatch:
     """Some of the episodes."""
     named = ("support", "support_labels", "query", "query_labels")
     return replace(episodes, **{name: getattr(episodes, name)[part] for name in named})
-
-
-def slices(support: Tensor) -> Iterator[slice]:
-    """Which of the tasks, whose support is `[T, n, ...]`, take their inner steps together."""
-    at_once = max(1, AT_ONCE.get(support.device.type, AT_ONCE["cpu"]) // support[0].numel())
-    return (slice(first, min(first + at_once, len(support))) for first in range(0, len(support), at_once))

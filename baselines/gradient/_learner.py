@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.backbones import Layers, build_backbone, feature_size
-from baselines.gradient._batch_norm import TaskBatchNorm2d
 from baselines.gradient._divided import divisible, losses
 from baselines.gradient._inner_loop import InnerLoop, Rates, Solved, learned
-from baselines.gradient._stack import Stack, Weights
+from baselines.stacked.batch_norm import TaskBatchNorm2d
+from baselines.stacked.stack import Stack, Weights
 from metabench.errors import UsageError
 from metabench.learner import (
     Count,

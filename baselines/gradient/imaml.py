@@ -14,7 +14,7 @@ from baselines.gradient._divided import losses
 from baselines.gradient._inner_loop import Solved
 from baselines.gradient._learner import Adapted, GradientLearner
 from baselines.gradient._presets import PRESETS
-from baselines.gradient._stack import Weights
+from baselines.stacked.stack import Weights
 from metabench.learner import Count, LabelledEpisodeBatch, Paper, Positive, Source, option
 
 # Of the paper's Omniglot experiments, but for the rate.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from baselines.gradient._inner_loop import InnerLoop
 from baselines.gradient._learner import GradientLearner, checkpoint_option
 from baselines.gradient._presets import PRESETS
-from baselines.gradient._stack import Weights
+from baselines.stacked.stack import Weights
 from metabench.learner import Count, Kind, Paper, Problem, Source, option
 
 PREFIX = "loss."  # of the loss's weights among a task's, which the network does not have

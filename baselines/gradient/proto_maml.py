@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from baselines.backbones import Layers
-from baselines.gradient._inner_loop import slices
 from baselines.gradient._learner import SecondOrderLearner
 from baselines.gradient._presets import PRESETS, TEXT
-from baselines.gradient._stack import Stack, Weights
 from baselines.heads.prototypes import prototypes
+from baselines.stacked.stack import Stack, Weights, slices
 from metabench.learner import Paper, Problem, Source
 
 

@@ -143,18 +143,50 @@ def support_batches(items: int, size: int | None, steps: int) -> Iterator[Tensor
         order = order[size:]
 
 
+class Stopping:
+    """Ends the tuning of each of T tasks at a step of its own: what the others' later steps do to it is undone.
+
+    Args:
+        optimizer: of parameters `[T, ...]`.
+        tasks: T.
+        bound: a task ends before the first step that begins with a loss under it.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, tasks: int, bound: float) -> None:
+        self.bound = bound
+        self.parameters: list[Tensor] = [each for group in optimizer.param_groups for each in group["params"]]
+        self.ended = self.parameters[0].new_zeros(tasks, dtype=torch.bool)
+        self.final = [torch.empty_like(each) for each in self.parameters]
+
+    def all_ended(self, losses: Tensor) -> bool:
+        """Whether no task takes the step that begins with these losses `[T]`."""
+        ending = (losses.detach() < self.bound) & ~self.ended
+        if ending.any():
+            for final, parameter in zip(self.final, self.parameters, strict=True):
+                final[ending] = parameter.detach()[ending]
+            self.ended |= ending
+        return bool(self.ended.all())
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Give each task that ended what it had then."""
+        for final, parameter in zip(self.final, self.parameters, strict=True):
+            parameter[self.ended] = final[self.ended]
+
+
 def crop_and_flip(images: Tensor, copies: int, random: torch.Generator) -> Tensor:
-    """`copies` of images `[n, C, H, W]` in a row, `[copies * n, C, H, W]`, each moved and perhaps mirrored.
+    """`copies` of images `[..., n, C, H, W]` in a row, `[..., copies * n, C, H, W]`, each moved and perhaps mirrored.
 
     A copy is moved by up to an eighth of its sides, the pixels at its edges repeated, and mirrored left to right half
     of the time: all images of one copy alike, so that their order does not matter.
     """
-    height, width = images.shape[2:]
+    height, width = images.shape[-2:]
     down, right = height // SHIFT, width // SHIFT
-    padded = F.pad(images, (right, right, down, down), mode="replicate")
+    padded = F.pad(images.flatten(0, -4), (right, right, down, down), mode="replicate")
     made = []
     for _ in range(copies):
         top, left = (int(torch.randint(2 * most + 1, (), generator=random)) for most in (down, right))
         moved = padded[:, :, top : top + height, left : left + width]
-        made.append(moved.flip(3) if torch.rand((), generator=random) < 0.5 else moved)
-    return torch.cat(made)
+        moved = moved.flip(3) if torch.rand((), generator=random) < 0.5 else moved
+        made.append(moved.reshape(images.shape))
+    return torch.cat(made, dim=-4)

@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from baselines.bases.pretrained import CLOSER_LOOK, PretrainedLearner
 from baselines.heads.lda import lda_head
 from baselines.heads.logistic import logistic_head
 from baselines.heads.ridge import ridge_head
-from baselines.transfer._tuning import crop_and_flip, layer_groups, support_batches, tuned_names, with_lora
+from baselines.stacked.stack import Stack, queries_at_once, slices
+from baselines.transfer._tuning import Stopping, crop_and_flip, layer_groups, support_batches, tuned_names, with_lora
 from episodes.banks.vocabulary import TextShape
 from episodes.episode import item_counts
 from metabench.errors import UsageError
@@ -157,9 +157,10 @@ class FineTune(PretrainedLearner):
         if self.frozen_embedding:
             return super().classify(episodes)
         network, names = self._tunable()
-        tasks = zip(episodes.support, episodes.support_labels, episodes.query, strict=True)
-        tuned = [self._tune(network, names, *task, episodes.ways) for task in tasks]
-        return torch.stack(tuned)
+        stack, support = Stack(network, self.problem.image_shape), episodes.support
+        together = slices(support) if stack.side_by_side else (slice(task, task + 1) for task in range(len(support)))
+        parts = ((support[part], episodes.support_labels[part], episodes.query[part]) for part in together)
+        return torch.cat([self._tune(stack, names, *part, episodes.ways) for part in parts])
 
     def after_steps(self, steps: int) -> FineTune | None:
         if self.frozen_embedding:
@@ -177,39 +178,44 @@ class FineTune(PretrainedLearner):
         return network, tuned_names(network, scope, name)
 
     def _tune(
-        self, network: nn.Module, names: list[str], support: Tensor, labels: Tensor, query: Tensor, ways: int
+        self, stack: Stack, names: list[str], support: Tensor, labels: Tensor, query: Tensor, ways: int
     ) -> Tensor:
-        """Logits `[Q, N]` of one task after fine-tuning on its support."""
+        """Logits `[T, Q, N]` of T tasks after fine-tuning on the support of each."""
         options = self.options
-        start = self._head(self.embed(support)[None], labels[None], ways)
-        weight, bias = head = [part[0].detach().clone().requires_grad_() for part in start]
-        weights = {name: value.detach() for name, value in network.named_parameters()}
+        features = self.embed(support.flatten(0, 1))
+        start = self._head(features.view(len(support), -1, features.shape[1]), labels, ways)
+        weight, bias = head = [part.detach().clone().requires_grad_() for part in start]
+        weights = {name: value.detach().expand(len(support), *value.shape) for name, value in stack.own.items()}
         tuned = {name: weights[name].clone().requires_grad_() for name in names}
 
         def logits(inputs: Tensor) -> Tensor:
-            embedding = F.normalize(functional_call(network, {**weights, **tuned}, inputs), dim=1)
+            embedding = F.normalize(stack({**weights, **tuned}, inputs), dim=2)
             return self._scale * (embedding @ weight + bias)
 
         kind = torch.optim.Adam if options.tuning_optimizer == "adam" else torch.optim.SGD
-        groups = [{"params": head}, *layer_groups(network, tuned, options.tuning_rate, options.layer_decay)]
+        groups = [{"params": head}, *layer_groups(stack.network, tuned, options.tuning_rate, options.layer_decay)]
         optimizer = kind(groups, lr=options.tuning_rate, fused=True)  # Adam's step in a tenth of the time
         with torch.enable_grad():
             self._descend(optimizer, logits, support, labels)
+        at_once = queries_at_once(query) if stack.side_by_side else rows_at_once(query[0])
         with torch.no_grad():
-            return torch.cat([logits(part) for part in torch.split(query, rows_at_once(query))])
+            return torch.cat([logits(part) for part in torch.split(query, at_once, dim=1)], dim=1)
 
     def _descend(
         self, optimizer: torch.optim.Optimizer, logits: Callable[[Tensor], Tensor], support: Tensor, labels: Tensor
     ) -> None:
+        """Take the steps of T tasks, whose support is `[T, n, ...]`, with logits `[T, m, N]` of some of it."""
         options, random = self.options, torch.Generator().manual_seed(0)
-        of_rows = torch.split(labels, item_counts(support))
-        for rows in support_batches(len(support), options.tuning_batch, options.tuning_steps):
-            inputs, wanted = support[rows], torch.cat([of_rows[row] for row in rows.tolist()])
+        of_rows = torch.split(torch.arange(labels.shape[1]), item_counts(support[0]))
+        stopping = Stopping(optimizer, len(support), options.tuning_stop or 0)
+        for rows in support_batches(support.shape[1], options.tuning_batch, options.tuning_steps):
+            inputs, wanted = support[:, rows], labels[:, torch.cat([of_rows[row] for row in rows.tolist()])]
             if options.augment:
-                inputs, wanted = crop_and_flip(inputs, options.augment, random), wanted.repeat(options.augment)
+                inputs, wanted = crop_and_flip(inputs, options.augment, random), wanted.repeat(1, options.augment)
             optimizer.zero_grad()
-            loss = F.cross_entropy(logits(inputs), wanted)
-            if options.tuning_stop is not None and float(loss.detach()) < options.tuning_stop:
+            losses = F.cross_entropy(logits(inputs).transpose(1, 2), wanted, reduction="none").mean(1)
+            if stopping.all_ended(losses):
                 break
-            loss.backward()  # type: ignore[no-untyped-call]
+            losses.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+        stopping.put_back()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.gradient._batch_norm import TaskBatchNorm2d
+from baselines.stacked.batch_norm import TaskBatchNorm2d
 from metabench.backbone import Norm, backbone_names, build_backbone, feature_map, feature_size, get_backbone, takes_text
 from metabench.errors import UsageError
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from baselines.backbones import build_backbone
-from baselines.gradient import _inner_loop
-from baselines.gradient._batch_norm import TaskBatchNorm2d
 from baselines.gradient._inner_loop import InnerLoop, Rates, blocks, known
-from baselines.gradient._stack import Stack, Weights
+from baselines.stacked import stack
+from baselines.stacked.batch_norm import TaskBatchNorm2d
+from baselines.stacked.stack import Stack, Weights
 from episodes.episode import LabelledEpisodeBatch
 from metabench.samples import PROBLEM, random_episodes
 
@@ -99,12 +99,12 @@ def test_adapted_weights_do_not_depend_on_the_other_tasks_of_a_block() -> None:
 
 def test_blocks_hold_all_tasks_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     episodes = random_episodes(5)
-    monkeypatch.setitem(_inner_loop.AT_ONCE, "cpu", 2 * episodes.support[0].numel() + 1)
+    monkeypatch.setitem(stack.AT_ONCE, "cpu", 2 * episodes.support[0].numel() + 1)
     parts = list(blocks(episodes))
     assert [len(part) for part in parts] == [2, 2, 1]
     for name in ("support", "support_labels", "query", "query_labels"):
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(episodes, name))
-    monkeypatch.setitem(_inner_loop.AT_ONCE, "cpu", 1)
+    monkeypatch.setitem(stack.AT_ONCE, "cpu", 1)
     assert [len(part) for part in blocks(episodes)] == [1] * 5
 
 
@@ -113,6 +113,6 @@ def test_weights_do_not_depend_on_the_blocks_but_for_rounding(monkeypatch: pytes
     loop = InnerLoop(Stack(network, PROBLEM.image_shape), error)
     given = (start, episodes.support, episodes.support_labels, rates)
     together = loop.adapt(*given)
-    monkeypatch.setitem(_inner_loop.AT_ONCE, "cpu", 1)
+    monkeypatch.setitem(stack.AT_ONCE, "cpu", 1)
     for name, value in loop.adapt(*given).items():
         torch.testing.assert_close(value, together[name], rtol=1e-10, atol=1e-12)

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.backbones import Layers
-from baselines.gradient._stack import Stack
 from baselines.gradient.maml import MAML
+from baselines.stacked.stack import Stack
 from episodes import EpisodeBatch
 from metabench.checks import build
 from metabench.samples import PROBLEM, REGRESSION, TASK, random_episodes

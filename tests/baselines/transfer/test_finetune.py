@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.func import functional_call
 
+from baselines.stacked.stack import Stack, _SideBySide
 from baselines.transfer._tuning import crop_and_flip, support_batches, with_lora
 from baselines.transfer.finetune import FineTune, ridge_head
 from episodes.errors import DataError
@@ -18,6 +19,8 @@ from metabench.checks import build
 from metabench.errors import UsageError
 from metabench.learner import LabelledBatch, LabelledEpisodeBatch
 from metabench.samples import random_episodes, text_problem
+
+PARTS = ("support", "support_labels", "query", "query_labels")
 
 
 def made(**options: object) -> FineTune:
@@ -192,6 +195,37 @@ def test_steps_see_cropped_and_flipped_copies_in_place_of_the_support() -> None:
     optimizer.step()
     expected = 10 * (copy.embed(query) @ head[0] + head[1])
     torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "step"),
+    [
+        ({"scope": "all", "tuning_batch": 4}, 0.02),
+        ({"scope": "all", "tuning_optimizer": "adam", "layer_decay": 0.7}, 1e-3),
+        ({"scope": "all", "augment": 2, "tuning_stop": 1.2}, 0.02),
+        ({"scope": "last", "head": "lda"}, 0.02),
+        ({"scope": "bitfit", "head": "logistic"}, 0.02),
+        ({"scope": "all", "backbone": "resnet12:4"}, 0.02),
+    ],
+)
+def test_tasks_that_are_tuned_together_answer_as_each_does_alone(
+    options: dict[str, object], step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone by the network as it is, with statistics that training leaves; beside other tasks, too."""
+    learner = made(**{"backbone": "conv4:8", **options}, tuning_steps=3, tuning_rate=step).train()
+    learner.backbone(random_episodes(8).support.flatten(0, 1))
+    learner.eval().double()
+    episodes = random_episodes(4)
+    tasks = [replace(episodes, **{name: getattr(episodes, name)[task][None] for name in PARTS}) for task in range(4)]
+    tasks = [replace(each, support=each.support.double(), query=each.query.double()) for each in tasks]
+    few = replace(tasks[0], **{name: torch.cat([getattr(tasks[n], name) for n in (2, 0)]) for name in PARTS})
+    together = learner.classify(few)
+    assert Stack(learner.backbone, few.support.shape[2:]).side_by_side
+    other = replace(few, **{name: torch.cat([getattr(tasks[n], name) for n in (1, 3, 0)]) for name in PARTS})
+    torch.testing.assert_close(learner.classify(other)[2], together[1], rtol=1e-7, atol=1e-7)
+    monkeypatch.setattr(_SideBySide, "of", lambda *_: None)
+    for task, found in zip((2, 0), together, strict=True):
+        torch.testing.assert_close(found, learner.classify(tasks[task])[0], rtol=1e-7, atol=1e-7)
 
 
 def test_tuning_leaves_no_trace() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from baselines.gradient._batch_norm import TaskBatchNorm2d
+from baselines.stacked.batch_norm import TaskBatchNorm2d
 from metabench.backbone import Layers, build_backbone
 from metabench.errors import UsageError
 from metabench.samples import text_problem

@@ -4,8 +4,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from baselines.backbones import Layers, build_backbone, feature_size
-from baselines.gradient._batch_norm import TaskBatchNorm2d
-from baselines.gradient._stack import Stack, Weights
+from baselines.stacked.batch_norm import TaskBatchNorm2d
+from baselines.stacked.stack import Stack, Weights
 
 SHAPE = (1, 28, 28)
 
@@ -40,6 +40,32 @@ def test_tasks_side_by_side_give_what_each_gives_alone(backbone: str, shape: tup
         torch.testing.assert_close(out, functional_call(network, own, (inputs[task], rows)), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("backbone", ["conv4:4", "conv4-strided:4", "resnet12:4"])
+def test_the_statistics_of_training_are_part_of_the_convolution_before(backbone: str) -> None:
+    """With the gradients of all weights, of a network that is run side by side in evaluation mode alone."""
+    torch.manual_seed(0)
+    network = build_backbone(backbone, (3, 32, 32)).double()
+    assert Stack(network, (3, 32, 32)).side_by_side is None
+    for layer in network.eval().modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean, layer.running_var = (
+                torch.randn_like(layer.bias).detach(),
+                0.1 + torch.rand_like(layer.bias),
+            )
+    stack = Stack(network, (3, 32, 32))
+    assert stack.side_by_side is not None
+    weights, inputs = drawn(network, (3, 32, 32))
+    leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
+    out = stack(leaves, inputs)
+    found = torch.autograd.grad(out.square().sum(), list(leaves.values()))
+    for task in range(3):
+        own = {name: value[task].detach().requires_grad_() for name, value in weights.items()}
+        expected = functional_call(network, own, inputs[task])
+        torch.testing.assert_close(out[task], expected, rtol=1e-10, atol=1e-10)
+        alone = torch.autograd.grad(expected.square().sum(), list(own.values()))
+        torch.testing.assert_close([each[task] for each in found], list(alone), rtol=1e-8, atol=1e-8)
+
+
 class MixesChannels(nn.Module):
     """Layers that could be run side by side, and between them what could not."""
 
@@ -60,6 +86,7 @@ class MixesChannels(nn.Module):
         nn.Sequential(nn.Conv2d(1, 4, 3), nn.Softmax(1), nn.Flatten(), nn.LazyLinear(5)),
         nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), nn.Flatten(), nn.LazyLinear(5)),
         nn.Sequential(nn.Conv2d(1, 4, 3, padding="same"), nn.Flatten(), nn.LazyLinear(5)),
+        nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.BatchNorm2d(4).eval(), nn.Flatten(), nn.LazyLinear(5)),
     ],
 )
 def test_a_network_that_cannot_be_run_side_by_side_takes_tasks_one_by_one(network: nn.Module) -> None:
@@ -79,4 +106,4 @@ def test_building_one_draws_no_random_number_and_keeps_no_parameters() -> None:
     stack = Stack(network, SHAPE)
     assert torch.equal(state, torch.get_rng_state())
     assert stack.side_by_side is not None
-    assert all(parameter.is_meta for parameter in stack.side_by_side.parameters())
+    assert all(parameter.is_meta for parameter in stack.side_by_side.twin.parameters())

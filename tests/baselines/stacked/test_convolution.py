@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.gradient._convolution import Geometry, convolve
+from baselines.stacked.convolution import Geometry, convolve
 
 GEOMETRIES: list[Geometry] = [((1, 1), (1, 1), (1, 1), 1), ((2, 2), (1, 1), (1, 1), 2), ((1, 2), (0, 2), (2, 1), 2)]
 

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.backbones import build_backbone
-from baselines.gradient._batch_norm import TaskBatchNorm2d
+from baselines.stacked.batch_norm import TaskBatchNorm2d
 
 
 def test_task_batch_norm_is_torchs_with_batch_statistics() -> None:

@@ -1,0 +1,1 @@
+"""Networks run on several tasks at once, each with weights of its own."""
