@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from baselines.bases.pretrained import CLOSER_LOOK, PretrainedLearner
 from baselines.heads.lda import lda_head
 from baselines.heads.logistic import logistic_head
+from baselines.heads.prototypes import prototypes
 from baselines.heads.ridge import ridge_head
 from baselines.stacked.stack import Stack, queries_at_once, slices
 from baselines.transfer._tuning import Stopping, crop_and_flip, layer_groups, support_batches, tuned_names, with_lora
@@ -43,6 +44,10 @@ class FineTune(PretrainedLearner):
     descent on its support change the head together with the network (`all`), its last layer (`last`), its biases
     (`bitfit`, Ben Zaken et al. 2022), or adapters of low rank in its attention (`lora`, Hu et al. 2022). BatchNorm
     keeps the training set's statistics.
+
+    `head=prototypes` has nothing of its own to tune: it is the means of the support's classes by the network of each
+    step, and their cosines with the items of the step are its scores. With `augment` these are copies, the
+    pseudo-queries of P>M>F's fine-tuning (Hu, Li, Stühmer, Kim, Hospedales 2022).
     """
 
     @dataclass(frozen=True)
@@ -50,15 +55,15 @@ class FineTune(PretrainedLearner):
         scope: Literal["head", "last", "all", "lora", "bitfit"] = option(
             "head", "what a task's support changes: the head, and the last layer, everything, adapters, or biases"
         )
-        head: Literal["ridge", "logistic", "lda"] = option(
-            "ridge", "ridge regression, logistic regression, or linear discriminant analysis"
+        head: Literal["ridge", "logistic", "lda", "prototypes"] = option(
+            "ridge", "ridge regression, logistic regression, linear discriminant analysis, or class means by the cosine"
         )
         ridge: Positive = option(0.1, "head=ridge: penalty of its regression")
         logistic: Positive = option(0.01, "head=logistic: penalty of its regression")
         shrinkage: Annotated[float, Field(gt=0, le=1)] = option(
             0.5, "head=lda: how far its covariance is shrunk towards a multiple of the identity"
         )
-        logit_scale: Positive = option(10.0, "head=ridge: factor from its scores to logits")
+        logit_scale: Positive = option(10.0, "head=ridge and prototypes: factor from scores to logits")
         tuning_steps: Annotated[int, Field(ge=0)] = option(20, "gradient steps on the support, unless scope is head")
         tuning_rate: Positive = option(0.01, "their learning rate")
         tuning_optimizer: Literal["sgd", "adam"] = option("sgd", "plain gradient descent, or adam")
@@ -100,6 +105,14 @@ class FineTune(PretrainedLearner):
                 "https://arxiv.org/abs/2106.10199",
                 "ACL",
             ),
+            Paper(
+                "Hu, Shell Xu and Li, Da and Stühmer, Jan and Kim, Minyoung and Hospedales, Timothy M.",
+                "Pushing the Limits of Simple Pipelines for Few-Shot Learning: External Data and Fine-Tuning Make a "
+                "Difference",
+                2022,
+                "https://arxiv.org/abs/2204.07305",
+                "CVPR",
+            ),
         ),
     )
     presets: ClassVar = {
@@ -130,7 +143,8 @@ class FineTune(PretrainedLearner):
             tuning = [item.name for item in fields(self.options) if item.name.startswith("tuning_")]
             idle |= dict.fromkeys([*tuning, "layer_decay", "augment"], "scope is head")
         of_heads = {"ridge": ("ridge", "logit_scale"), "logistic": ("logistic",), "lda": ("shrinkage",)}
-        others = (name for other, names in of_heads.items() if other != head for name in names)
+        of_heads["prototypes"] = ("logit_scale",)
+        others = (name for names in of_heads.values() for name in names if name not in of_heads[head])
         return {**idle, **dict.fromkeys(others, f"head is {head}")}
 
     def embed(self, images: Tensor) -> Tensor:
@@ -146,12 +160,15 @@ class FineTune(PretrainedLearner):
             return logistic_head(support, labels, ways, self.options.logistic)
         if self.options.head == "lda":
             return lda_head(support, labels, ways, self.options.shrinkage)
+        if self.options.head == "prototypes":
+            means = F.normalize(prototypes(support, labels, ways), dim=2).transpose(1, 2)
+            return means, means.new_zeros(len(means), 1, ways)
         return ridge_head(support, labels, ways, self.options.ridge)
 
     @property
     def _scale(self) -> float:
         """Factor from a head's scores to logits; the others' scores are logits."""
-        return self.options.logit_scale if self.options.head == "ridge" else 1.0
+        return self.options.logit_scale if self.options.head in ("ridge", "prototypes") else 1.0
 
     def classify(self, episodes: EpisodeBatch) -> Tensor:
         if self.frozen_embedding:
@@ -182,15 +199,24 @@ class FineTune(PretrainedLearner):
     ) -> Tensor:
         """Logits `[T, Q, N]` of T tasks after fine-tuning on the support of each."""
         options = self.options
-        features = self.embed(support.flatten(0, 1))
-        start = self._head(features.view(len(support), -1, features.shape[1]), labels, ways)
-        weight, bias = head = [part.detach().clone().requires_grad_() for part in start]
         weights = {name: value.detach().expand(len(support), *value.shape) for name, value in stack.own.items()}
         tuned = {name: weights[name].clone().requires_grad_() for name in names}
 
+        def embedded(inputs: Tensor) -> Tensor:
+            return F.normalize(stack({**weights, **tuned}, inputs), dim=2)
+
+        def means() -> tuple[Tensor, Tensor]:
+            return self._head(embedded(support), labels, ways)
+
+        head: list[Tensor] = []
+        if options.head != "prototypes":
+            features = self.embed(support.flatten(0, 1))
+            start = self._head(features.view(len(support), -1, features.shape[1]), labels, ways)
+            head = [part.detach().clone().requires_grad_() for part in start]
+
         def logits(inputs: Tensor) -> Tensor:
-            embedding = F.normalize(stack({**weights, **tuned}, inputs), dim=2)
-            return self._scale * (embedding @ weight + bias)
+            weight, bias = head or means()
+            return self._scale * (embedded(inputs) @ weight + bias)
 
         kind = torch.optim.Adam if options.tuning_optimizer == "adam" else torch.optim.SGD
         groups = [{"params": head}, *layer_groups(stack.network, tuned, options.tuning_rate, options.layer_decay)]
@@ -199,7 +225,9 @@ class FineTune(PretrainedLearner):
             self._descend(optimizer, logits, support, labels)
         at_once = queries_at_once(query) if stack.side_by_side else rows_at_once(query[0])
         with torch.no_grad():
-            return torch.cat([logits(part) for part in torch.split(query, at_once, dim=1)], dim=1)
+            weight, bias = head or means()
+            embeddings = torch.cat([embedded(part) for part in torch.split(query, at_once, dim=1)], dim=1)
+            return self._scale * (embeddings @ weight + bias)
 
     def _descend(
         self, optimizer: torch.optim.Optimizer, logits: Callable[[Tensor], Tensor], support: Tensor, labels: Tensor

@@ -29,6 +29,14 @@ def made(**options: object) -> FineTune:
     return learner
 
 
+def settled(learner: FineTune) -> FineTune:
+    """With statistics of normalisation as training leaves them, so that features differ; in double precision."""
+    with torch.no_grad():
+        for _ in range(20):
+            learner.train().backbone(random_episodes(8).support.flatten(0, 1))
+    return learner.eval().double()
+
+
 def test_embedding_has_unit_length() -> None:
     learner = build(FineTune)
     assert isinstance(learner, FineTune)
@@ -206,15 +214,14 @@ def test_steps_see_cropped_and_flipped_copies_in_place_of_the_support() -> None:
         ({"scope": "last", "head": "lda"}, 0.02),
         ({"scope": "bitfit", "head": "logistic"}, 0.02),
         ({"scope": "all", "backbone": "resnet12:4"}, 0.02),
+        ({"scope": "all", "head": "prototypes", "augment": 1}, 0.02),
     ],
 )
 def test_tasks_that_are_tuned_together_answer_as_each_does_alone(
     options: dict[str, object], step: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alone by the network as it is, with statistics that training leaves; beside other tasks, too."""
-    learner = made(**{"backbone": "conv4:8", **options}, tuning_steps=3, tuning_rate=step).train()
-    learner.backbone(random_episodes(8).support.flatten(0, 1))
-    learner.eval().double()
+    learner = settled(made(**{"backbone": "conv4:8", **options}, tuning_steps=3, tuning_rate=step))
     episodes = random_episodes(4)
     tasks = [replace(episodes, **{name: getattr(episodes, name)[task][None] for name in PARTS}) for task in range(4)]
     tasks = [replace(each, support=each.support.double(), query=each.query.double()) for each in tasks]
@@ -226,6 +233,37 @@ def test_tasks_that_are_tuned_together_answer_as_each_does_alone(
     monkeypatch.setattr(_SideBySide, "of", lambda *_: None)
     for task, found in zip((2, 0), together, strict=True):
         torch.testing.assert_close(found, learner.classify(tasks[task])[0], rtol=1e-7, atol=1e-7)
+
+
+def test_means_of_the_support_classify_its_copies_in_each_step() -> None:
+    """One step of gradient descent on the loss by hand, which reaches the network by way of the means too."""
+    episodes = random_episodes(1)
+    episodes = replace(episodes, support=episodes.support.double(), query=episodes.query.double())
+    options = {"scope": "all", "head": "prototypes", "augment": 2, "logit_scale": 5.0, "backbone": "conv4:8"}
+    learner = settled(made(**options, tuning_steps=1, tuning_rate=0.05))
+    predictions = learner.classify(episodes).detach()
+    copy = settled(made(**options))
+    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
+
+    def logits(images: Tensor) -> Tensor:
+        features, found = copy.embed(support), []
+        for item in copy.embed(images):
+            means = [features[labels == label].mean(0) for label in range(3)]
+            found.append(torch.stack([5 * item @ mean / (item.norm() * mean.norm()) for mean in means]))
+        return torch.stack(found)
+
+    copies = logits(crop_and_flip(support, 2, torch.Generator().manual_seed(0)))
+    loss = torch.stack([-each.softmax(0)[label].log() for each, label in zip(copies, labels.repeat(2), strict=True)])
+    loss.mean().backward()
+    with torch.no_grad():
+        for value in copy.backbone.parameters():
+            value -= 0.05 * value.grad
+        torch.testing.assert_close(predictions[0], logits(query), rtol=1e-7, atol=1e-7)
+    before = learner.after_steps(0)
+    assert before
+    frozen = settled(made(head="prototypes", logit_scale=5.0, backbone="conv4:8"))
+    torch.testing.assert_close(before.classify(episodes), frozen.classify(episodes), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(predictions, frozen.classify(episodes), rtol=1e-4, atol=1e-4)
 
 
 def test_tuning_leaves_no_trace() -> None:
@@ -297,6 +335,7 @@ TUNING = ("tuning_steps", "tuning_rate", "tuning_optimizer", "tuning_batch", "tu
     ("options", "idle"),
     [
         ({}, {*TUNING, "lora_rank", "logistic", "shrinkage"}),
+        ({"head": "prototypes"}, {*TUNING, "lora_rank", "logistic", "ridge", "shrinkage"}),
         ({"head": "lda"}, {*TUNING, "lora_rank", "logistic", "ridge", "logit_scale"}),
         ({"head": "logistic", "scope": "all"}, {"lora_rank", "shrinkage", "ridge", "logit_scale"}),
         ({"scope": "lora", "backbone": "bert-tiny", "problem": text_problem()}, {"logistic", "shrinkage"}),
