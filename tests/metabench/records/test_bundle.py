@@ -182,7 +182,7 @@ def test_weights_run_no_code_and_are_no_bomb(bundle: Path, tmp_path: Path, monke
     with zipfile.ZipFile(given) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
             target.writestr(name, source.read(name))
-            target.writestr("archive/more", bytes(2**16))
+        target.writestr("archive/more", bytes(2**16))
     for path, message in ((weights, "is not a complete trained learner"), (packed, "it holds more than its size")):
         rewrite(bundle, lambda members, _, path=path: members.update({f"{RUN}/learner.pt": path.read_bytes()}))  # type: ignore[misc]
         done = add_records(bundle, tmp_path / "results")
