@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,12 +33,20 @@ GROUP = "metabench.backbones"
 MOST_WIDTH = 4096  # of which conv4 has 450 million parameters
 
 
+class TrainedOn(NamedTuple):
+    """The data of a run that a network was exported from: what the run's record says of them."""
+
+    train: str  # fingerprint of the bank of training images
+    test: str  # and of that of test images
+    test_classes: str  # whether the test classes were in outside data, as in records
+
+
 class Layers(nn.Sequential):
     """Layers one after the other. Those with `takes_rows` are told which rows of the batch to normalise by."""
 
     takes_rows = True
     name: str | None = None  # that it was built by
-    sources: tuple[str | None, ...] = ()  # the outside data that it was trained on by name, None where not known
+    sources: tuple[str | TrainedOn | None, ...] = ()  # the outside data that it was trained on, None where not known
 
     def forward(self, images: Tensor, rows: int | None = None) -> Tensor:
         for layer in self:

@@ -18,13 +18,14 @@ from episodes.datasets.overlap import class_of, same_source
 from episodes.errors import nearest
 from episodes.files.remembered import last_place, remember
 from episodes.names import short_name
+from metabench.backbone import TrainedOn
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.learner import Learner, TrainingOptions
 from metabench.outside import PictureNetwork
 from metabench.records.record import NetworkInput, PretrainedOn, RunRecord, WeightsInfo
-from metabench.records.seen import Seen, classes_seen
+from metabench.records.seen import Seen, classes_seen, surest
 from metabench.registry import named_networks
 from metabench.weights.encoder_file import Weights, file_digest, is_pretraining, read_weights
 from metabench.weights.state_file import PUBLISHED, GivenWeights, Published, read_state_file
@@ -121,12 +122,17 @@ def weights_info(weights: GivenWeights) -> WeightsInfo:
 def test_classes_seen(learner: Learner, dataset: Dataset[Any]) -> Seen:
     """Whether the test classes were in the outside data that a learner's weights were trained on.
 
-    Weights of `metabench pretrain` have been compared with every item of the test by then (`refuse_seen`).
+    Weights of `metabench pretrain` have been compared with every item of the test by then (`refuse_seen`). Weights that
+    were exported from a run on the same training and test images have what its record says.
     """
     sources = [source for network in named_networks(learner) for source in network.sources]
     if type(learner).outside_data:
         sources.append(None)
-    return classes_seen(sources, dataset.name, (*dataset.test.class_names, *dataset.test.groups))
+    banks = (dataset.train.fingerprint, dataset.test.fingerprint)
+    exported = [source for source in sources if isinstance(source, TrainedOn)]
+    told = [source.test_classes if (source.train, source.test) == banks else "unknown" for source in exported]
+    others = [source for source in sources if not isinstance(source, TrainedOn)]
+    return surest([*told, classes_seen(others, dataset.name, (*dataset.test.class_names, *dataset.test.groups))])
 
 
 def network_inputs(learner: Learner) -> dict[str, NetworkInput]:

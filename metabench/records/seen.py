@@ -7,7 +7,7 @@ by names: `yes` where a test class has a name or a WordNet number of the outside
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Literal
 
@@ -35,7 +35,12 @@ def classes_seen(sources: Iterable[str | None], dataset: str, names: Iterable[st
             found.add("no")
         else:
             found.add("yes" if asked & _words(source) else "unknown")
-    return next((each for each in ("yes", "unknown") if each in found), "no")
+    return surest(found)
+
+
+def surest(found: Collection[str]) -> Seen:
+    """Of what several data say: `yes` if one does, `no` if all do."""
+    return "yes" if "yes" in found else "no" if all(each == "no" for each in found) else "unknown"
 
 
 @cache

@@ -26,6 +26,7 @@ from metabench.evaluation.size import own_networks
 from metabench.learner import EmbeddingLearner
 from metabench.registry import faults_of
 from metabench.rerun.alone import TrainedLearner, load_learner
+from metabench.weights.state_file import NOTE
 
 OPSET = 18  # that torch's exporter is written for
 TOLERANCE = 1e-4  # between onnxruntime and torch, as a part of the largest feature if that is above 1
@@ -218,12 +219,13 @@ def _about(trained: TrainedLearner) -> dict[str, str]:
         "learner": record.config.learner,
         "options": record.config.options,
         "dataset": record.dataset.model_dump(mode="json"),
+        "test_classes": record.test_classes,
         "score": {record.score.metric: record.score.mean},
         "inputs": _takes(trained.learner),
         "metabench": importlib.metadata.version("metabench"),
     }
     texts = {"vocabulary": shape.vocabulary.content} if isinstance(shape, TextShape) else {}
-    return {"metabench": json.dumps(about, default=str), **texts}
+    return {NOTE: json.dumps(about, default=str), **texts}
 
 
 def _takes(learner: Any) -> str:

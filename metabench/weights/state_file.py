@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +15,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from metabench.backbone import Layers
+from metabench.backbone import Layers, TrainedOn
 from metabench.errors import UsageError, first_line
 from metabench.escape import plain
 from metabench.outside import PictureNetwork
 from metabench.weights.encoder_file import Weights
 
 PUBLISHED = "pretrained"  # what `--weights` says for them
+NOTE = "metabench"  # the key of what `metabench export` says of a file
 PICKLED = (".pth", ".pt", ".bin", ".ckpt")
 COUNTER = "num_batches_tracked"  # of batch normalisation; files from before it do without
 INNER = ("state_dict", "model_state_dict", "model", "module")  # where files of training scripts have the tensors
@@ -34,11 +36,13 @@ class StateFile:
         path: of the file.
         digest: its SHA-256.
         tensors: by their names in it.
+        origin: the data of the run that it was exported from; None for another file.
     """
 
     path: Path
     digest: str
     tensors: dict[str, Tensor]
+    origin: TrainedOn | None = None
 
     outside_data = True
 
@@ -62,7 +66,7 @@ class StateFile:
             raise UsageError(f"--weights '{self.path}' does not fit backbone '{network.name}': {nearest.complaint()}")
         for network, fit in fitting:
             fit.load(network)
-            network.sources = (None,)
+            network.sources = (self.origin,)
 
 
 @dataclass(eq=False)
@@ -117,18 +121,29 @@ def read_state_file(path: Path, digest: str) -> StateFile:
         UsageError: it is damaged, or holds something else.
     """
     try:
-        tensors = _pickled(path) if path.suffix.lower() in PICKLED else _safe(path)
+        tensors, origin = (_pickled(path), None) if path.suffix.lower() in PICKLED else _safe(path)
     except (OSError, SafetensorError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise UsageError(
             f"--weights '{path}' is no file of tensors ({plain(first_line(error), 150)}); give safetensors, or what "
             f"torch.save made of a state dict ({', '.join(PICKLED)})"
         ) from None
-    return StateFile(path, digest, tensors)
+    return StateFile(path, digest, tensors, origin)
 
 
-def _safe(path: Path) -> dict[str, Tensor]:
+def _safe(path: Path) -> tuple[dict[str, Tensor], TrainedOn | None]:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
+        return tensors, _origin((file.metadata() or {}).get(NOTE, ""))
+
+
+def _origin(note: str) -> TrainedOn | None:
+    """From the note that `metabench export` leaves in a file; another program's says nothing."""
+    try:
+        about = json.loads(note)
+        banks = about["dataset"]["fingerprints"]
+        return TrainedOn(str(banks["train"]), str(banks["test"]), str(about["test_classes"]))
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _pickled(path: Path) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ import pytest
 from torchvision import models
 
 from episodes.datasets.splitting import published
-from metabench.records.seen import _plain, _words, classes_seen
+from metabench.records.seen import _plain, _words, classes_seen, surest
 
 IMAGENET = "imagenet-1k"
 
@@ -45,3 +45,9 @@ def test_every_class_of_mini_imagenet_is_on_it() -> None:
     names = published("mini-imagenet")["names"]
     assert set(names) <= _words(IMAGENET)
     assert {_plain(name) for name in names.values()} <= _words(IMAGENET)
+
+
+def test_several_data_together() -> None:
+    assert surest([]) == surest(["no", "no"]) == "no"
+    assert surest(["no", "unknown"]) == "unknown"
+    assert surest(["unknown", "yes"]) == "yes"

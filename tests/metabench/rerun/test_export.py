@@ -16,6 +16,7 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
+import metabench
 from baselines.gradient.maml import MAML
 from baselines.transfer.finetune import FineTune
 from episodes import DataError
@@ -104,6 +105,17 @@ def test_the_weights_are_a_file_for_the_backbone(
         assert json.loads(file.metadata()["metabench"])["score"] == {
             "accuracy": json.loads((distilled / "record.json").read_text())["score"]["mean"]
         }
+
+
+def test_a_run_on_the_same_images_knows_what_the_weights_have_seen(distilled: Path, tmp_path: Path) -> None:
+    path = tmp_path / "student.safetensors"
+    export(distilled, path)
+    settings: dict[str, Any] = {"ways": 3, "episodes": 3, "validation_episodes": 2, "output": tmp_path}
+    options = {"backbone": "conv4:4", "weights": str(path), "steps": 0}
+    alike = metabench.run(learner="protonet", options=options, **settings)
+    assert (alike.outside_data, alike.test_classes) == (True, "no")
+    other = metabench.run(learner="protonet", options=options, image_size=20, **settings)
+    assert (other.outside_data, other.test_classes) == (True, "unknown")
 
 
 def test_of_texts_the_file_has_the_tokenizer_and_takes_any_length(

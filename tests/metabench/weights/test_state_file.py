@@ -135,3 +135,11 @@ def test_an_object_that_torch_saved_is_refused(tmp_path: Path) -> None:
     torch.save([torch.rand(2)], tmp_path / "w.pth")
     with pytest.raises(UsageError, match="it has no tensors by name"):
         read_state_file(tmp_path / "w.pth", "")
+
+
+@pytest.mark.parametrize(
+    "note", ["", "by hand", "[]", '{"dataset": {}}', '{"dataset": {"fingerprints": {"train": "a"}}}']
+)
+def test_notes_that_are_not_of_an_export_say_nothing(note: str, tmp_path: Path) -> None:
+    save_file({"w": torch.zeros(1)}, tmp_path / "w.safetensors", {"metabench": note})
+    assert read_state_file(tmp_path / "w.safetensors", "").origin is None
