@@ -203,7 +203,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "mean": entry.metric.scale * entry.mean,
         "half": values.half_width,
         "over": values.interval_over,
-        "tasks": [values.tasks_low, values.tasks_high],
+        "tasks": [_number(values.tasks_low), _number(values.tasks_high)],
         "low": values.low,
         "high": values.high,
         "floor": _number(values.floor),
