@@ -58,6 +58,7 @@ class Dataset(Generic[AnyBank]):
         test_episodes: the test tasks that were published with it, each of B = 1; none where they are to be drawn.
         queries: how many per class a test task has where none are asked for; None for the number of most datasets.
         synonyms: the names of classes by other names, by which tasks may name them.
+        shots: how many per class a task has where none are asked for, if it has one draw of labelled items; else None.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Dataset(Generic[AnyBank]):
     test_episodes: tuple[EpisodeIndices, ...] = ()
     queries: int | None = None
     synonyms: Mapping[str, str] = field(default_factory=dict)
+    shots: int | None = None
 
     @property
     def kind(self) -> Kind:

@@ -61,7 +61,9 @@ def load_plugin(
         for part in attribute.split(".") if attribute else ():
             found = getattr(found, part)
     except (Exception, SystemExit) as error:  # a plug-in's module may raise anything, or end the program
-        raise refusal(f"{what} cannot be imported: {describe(error)}; fix or uninstall it") from error
+        misspelt = isinstance(error, ModuleNotFoundError) and error.name == module
+        meant = nearest(module, plugin_names(group)) if misspelt else ""
+        raise refusal(f"{what} cannot be imported: {describe(error)}{meant or '; fix or uninstall it'}") from error
     return found, what
 
 

@@ -125,7 +125,8 @@ class TestConfig(_Section):
     Attributes:
         tasks: a file of frozen tasks to be tested on. Other settings of data and tasks are then its own.
         disjoint: no image is in two test tasks; there are as many as the images suffice for.
-        episodes: test tasks, at least 2; None for 600, for 10 draws of `all-way`, or for all of a list.
+        episodes: test tasks, at least 2 unless there is but one; None for 600, for 10 draws of `all-way`, or for all
+            of a list.
         until_interval: draw test tasks until the 95% interval is ± so many points, or in regression so much squared
             error (see `metabench.stats.stopping.FixedWidth`); episodes is then the most, None for 100,000 or all of a
             list.
@@ -136,7 +137,7 @@ class TestConfig(_Section):
 
     tasks: Path | None = Field(default=None, exclude=True)
     disjoint: bool = False
-    episodes: int | None = Field(default=None, ge=2, le=MOST_EPISODES)
+    episodes: int | None = Field(default=None, ge=1, le=MOST_EPISODES)
     until_interval: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     test_seed: int = Field(default=0, ge=0, lt=2**63)
 
@@ -247,7 +248,7 @@ class RunConfig(_Section):
                 raise UsageError("--disjoint does not go with --test-task; leave one of them out")
             return NamedTask(**vars(self.shape(kind)), names=self.task.test_task)
         if self.task.task == "all-way":
-            for name in ("queries", *SHAPE, "split", "test_dataset", "train_task"):
+            for name in ("queries", *SHAPE, "test_dataset", "train_task"):
                 if self[name] != SETTINGS[name].default:
                     self._refuse_with_task(f"--{name.replace('_', '-')}")
             return AllWaySpans(self.task.shots) if kind in SPANS else AllWayTask(self.task.shots)

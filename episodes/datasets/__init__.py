@@ -4,7 +4,8 @@ A dataset is a module, or any object, with `load(name, options) -> Dataset`. If 
 `find(name, options) -> Path`. If `TAKES` is set, e.g. to `PATH`, users write `name:PATH`, and `name` is what follows
 the colon. `VARIANTS` are what may follow a colon of a name that goes without: `load` gets the whole name then.
 `ACROSS` has what support and queries may differ in (`DataOptions.across`). `KIND` is what it has, `images` where it is
-not said. `load_all(name, options)`, if it has that, gives two banks of all its classes, the items for training and
+not said. `DRAWS` are splits for `--task all-way` alone, whose training items are one published draw of labelled items.
+`load_all(name, options)`, if it has that, gives two banks of all its classes, the items for training and
 those for test (see `all_way`); where items are words, `load_spans(name, options)` gives a dataset of them (see
 `text.spans`).
 """
@@ -91,6 +92,16 @@ def kind_of(name: str) -> Kind:
         DataError: unknown name.
     """
     found: Kind = getattr(_module(parts(name)[0])[0], "KIND", "images")
+    return found
+
+
+def draws_of(name: str) -> tuple[str, ...]:
+    """The splits that the dataset of that name has for `--task all-way` alone: its module's `DRAWS`.
+
+    Raises:
+        DataError: unknown name.
+    """
+    found: tuple[str, ...] = getattr(_module(parts(name)[0])[0], "DRAWS", ())
     return found
 
 

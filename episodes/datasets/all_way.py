@@ -22,7 +22,8 @@ def all_way(name: str, options: DataOptions | None = None) -> Dataset[Any]:
 
     A dataset with a `load_all(name, options)` gives the training and the test items of all its classes. Of others the
     classes of the test part are taken, and one half of each class's items is for training, the other for test (see
-    `item_split.halves`).
+    `item_split.halves`). By a split of its `DRAWS` a dataset has one published draw of labelled items for training, and
+    all of them are the support of a task where no other number of shots is asked for.
 
     Returns:
         `train` has the training items; `validation` has the same, the last third of each class held out, at least one;
@@ -45,12 +46,14 @@ def all_way(name: str, options: DataOptions | None = None) -> Dataset[Any]:
         called = dataset.name
         training, test = halves(dataset.test.renamed(called))
     check_sizes(training, called, 2)
+    drawn = options.split if options.split in getattr(module, "DRAWS", ()) else None
     return Dataset(
         called,
-        SPLIT,
+        drawn or SPLIT,
         training.renamed(f"{called}/train"),
         replace(training, name=f"{called}/validation", held_out=tuple(max(1, n // 3) for n in training.class_sizes)),
         _with_queries(f"{called}/test", training, test),
+        shots=int(training.sizes.min()) if drawn else None,
     )
 
 

@@ -57,6 +57,10 @@ class AllWayTask:
                 f"{prefix}shots {self.shots} asks for more: lower it"
             )
 
+    def has_one_draw(self, bank: ItemBank) -> bool:
+        """Whether every item that is not held out is in the support, so that there is but one task."""
+        return bool((bank.free == self.shots).all())
+
     def numbers(self, bank: ItemBank) -> int:
         return bank.classes * self.shots
 

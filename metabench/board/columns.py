@@ -44,9 +44,11 @@ class Columns:
     half_width: float = column("of its 95% interval, in percentage points or as the error; the longer arm")
     low: float = column("where that interval begins")
     high: float = column("where it ends")
-    interval_over: str = column("what that interval covers: seeds and tasks, or with one training seed tasks")
+    interval_over: str = column(
+        "what that interval covers: seeds and tasks, or with one training seed tasks; of one task its queries"
+    )
     tasks_half_width: float = column(
-        "of the 95% interval over tasks alone, of these trained networks, as papers report it"
+        "of the 95% interval over tasks alone, of these trained networks, as papers report it; empty of one task"
     )
     tasks_low: float = column("where that interval begins")
     tasks_high: float = column("where it ends")

@@ -245,7 +245,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "half": values.half_width,
         "over": values.interval_over,
         "date": datetime.fromisoformat(entry.record.created).date().isoformat(),
-        "tasks": [values.tasks_low, values.tasks_high],
+        "tasks": [_number(values.tasks_low), _number(values.tasks_high)],
         "low": values.low,
         "high": values.high,
         "floor": _number(values.floor),

@@ -26,7 +26,7 @@ from metabench.records.record import RunRecord
 from metabench.records.reference import reference_runs
 from metabench.records.runs import Run, read_runs
 from metabench.stats.diagnostics import worst_tasks
-from metabench.stats.intervals import Estimate, mean_interval, seed_interval
+from metabench.stats.intervals import QUERIES, Estimate, mean_interval, seed_interval
 from metabench.stats.ranking import Entrant, Place, places
 
 FEWEST_SHARED = 10  # tasks, for a comparison that says anything
@@ -157,9 +157,12 @@ def _rank_values(entry: Entry, rank: Place | None) -> dict[str, Any]:
 
 
 def _comparable(board: Sequence[Entry]) -> list[bool]:
-    """Which entries share enough tasks with half as many others as the one that shares them with the most."""
+    """Which entries share enough tasks with half as many others as the one that shares them with the most.
+
+    One task alone is enough for none, not even where there is no other.
+    """
     if len(board) == 1:
-        return [True]
+        return [board[0].values.episodes > 1]
     seeds = sorted({seed for entry in board for seed in entry.of_tasks})
     tasks = np.array([[len(entry.of_tasks.get(seed, ())) for seed in seeds] for entry in board])
     kinds, which, counts = np.unique(tasks, axis=0, return_inverse=True, return_counts=True)
@@ -223,7 +226,7 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         "mean": round(scale * over_tasks.mean, digits),
         **{name: round(scale * getattr(estimate, name), digits) for name in ("half_width", "low", "high")},
         "interval_over": over,
-        **{f"tasks_{name}": round(scale * getattr(over_tasks, name), digits) for name in ("half_width", "low", "high")},
+        **_of_tasks_alone(over_tasks, scale, digits),
         **_over_classes(classes, over_tasks.mean),
         "floor": round(scale * _mean(_floor(each) for each in records), digits),
         "worst_tasks": round(scale * _mean(worst_tasks(run.of_tasks, metric) for run in runs), digits),
@@ -253,8 +256,16 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
 
 
 def _over_tasks(runs: Sequence[Run], of_tasks: OfTasks) -> Estimate:
-    """Of these networks; of a single run with an interval of a given width, that one."""
+    """Of these networks; of a single run with an interval of a given width, that one; of one task over its queries.
+
+    The queries are the same for all runs, so their mean has an interval no wider than the mean of theirs.
+    """
     score = runs[-1].record.score
+    if sum(map(len, of_tasks.values())) == 1:
+        scores = [run.record.score for run in runs]
+        low = fmean(each.mean - each.half_width if each.low is None else each.low for each in scores)
+        high = fmean(each.mean + each.half_width if each.high is None else each.high for each in scores)
+        return Estimate(float(np.concatenate(list(of_tasks.values()))[0]), low, high, 1, QUERIES)
     estimate = mean_interval(np.concatenate(list(of_tasks.values())), bounded=METRICS[score.metric].percent)
     if (
         len(runs) == 1
@@ -266,9 +277,17 @@ def _over_tasks(runs: Sequence[Run], of_tasks: OfTasks) -> Estimate:
     return estimate
 
 
+def _of_tasks_alone(found: Estimate, scale: float, digits: int) -> dict[str, float]:
+    """The columns on the interval over tasks; nan where there is one task."""
+    ends = {name: getattr(found, name) if found.count > 1 else math.nan for name in ("half_width", "low", "high")}
+    return {f"tasks_{name}": round(scale * end, digits) for name, end in ends.items()}
+
+
 def _headline(runs: Sequence[Run], of_tasks: OfTasks, over_tasks: Estimate) -> tuple[Estimate, str]:
-    """Over seeds and tasks where there are several seeds of the same tasks, else over tasks."""
+    """Over seeds and tasks where there are several seeds of the same tasks, else over tasks; of one its queries."""
     record = runs[-1].record
+    if over_tasks.count == 1:
+        return over_tasks, "queries"
     table = by_seed(runs, {seed: len(scores) for seed, scores in of_tasks.items()})
     if not record.seeded or len(table) < 2 or not np.isfinite(table).all():
         return over_tasks, "tasks"

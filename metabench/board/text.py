@@ -60,6 +60,8 @@ def printable(rows: Sequence[Entry], width: int) -> str:
         lines = _beside(numbers.to_string(index=False).splitlines(), ["learner", *names], width)
         parts.append("\n".join([*textwrap.wrap(plain(title(on_board[0], plain)), width), *lines]))
     over = "Interval: 95% over training seeds and test tasks, or with one seed over tasks alone (t)."
+    if any(entry.values.interval_over == "queries" for entry in rows):
+        over = over[:-1] + "; of a single task over its queries (q), and without a rank."
     stars = (
         "" if not any(entry.rank and entry.rank.borrowed for entry in rows) else " *: one seed, its variance borrowed."
     )
@@ -79,14 +81,14 @@ def _beside(numbers: Sequence[str], names: Sequence[str], width: int) -> list[st
 def _shown(entry: Entry) -> dict[str, str]:
     """Columns in the order in which they are shown, and the name last."""
     values, digits = entry.values, entry.metric.digits
-    alone = "t" if values.interval_over == "tasks" and entry.record.seeded else ""
+    alone = {"tasks": "t" if entry.record.seeded else "", "queries": "q"}.get(values.interval_over, "")
     said = ", ".join(notes(entry))
     name = " ".join(filter(None, (values.learner, values.settings, f"[{said}]" if said else "")))
     return {
         "rank": "-" if entry.rank is None else str(entry.rank),
         entry.metric.label + (", %" if entry.metric.percent else ""): score(entry) + alone,
         "± classes": "" if math.isnan(values.classes_half_width) else f"{values.classes_half_width:.{digits}f}",
-        "± tasks": f"{values.tasks_half_width:.{digits}f}",
+        "± tasks": "" if math.isnan(values.tasks_half_width) else f"{values.tasks_half_width:.{digits}f}",
         "floor": "" if math.isnan(values.floor) else f"{values.floor:.{digits}f}",
         "seeds": str(values.seeds) if entry.record.seeded else "-",
         "tasks": str(values.episodes),

@@ -22,7 +22,7 @@ from metabench.metrics.metric import Metric
 from metabench.records.predictions import CONFIDENCE_DIGITS, encode
 from metabench.records.record import Floor, Interval, Score
 from metabench.stats.diagnostics import LOW_CLASSES, by_class, calibration_error, over_classes, worst_tasks
-from metabench.stats.intervals import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, mean_interval
+from metabench.stats.intervals import DISJOINT_TASKS, FUNCTIONS, REDRAWN_TASKS, Estimate, mean_interval, query_interval
 from metabench.stats.stopping import FixedWidth
 
 
@@ -96,7 +96,7 @@ def score_learner(
     predictions = {}
     if by_query and isinstance(test, BankSource):
         predictions = {name: tabulate(test, one) for name, one in made.items()}
-    estimates = {name: estimate(one.scores, config, metric) for name, one in made.items()}
+    estimates = {name: estimate(one.scores, one.queries, config, metric) for name, one in made.items()}
     if rule:
         estimates["learner"] = replace(rule.estimate(made["learner"].scores), covers=covers(config, metric))
     groups = _whole_groups(test, validation)
@@ -112,8 +112,8 @@ def score_learner(
         score=scores.pop("learner"),
         companions=scores,
         floors={
-            name: Floor(mean=found.mean, half_width=found.half_width, episodes=found.count)
-            for name, found in estimate_floors(floors, test, made["learner"].ways, config, metric).items()
+            name: Floor(mean=found.mean, half_width=found.half_width, episodes=episodes)
+            for name, found in estimate_floors(floors, test, made["learner"], config, metric).items()
         },
         accuracies={name: one.scores for name, one in made.items()},
         predictions=encode(predictions["learner"]) if predictions else None,
@@ -123,21 +123,24 @@ def score_learner(
 
 
 def estimate_floors(
-    floors: Mapping[str, Learner], test: EpisodeSource, ways: NDArray[np.int64], config: RunConfig, metric: Metric
+    floors: Mapping[str, Learner], test: EpisodeSource, made: Evaluation, config: RunConfig, metric: Metric
 ) -> dict[str, Estimate]:
-    """The floors' means with their intervals; arguments as of `floor_scores` and `estimate`.
+    """The floors' means on the tasks of an evaluation with their intervals; see `floor_scores` and `estimate`.
 
     Chance is known, not estimated: its interval is its mean.
     """
-    found = {name: estimate(scores, config, metric) for name, scores in floor_scores(floors, test, ways).items()}
+    scores = floor_scores(floors, test, made.ways)
+    found = {name: estimate(of_tasks, made.queries, config, metric) for name, of_tasks in scores.items()}
     if CHANCE in found:
         known = found[CHANCE]
         found[CHANCE] = replace(known, low=known.mean, high=known.mean)
     return found
 
 
-def estimate(scores: NDArray[np.float64], config: RunConfig, metric: Metric) -> Estimate:
-    """The mean over the tasks of a configuration, with its interval and what that covers."""
+def estimate(scores: NDArray[np.float64], queries: NDArray[np.int64], config: RunConfig, metric: Metric) -> Estimate:
+    """The mean over the tasks of a configuration, of so many queries each, with its interval and what that covers."""
+    if len(scores) == 1:
+        return query_interval(float(scores[0]), int(queries[0]))
     return mean_interval(scores, bounded=metric.percent, covers=covers(config, metric))
 
 
@@ -196,7 +199,7 @@ def _score(
         calibration_error=None if predictions is None else calibration_error(predictions),
         temperature=temperature,
         parameters=learner.scoring_parameters(),
-        task_milliseconds=classify_latency(learner, test, found.count),
+        task_milliseconds=classify_latency(learner, test, len(made.scores)),
         task_megabytes=task_megabytes(learner, test),
         task_multiply_adds=task_multiply_adds(learner, test),
     )

@@ -11,10 +11,11 @@ import torch
 import episodes
 from episodes.banks.bank import SPANS
 from episodes.dataset import Dataset
-from episodes.datasets import kind_of
+from episodes.datasets import draws_of, kind_of
 from episodes.datasets.all_way import all_way
 from episodes.datasets.combine import cross_domain, named_tasks
 from episodes.datasets.text.spans import all_way_spans
+from episodes.errors import nearest
 from episodes.files.remembered import last_place, with_places
 from episodes.sampling.manifest import Manifest, read_manifest, write_manifest
 from episodes.sampling.sampler import EpisodeList, sampler
@@ -59,14 +60,17 @@ def load_data(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
 
 
 def _with_own(config: RunConfig, dataset: Dataset[Any]) -> RunConfig:
-    """With the dataset's own number of queries where none is given, and its own names of classes in named tasks."""
+    """With the dataset's own numbers of shots and queries where none are given, and its own names in named tasks."""
     own: dict[str, Any] = {
         kind: tuple(tuple(dataset.synonyms.get(name, name) for name in names) for names in config[kind])
         for kind in ("train_task", "test_task")
         if config[kind]
     }
-    if dataset.queries and "queries" not in config.given:
-        own["queries"] = dataset.queries
+    own |= {
+        name: number
+        for name, number in {"shots": dataset.shots, "queries": dataset.queries}.items()
+        if number and name not in config.given
+    }
     return config.changed(**own)
 
 
@@ -153,6 +157,11 @@ def scored_tasks(
     else:
         source = sampler(dataset.test, recipe, config.test.test_seed, device)
     most = len(source) if isinstance(source, EpisodeList) else None
+    if isinstance(recipe, AllWayTask) and recipe.has_one_draw(dataset.test):
+        _refuse_other_draws(config, dataset)
+        most = 1
+    elif config.test.episodes == 1:
+        raise UsageError("--episodes 1 gives no interval over test tasks; give at least 2")
     if most is not None and config.test.episodes is not None and config.test.episodes > most:
         raise UsageError(f"--episodes {config.test.episodes} is too many: there are {most} such tasks; leave it out")
     draws = DRAWS if config.task.task == "all-way" else EPISODES
@@ -209,9 +218,13 @@ def _all_way(config: RunConfig) -> tuple[RunConfig, Dataset[Any]]:
         DataError: the dataset cannot be loaded.
     """
     config.test_recipe("images")  # which refuses what does not go with such tasks, before anything is loaded
-    load = all_way_spans if kind_of(config.data.dataset) in SPANS else all_way
-    dataset = load(config.data.dataset, config.data.options)
-    ways = dataset.test.classes
+    name, split, known = config.data.dataset, config.data.split, draws_of(config.data.dataset)
+    if split is not None and split not in known:
+        advice = f"leave it out, or give {' or '.join(known)}" if known else "leave it out"
+        raise UsageError(f"--task all-way does not go with --split {split}{nearest(split, known) or f'; {advice}'}")
+    load = all_way_spans if kind_of(name) in SPANS else all_way
+    dataset = load(name, config.data.options)
+    config, ways = _with_own(config, dataset), dataset.test.classes
     if config.given.get("ways", ways) != ways:
         raise UsageError(
             f"--ways {config.task.ways} does not go with --task all-way: '{dataset.name}' has {ways} classes; leave "
@@ -232,6 +245,17 @@ def _published(config: RunConfig, dataset: Dataset[Any]) -> RunConfig:
                 f"which have {number}; leave it out"
             )
     return config.changed(**numbers)
+
+
+def _refuse_other_draws(config: RunConfig, dataset: Dataset[Any]) -> None:
+    """Raise UsageError for more than one task, where all training items are the support of all."""
+    one = f"'{dataset.name}' has {config.task.shots} training {dataset.test.noun} per class, all in the one task"
+    if config.test.episodes not in (None, 1):
+        raise UsageError(f"--episodes {config.test.episodes} is too many: {one}; leave it out")
+    if config.test.until_interval is not None:
+        raise UsageError(f"--until-interval {config.test.until_interval:g} takes more tasks: {one}; leave it out")
+    if config.test.test_seed:
+        raise UsageError(f"--test-seed {config.test.test_seed} draws nothing else: {one}; leave it out")
 
 
 def _refuse_other_tasks(config: RunConfig, dataset: Dataset[Any]) -> None:

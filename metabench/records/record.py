@@ -53,7 +53,8 @@ class Score(_Part):
     Attributes:
         metric: what it is scored by.
         mean: over tasks; an accuracy is 0 to 1, and so is F1.
-        half_width: of the mean's 95% interval over tasks; the longer arm, where it is not symmetric.
+        half_width: of its 95% interval over tasks, or over the queries of a single task; the longer arm, where it
+            is not symmetric.
         low, high: the interval itself; None in records from before there were asymmetric ones.
         covers: what the interval is about, in words; None likewise: then it is the draw of tasks and nothing else.
         worst_tasks: mean over the worst 5% of tasks.

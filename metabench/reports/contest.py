@@ -118,8 +118,8 @@ def contests(paths: Sequence[Path]) -> list[Contest]:
         paths: run folders, or their record files.
 
     Raises:
-        UsageError: a record cannot be read, only one learner is given, no two are of the same tasks, or a run is
-            there twice.
+        UsageError: a record cannot be read, only one learner is given, no two are of the same tasks or of more than
+            one, or a run is there twice.
     """
     records = [(path, *read_record(record_file(path))) for path in paths]
     names = [learner_name(record) for _, record, _ in records]
@@ -139,10 +139,17 @@ def contests(paths: Sequence[Path]) -> list[Contest]:
                 "tasks; leave one of them out"
             )
         group[key] = (path, record, scores)
-    found = [_contest(group) for group in groups.values() if len({name for name, _ in group}) > 1]
-    if not found:
+    shared = [group for group in groups.values() if len({name for name, _ in group}) > 1]
+    if not shared:
         _refuse(records)
-    return found
+    found = [group for group in shared if min(len(scores) for _, _, scores in group.values()) > 1]
+    if not found:
+        first, other = [path for path, *_ in shared[0].values()][:2]
+        raise UsageError(
+            f"'{first}' and '{other}' have one test task, and learners are compared over the tasks that they share; "
+            "give runs of several"
+        )
+    return [_contest(group) for group in found]
 
 
 def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.float64]]]) -> Contest:

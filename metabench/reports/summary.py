@@ -13,12 +13,9 @@ BAR = 40  # characters of the longest bar
 def headline(record: RunRecord) -> str:
     """What was run, and its value, in one line."""
     score, config = record.score, record.config
+    over = "the queries of its one test task" if config.test.episodes == 1 else f"{config.test.episodes} test tasks"
     name = plain(f"{config.learner} on {record.dataset.name}, {describe_task(config, record.regression)}")
-    return (
-        f"{name}: "
-        f"{METRICS[score.metric].label} {_interval(score)} "
-        f"(95% interval{_ends(score)} over {config.test.episodes} test tasks)"
-    )
+    return f"{name}: {METRICS[score.metric].label} {_interval(score)} (95% interval{_ends(score)} over {over})"
 
 
 def summary(record: RunRecord) -> str:
@@ -37,7 +34,8 @@ def summary(record: RunRecord) -> str:
 def tails(record: RunRecord) -> str:
     """Exact match, the worst tasks and class, and the calibration in one line; of a record of version 1 it is empty."""
     score, text = record.score, record.scored_by.text
-    parts = {"exact match": score.exact_match, "worst 5% of tasks": score.worst_tasks, "worst class": score.worst_class}
+    worst = score.worst_tasks if record.config.test.episodes != 1 else None
+    parts = {"exact match": score.exact_match, "worst 5% of tasks": worst, "worst class": score.worst_class}
     words = [f"{name} {text(value)}" for name, value in parts.items() if value is not None]
     if score.calibration_error is not None:
         words.append(f"calibration error {text(score.calibration_error)}")

@@ -84,7 +84,7 @@ def curve(
         One row per learner or floor and kind of task: `against` (`shots`, `ways` or `gradient_steps`: which of them
         changes), `ways`, `shots`, `queries`, where they were given `gradient_steps`, `learner` (its name, or the
         floor's), `floor`, its metric (`accuracy` in percent, or `squared_error`), `half_width` of its 95% interval
-        (over tasks, as of a record), `episodes`.
+        (as of a record), `episodes`.
 
     Raises:
         UsageError, episodes.DataError: a request that cannot be met, or other data than the run's.
@@ -106,8 +106,8 @@ def curve(
         raise UsageError(
             f"learner '{config.learner}' as it was run takes no gradient steps on a task; leave --gradient-steps out"
         )
-    if config.test.disjoint and "episodes" not in others:
-        config = config.changed(episodes=None)  # of other shots there are not as many
+    if (config.test.disjoint or config.test.episodes == 1) and "episodes" not in others:
+        config = config.changed(episodes=None)  # of other shots there are not as many, or more than the one
     asked = [("shots", number) for number in (tuple(shots) or (config.task.shots,) * bool(after))]
     asked += [("ways", number) for number in ways]
     plan = [_changed(config, dataset, *point) for point in asked] or _possible(config, dataset)
@@ -176,9 +176,10 @@ def _rows(
         made = predict_episodes(
             learner, source, config.test.episodes, f"{config.task.ways}-way {config.task.shots}-shot"
         )
-        of_floors = of_floors or estimate_floors(floors, source, made.ways, config, learner.problem.metric)
-        found = {config.learner: estimate(made.scores, config, learner.problem.metric), **of_floors}
-        rows += _rows_of(kind, config, steps, found, learner.problem.metric)
+        metric = learner.problem.metric
+        of_floors = of_floors or estimate_floors(floors, source, made, config, metric)
+        found = {config.learner: estimate(made.scores, made.queries, config, metric), **of_floors}
+        rows += _rows_of(kind, config, steps, found, metric)
     return rows
 
 
@@ -196,7 +197,7 @@ def _rows_of(
             "half_width": round(metric.scale * value.half_width, metric.digits),
             "low": round(metric.scale * value.low, metric.digits),
             "high": round(metric.scale * value.high, metric.digits),
-            "episodes": value.count,
+            "episodes": config.test.episodes,
         }
         for place, (name, value) in enumerate(found.items())
     ]

@@ -12,6 +12,7 @@ from scipy import optimize, special, stats
 
 REDRAWN_TASKS = "the draw of test tasks from these test classes and images; not the choice of either, nor training"
 DISJOINT_TASKS = "the draw of test tasks, none sharing an image, and of images of these test classes; not training"
+QUERIES = "the choice of queries of these classes in the one task; not of its labelled items, nor training"
 FUNCTIONS = "the draw of test tasks, functions and their points; not training"
 CLASSES = "the choice of test classes with their images, and the draw of test tasks; not training"
 GROUPS = "the choice of whole groups of test classes, and the draw of test tasks; not training"
@@ -117,6 +118,22 @@ def mean_interval(
         exact = stats.binomtest(int(sample.sum()), sample.size).proportion_ci(confidence)
         return Estimate(mean, float(exact.low), float(exact.high), sample.size, covers)
     return _estimate(mean, reach, sample.size, covers, bounded)
+
+
+def query_interval(accuracy: float, queries: int, confidence: float = 0.95) -> Estimate:
+    """The accuracy on the queries of one task with Wilson's score interval (1927), as of so many independent trials.
+
+    Of one task nothing is known of how others would differ, so it covers the choice of queries alone (`QUERIES`). Where
+    there are as many queries of each class it is a little too wide, since these are then no part of the choice.
+
+    Args:
+        accuracy: the fraction of queries that are right.
+        queries: how many there are, at least one.
+        confidence: nominal coverage, between 0 and 1.
+    """
+    right = round(accuracy * queries)
+    found = stats.binomtest(right, queries).proportion_ci(confidence, method="wilson")
+    return Estimate(accuracy, float(found.low), float(found.high), queries, QUERIES)
 
 
 def _estimate(mean: float, reach: float, count: int, covers: str, bounded: bool) -> Estimate:

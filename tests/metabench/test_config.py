@@ -20,7 +20,7 @@ def test_values_are_converted_and_defaults_kept() -> None:
     ("values", "message"),
     [
         ({"lerner": "maml"}, "there is no setting 'lerner'; did you mean 'learner'?"),
-        ({"episodes": 1}, "--episodes: give at least 2; found 1"),
+        ({"episodes": 0}, "--episodes: give at least 1; found 0"),
         ({"ways": "many"}, "--ways: give a whole number; found 'many'"),
         ({"device": "gpu"}, "--device: give 'auto', 'cpu' or 'cuda'; found 'gpu'"),
         ({"test_split": "lake"}, "--test-split lake needs --test-dataset; the split of --dataset is --split"),

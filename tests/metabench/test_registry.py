@@ -126,6 +126,7 @@ def test_module_and_class_need_no_registration(tmp_path: Path, monkeypatch: pyte
         ),
         ("baselines.metric.protonet:ProtoNets", "cannot be imported: AttributeError: .*ProtoNets"),
         ("no_such_module:X", "learner 'no_such_module:X' cannot be imported: ModuleNotFoundError"),
+        ("protonett:X", "cannot be imported: .* No module named 'protonett'; did you mean 'protonet'"),
         ("metabench.config:RunConfig", "which is not a subclass of metabench.learner.Learner"),
     ],
 )

@@ -62,7 +62,7 @@ def load_spans(name: str, options: DataOptions) -> Dataset[SpanBank]:
     sentences, types = read_conll(path)
     count = len(sentences) // QUERIES
     if not count:
-        raise DataError(f"'{path}' has {len(sentences)} sentences; --task all-way needs at least {QUERIES}: give more")
+        raise DataError(f"'{path}' has too few sentences ({len(sentences)}); --task all-way needs at least {QUERIES}")
     remember(short, path)
     return held_out(short, ALL_CLASSES, sentences[:-count], sentences[-count:], types)
 

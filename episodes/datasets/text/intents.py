@@ -11,7 +11,8 @@ metabench's has 37 / 15 / 25 intents, shuffled, so intents that are near each ot
 
 Both need their files, as they are or as .gz, in a folder `clinc150` or `banking77` of --data-root. Other class splits:
 --split seed=N, small-seed=N, or a .json file. A class has its training texts, then those for validation, then for test.
-`--task all-way` has the published test texts as queries, and all others to learn from.
+`--task all-way` has the published test texts as queries, and all others to learn from; with --split few-shot-5 or
+few-shot-10 the fixed draws of Zhang et al. 2021 (see `few_shot_intents`), in a folder `intent-few-shot` of --data-root.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from typing import Any
 from episodes.banks.text import TextBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import published, refuse_split, whole_split
+from episodes.datasets.text.few_shot_intents import DRAWS as SHOTS
+from episodes.datasets.text.few_shot_intents import Texts, read_draw
 from episodes.datasets.text.reading import clean, clean_label, read_json, read_rows
 from episodes.datasets.text.sources import find_folder, needed_file
 from episodes.errors import DataError
 
 KIND = "text"
+DRAWS = tuple(SHOTS)
 
 FILES = {"clinc150": ("data_full.json",), "banking77": ("train.csv", "test.csv")}
 SOURCES = {
@@ -36,7 +40,6 @@ SOURCES = {
     "banking77": "https://github.com/PolyAI-LDN/task-specific-datasets (folder banking_data)",
 }
 DOMAINS, OOS = "domains", "oos"  # the splits of clinc150; the second is a class and a group too
-Texts = list[tuple[str, str]]  # each with its intent
 
 
 def load(name: str, options: DataOptions) -> Dataset[TextBank]:
@@ -45,6 +48,11 @@ def load(name: str, options: DataOptions) -> Dataset[TextBank]:
     Raises:
         DataError: a split that there is not, or missing or unreadable files.
     """
+    if options.split in DRAWS:
+        raise DataError(
+            f"--split {options.split} of {name} has the same intents to learn from and for test; give --task all-way "
+            "with it"
+        )
     training, test = _read(name, find(name, options))
     bank = _bank(name, name, _within(training) + _within(test))
     if name != "clinc150":
@@ -57,13 +65,17 @@ def load(name: str, options: DataOptions) -> Dataset[TextBank]:
 
 
 def load_all(name: str, options: DataOptions) -> tuple[TextBank, TextBank]:
-    """The texts for training and validation, and those for test, as published; `--split oos` as in `load`.
+    """The texts for training and validation, and those for test, as published, or those of a draw; `--split oos` as in
+    `load`.
 
     Raises:
         DataError: another split, or missing or unreadable files.
     """
-    refuse_split(name, options.split, (DOMAINS, OOS) if name == "clinc150" else (name,))
-    training, test = _read(name, find(name, options))
+    if options.split in DRAWS:
+        training, test = read_draw(name, options.split, options, _groups(name))
+    else:
+        refuse_split(name, options.split, (*((DOMAINS, OOS) if name == "clinc150" else (name,)), *DRAWS))
+        training, test = _read(name, find(name, options))
     wanted = (lambda texts: texts) if options.split == OOS else _within
     return _bank(name, f"{name}/train", wanted(training)), _bank(name, f"{name}/test", wanted(test))
 

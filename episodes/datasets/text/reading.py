@@ -90,8 +90,8 @@ def lines(text: Iterable[str], path: Path) -> Iterator[str]:
         yield line
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file of a published dataset.
+def read_json(path: Path, advice: str = "download it again") -> Any:
+    """The content of a JSON file; `advice` is how the error for another ends.
 
     Raises:
         DataError: it cannot be read, or is no JSON.
@@ -102,7 +102,7 @@ def read_json(path: Path) -> Any:
         except UnicodeDecodeError:  # a ValueError too, of which the context knows more
             raise
         except (ValueError, RecursionError) as error:
-            raise DataError(f"'{path}' is not valid JSON: {error}; download it again") from None
+            raise DataError(f"'{path}' is not valid JSON: {error}; {advice}") from None
 
 
 class Row(NamedTuple):

@@ -101,7 +101,7 @@ def read_squad(path: Path) -> Articles:
         DataError: it cannot be read, or is not of SQuAD's form.
     """
     found = _Reader(path)
-    content = read_json(path)
+    content = read_json(path, "give a file of SQuAD's form, or download it again")
     articles = found.articles(content)
     if not articles:
         raise DataError(f"'{path}' has no question with an answer in its text; SQuAD's form has them under data")

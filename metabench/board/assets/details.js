@@ -96,7 +96,8 @@ function factsOf(board, row, details) {
   ));
   const known = [
     [`95% interval over ${row.over}`, `${figure(board, row.low)} to ${figure(board, row.high)}`],
-    ["95% interval over tasks alone", row.tasks.map((value) => figure(board, value)).join(" to ")],
+    row.tasks[0] === null ? null
+      : ["95% interval over tasks alone", row.tasks.map((value) => figure(board, value)).join(" to ")],
     row.over_classes === null ? null
       : ["95% interval over test classes", `${figure(board, row.mean)} ± ${figure(board, row.over_classes)}`],
     ...companions,

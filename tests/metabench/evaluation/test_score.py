@@ -8,7 +8,7 @@ from torch import Tensor
 from baselines.metric.nearest import Nearest
 from episodes import Dataset, EpisodeSampler, FixedTask, VariableTask
 from metabench.config import make_config
-from metabench.evaluation.loop import predict_episodes
+from metabench.evaluation.loop import Evaluation, predict_episodes
 from metabench.evaluation.score import estimate_floors, score_learner, tabulate
 from metabench.learner import Problem, TrainingOptions
 from metabench.metrics.metric import ACCURACY
@@ -89,7 +89,8 @@ def test_without_validation_or_enough_tasks_there_is_less(toy: Dataset) -> None:
 
 def test_chance_is_known(toy: Dataset) -> None:
     """Also over tasks of differing ways, whose mean is what it is."""
-    ways = np.array([5, 10, 20])
-    found = estimate_floors({}, EpisodeSampler(toy.test, VariableTask(), 0), ways, CONFIG, ACCURACY)["chance"]
+    nothing = np.zeros(0)
+    made = Evaluation(nothing, nothing, np.array([5, 10, 20]), np.full(3, 7), nothing, nothing, nothing)
+    found = estimate_floors({}, EpisodeSampler(toy.test, VariableTask(), 0), made, CONFIG, ACCURACY)["chance"]
     assert found.mean == pytest.approx((0.2 + 0.1 + 0.05) / 3)
     assert found.half_width == 0

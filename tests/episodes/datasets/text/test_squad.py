@@ -108,7 +108,7 @@ def test_questions_without_answers_are_left_out_and_counted(tmp_path: Path) -> N
     ("content", "message"),
     [
         ("", "is not valid JSON"),
-        ("{", "is not valid JSON"),
+        ("{", "is not valid JSON: .*; give a file of SQuAD's form"),
         ("[]", "is not of SQuAD's form: the file needs 'data', a list; found none"),
         ('{"data": 3}', "the file needs 'data', a list; found int"),
         ('{"data": [1]}', "an article needs 'paragraphs', a list"),
