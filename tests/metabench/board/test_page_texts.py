@@ -50,7 +50,7 @@ def test_hostile_texts_show_and_run_nothing(width: int, scheme: str, browser: Br
         assert "10.0% when" in second.inner_text()
         assert shown.evaluate("window.hit") is None
         assert shown.locator("img").count() == 0
-        assert shown.locator("script").count() == 3
+        assert shown.locator("script").count() == 5
         assert shown.evaluate("document.documentElement.scrollWidth") == width
 
 
