@@ -49,78 +49,80 @@ class _Loader(yaml.BaseLoader):
         return made
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path, what: str = "--config") -> dict[str, Any]:
     """The settings of a YAML file, in RunConfig's sections or by themselves; those of `SHORT` stand for options.
+
+    Args:
+        path: of the file.
+        what: it is, for messages.
 
     Raises:
         UsageError: a file that is missing, unreadable or not text, bad YAML, or not a mapping.
     """
+    file = f"{what} '{path}'"
     try:
-        content = yaml.load(_text(path), _Loader)
+        content = yaml.load(_text(path, what), _Loader)
     except yaml.YAMLError as error:
-        raise UsageError(f"--config '{path}' is not valid YAML: {plain(' '.join(str(error).split()), 200)}") from None
+        raise UsageError(f"{file} is not valid YAML: {plain(' '.join(str(error).split()), 200)}") from None
     except RecursionError:
-        raise UsageError(f"--config '{path}' is nested too deep; write lines like 'learner: maml'") from None
+        raise UsageError(f"{file} is nested too deep; write lines like 'learner: maml'") from None
     if not isinstance(content, dict):
-        raise UsageError(f"--config '{path}' must hold lines like 'learner: maml'; found {_kind(content)}")
+        raise UsageError(f"{file} must hold lines like 'learner: maml'; found {_kind(content)}")
     settings: dict[str, Any] = {}
-    for key, value in _given(content):
+    for key, value in _given(content, file):
         name = key.replace("-", "_")
         of_section = name in SECTIONS and isinstance(value, dict)
-        for inner, each in _in_section(path, name, value) if of_section else [(name, value)]:
+        for inner, each in _in_section(file, name, value) if of_section else [(name, value)]:
             if inner in settings:
-                raise UsageError(f"--config '{path}' has '{inner}' twice; leave one of them out")
+                raise UsageError(f"{file} has '{inner}' twice; leave one of them out")
             settings[inner] = each
     options = settings.get("options", {})
     if not isinstance(options, dict):
-        raise UsageError(
-            f"--config '{path}': options must be lines like 'inner_steps: 5'; found {plain(str(options), 100)}"
-        )
-    options = {key.replace("-", "_"): value for key, value in _given(options)}
+        raise UsageError(f"{file}: options must be lines like 'inner_steps: 5'; found {plain(str(options), 100)}")
+    options = {key.replace("-", "_"): value for key, value in _given(options, file)}
     short = {name: settings.pop(name) for name in SHORT if name in settings}
     for name in short.keys() & options.keys():
-        raise UsageError(f"--config '{path}' has '{name}' twice, by itself and under options; leave one of them out")
+        raise UsageError(f"{file} has '{name}' twice, by itself and under options; leave one of them out")
     return {**settings, "options": {**options, **short}}
 
 
-def _in_section(path: Path, section: str, content: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+def _in_section(file: str, section: str, content: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     known = [name for name, home in SECTION_OF.items() if home == section]
-    for key, value in _given(content):
+    for key, value in _given(content, file):
         name = key.replace("-", "_")
         if name not in known:
             home = SECTION_OF.get(name)
             place = "" if home is None else f"; it goes under '{home}:'" if home else "; it goes outside of sections"
             raise UsageError(
-                f"--config '{path}': there is no setting '{plain(name, 60)}' under '{section}:'"
-                f"{place or nearest(name, known)}"
+                f"{file}: there is no setting '{plain(name, 60)}' under '{section}:'{place or nearest(name, known)}"
             )
         yield name, value
 
 
-def _given(mapping: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+def _given(mapping: dict[Any, Any], file: str) -> Iterator[tuple[str, Any]]:
     for key, value in mapping.items():
         if not isinstance(key, str):
-            raise UsageError(f"--config: a key must be the name of a setting; found {plain(str(key), 100)}")
+            raise UsageError(f"{file}: a key must be the name of a setting; found {plain(str(key), 100)}")
         if value not in NOTHING:
             yield key, value
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, what: str) -> str:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"cannot read --config '{path}': it is not a regular file")
+            raise UsageError(f"cannot read {what} '{path}': it is not a regular file")
         if status.st_size > MOST_BYTES:
-            raise UsageError(f"cannot read --config '{path}': it has more than {MOST_BYTES >> 20} MiB")
+            raise UsageError(f"cannot read {what} '{path}': it has more than {MOST_BYTES >> 20} MiB")
         content = path.read_bytes()
         wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
         return content.decode("utf-16" if wide else "utf-8-sig")
     except UsageError:
         raise
     except UnicodeDecodeError as error:
-        raise UsageError(f"cannot read --config '{path}': it is not text in UTF-8 (byte {error.start})") from None
+        raise UsageError(f"cannot read {what} '{path}': it is not text in UTF-8 (byte {error.start})") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise UsageError(f"cannot read --config '{path}': {getattr(error, 'strerror', None) or error}") from None
+        raise UsageError(f"cannot read {what} '{path}': {getattr(error, 'strerror', None) or error}") from None
 
 
 def _kind(content: object) -> str:

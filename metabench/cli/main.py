@@ -21,13 +21,14 @@ from metabench.cli import records as cli_records
 from metabench.cli.check import check
 from metabench.cli.data import data
 from metabench.cli.episodes import episodes, show
-from metabench.cli.memory import keep_freed_memory
 from metabench.cli.new_learner import new_learner
 from metabench.cli.options import RUN_ERROR, TRACEBACK, USAGE_ERROR, Group, ReaderLeft
 from metabench.cli.predict import predict
 from metabench.cli.pretrain import pretrain
 from metabench.cli.run import run
+from metabench.cli.sweep import sweep
 from metabench.escape import plain
+from metabench.experiment.memory import keep_freed_memory
 from metabench.training.signals import Stop
 
 
@@ -172,6 +173,7 @@ def cli() -> None:
 
 
 cli.add_command(run)
+cli.add_command(sweep)
 cli.add_command(pretrain)
 cli.add_command(episodes)
 cli.add_command(show)

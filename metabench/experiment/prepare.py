@@ -21,7 +21,7 @@ from metabench.experiment.environment import choose_device
 from metabench.experiment.pretrained import refuse_seen, weights_of
 from metabench.experiment.tokens import with_tokens
 from metabench.learner import Learner, TrainingOptions
-from metabench.records.record import RunRecord
+from metabench.records.record import Banks, DatasetInfo, RunRecord
 from metabench.registry import build, check_kind, check_ways, faults_of, get_learner, learner_options, without_training
 from metabench.weights.encoder_file import Weights
 from metabench.weights.state_file import GivenWeights
@@ -158,6 +158,20 @@ def check_data(folder: Path, record: RunRecord, dataset: Dataset[Any]) -> None:
                 f"the {name} {dataset.kind} of '{record.dataset.name}' have fingerprint {found[:8]}, and those of "
                 f"'{folder}' had {recorded[:8]}; give the --data-root that it had"
             )
+
+
+def dataset_info(dataset: Dataset[Any], manifest: Manifest | None) -> DatasetInfo:
+    """What a record says of the data, and of the file of frozen tasks."""
+    train, validation, test = dataset.train, dataset.validation, dataset.test
+    return DatasetInfo(
+        name=dataset.name,
+        kind=dataset.kind,
+        split=dataset.split,
+        image_shape=dataset.test.item_shape,
+        fingerprints=Banks(train=train.fingerprint, validation=validation.fingerprint, test=test.fingerprint),
+        classes=Banks(train=train.classes, validation=validation.classes, test=test.classes),
+        tasks=manifest.digest if manifest else None,
+    )
 
 
 def _resolved(config: RunConfig, device: torch.device, options: TrainingOptions) -> RunConfig:

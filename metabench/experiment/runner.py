@@ -12,7 +12,6 @@ import torch
 
 from episodes.banks.bank import TEXTS
 from episodes.dataset import Dataset
-from episodes.sampling.manifest import Manifest
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench import ranks
 from metabench.checks import broken_points
@@ -20,7 +19,7 @@ from metabench.config import RunConfig, make_config
 from metabench.errors import RunError, UsageError
 from metabench.evaluation.score import Scored, score_learner
 from metabench.experiment.environment import describe_environment, process_as_found
-from metabench.experiment.prepare import prepare
+from metabench.experiment.prepare import dataset_info, prepare
 from metabench.experiment.pretrained import network_inputs, test_classes_seen, weights_info
 from metabench.learner import Learner
 from metabench.loggers.group import check_packages, logged
@@ -28,7 +27,7 @@ from metabench.pictures.hardest import draw_hardest, hardest
 from metabench.records.checkpoint import CHECKPOINT_FILE, find_checkpoint, kept
 from metabench.records.folder import claim_folder, in_folder, run_name, save_run
 from metabench.records.predictions import digest
-from metabench.records.record import Banks, DatasetInfo, RunRecord, Training, now
+from metabench.records.record import RunRecord, Training, now
 from metabench.registry import changed_options, faults_of, learner_name
 from metabench.texts.hardest import write_hardest
 from metabench.training.loop import train
@@ -58,13 +57,19 @@ def run(*, learner: str | type[Learner] = "protonet", resume: bool = False, **se
     return run_config(make_config(learner=name, **settings), resume=resume)
 
 
-def run_config(config: RunConfig, *, resume: bool = False) -> RunRecord:
-    """As `run`, for a RunConfig."""
+def run_config(config: RunConfig, *, resume: bool | None = False, shared: Path | None = None) -> RunRecord:
+    """As `run`, for a RunConfig.
+
+    Args:
+        config: the settings.
+        resume: None to go on from a checkpoint where there is one.
+        shared: a folder in which runs with the same first stage share it (see `metabench.training.shared`).
+    """
     with process_as_found(), Stop() as stop, ranks.joined():
-        return _run_config(config, resume, stop)
+        return _run_config(config, resume, shared, stop)
 
 
-def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
+def _run_config(config: RunConfig, resume: bool | None, shared: Path | None, stop: Stop) -> RunRecord:
     check_packages(config)
     if config.machine.threads:
         torch.set_num_threads(config.machine.threads)
@@ -78,14 +83,12 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
         check_stages(learner, run.dataset, config.task.train_task)
         _check_contract(config, learner, run.validation)
 
-    about = _dataset_info(run.dataset, run.manifest)
+    about = dataset_info(run.dataset, run.manifest)
     identity: dict[str, Any] = {"config": config.recorded.model_dump(mode="json"), "data": about.model_dump()}
     if run.weights:
         identity["weights"] = run.weights.digest
     name = run_name(config, learner.problem.regression)
-    folder, state = ranks.of_first(
-        lambda: find_checkpoint(config, name, identity) if resume else (claim_folder(config, name), None)
-    )
+    folder, state = ranks.of_first(lambda: _place(config, name, identity, resume))
     kept_of = partial(kept, folder / CHECKPOINT_FILE)
     faults = faults_of(learner_class, config.learner, RunError, kept_of)
     with in_folder(folder), logged(folder, config, learner.problem.metric.name) as loggers, faults:
@@ -99,6 +102,7 @@ def _run_config(config: RunConfig, resume: bool, stop: Stop) -> RunRecord:
             identity=identity,
             stop=stop,
             watch=loggers.rows,
+            shared=shared,
         )
         log = train(learner, run.dataset, plan, state)
         scored = score_learner(learner, run.floors, run.test, config, run.validation)
@@ -172,14 +176,9 @@ def _broken_points(learner: Learner, validation: EpisodeSource) -> tuple[str, ..
     return ranks.of_first(lambda: broken_points(learner, validation))
 
 
-def _dataset_info(dataset: Dataset[Any], manifest: Manifest | None) -> DatasetInfo:
-    train, validation, test = dataset.train, dataset.validation, dataset.test
-    return DatasetInfo(
-        name=dataset.name,
-        kind=dataset.kind,
-        split=dataset.split,
-        image_shape=dataset.test.item_shape,
-        fingerprints=Banks(train=train.fingerprint, validation=validation.fingerprint, test=test.fingerprint),
-        classes=Banks(train=train.classes, validation=validation.classes, test=test.classes),
-        tasks=manifest.digest if manifest else None,
-    )
+def _place(
+    config: RunConfig, name: str, identity: dict[str, Any], resume: bool | None
+) -> tuple[Path, dict[str, Any] | None]:
+    """The folder of the run, and the checkpoint to go on from, if that is wanted."""
+    found = find_checkpoint(config, name, identity, required=bool(resume)) if resume is not False else None
+    return found or (claim_folder(config, name), None)

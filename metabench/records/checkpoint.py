@@ -25,11 +25,14 @@ def kept(checkpoint: Path) -> str:
     return f"'{checkpoint}' keeps it: the same command with --resume goes on"
 
 
-def find_checkpoint(config: RunConfig, name: str, identity: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+def find_checkpoint(
+    config: RunConfig, name: str, identity: dict[str, Any], *, required: bool = True
+) -> tuple[Path, dict[str, Any]] | None:
     """The newest unfinished run of exactly this identity (configuration and data): its folder, and its checkpoint.
 
     Raises:
-        UsageError: there is none, or it cannot be read.
+        UsageError: there is none, or it cannot be read. Unless it is required, there may be none, and one that cannot
+            be read is passed over.
     """
     others = 0
     same_name = re.compile(re.escape(name) + r"(-\d+)?")
@@ -38,10 +41,17 @@ def find_checkpoint(config: RunConfig, name: str, identity: dict[str, Any]) -> t
         path = folder / CHECKPOINT_FILE
         if not path.is_file() or (folder / RECORD_FILE).exists():
             continue
-        state = load_tensors(path, identity=dict)
+        try:
+            state = load_tensors(path, identity=dict)
+        except UsageError:
+            if required:
+                raise
+            continue
         if state["identity"] == identity:
             return folder, state
         others += 1
+    if not required:
+        return None
     found = f"{others} of other settings or data" if others else "none"
     raise UsageError(
         f"--resume finds no unfinished run of these settings in '{config.output.output}' (unfinished there: {found}); "

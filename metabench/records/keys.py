@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import NamedTuple
 
 from episodes.names import join_names
-from metabench.config import NUMBERS, SETTINGS
+from metabench.config import NUMBERS, SETTINGS, RunConfig
 from metabench.escape import plain
-from metabench.records.record import Banks, RunRecord
+from metabench.records.record import Banks, DatasetInfo, RunRecord
 
 
 class Board(NamedTuple):
@@ -74,6 +75,27 @@ def row_of(record: RunRecord) -> Row:
     """The row that it belongs to, by itself or with others."""
     dataset = record.dataset
     return Row(board_of(record), dataset.fingerprints, dataset.image_shape, record.config.learner, settings(record))
+
+
+def run_digest(config: RunConfig, data: DatasetInfo, weights: str | None) -> str:
+    """What makes a run the same run, wherever and whenever it is made: settings with their defaults, and data.
+
+    The device and the number of threads are no part of it, as they are none of a `Row`; precision is. Where tasks are
+    drawn until an interval is reached, their number is a result.
+
+    Args:
+        config: as resolved, or as a record has it.
+        data: the record's, or as they were read.
+        weights: SHA-256 of the file of weights.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    settings = config.recorded.model_dump(mode="json", exclude={"machine"})
+    if config.test.until_interval:
+        del settings["test"]["episodes"]
+    facts = json.dumps([settings, data.model_dump(mode="json"), weights], sort_keys=True)
+    return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
 
 
 def same_tasks(record: RunRecord) -> dict[str, object]:

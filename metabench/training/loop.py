@@ -8,7 +8,7 @@ import operator
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from metabench.metrics.metric import Metric
 from metabench.records.checkpoint import kept, save_tensors, unusable
 from metabench.training.plan import TrainingLog, TrainingPlan, _data
 from metabench.training.progress import Progress
+from metabench.training.shared import SharedStage
 
 VALIDATIONS = 10  # per stage
 WARM_UP = 0.1  # of the steps of a linear schedule
@@ -117,10 +118,21 @@ class _StageRun:
         self.step_multiply_adds = 0
         self.losses: list[float] = []
         self.best_weights: dict[str, Tensor] | None = None
+        # A stage that is taken up again within is trained to its end.
+        self.shared = SharedStage(plan.shared, stage.module) if plan.shared and not number else None
+        self.followed: list[int] = []  # its validations that are still to be taken from there
+        self.follows = False
 
     def run(self) -> None:
+        with self.shared.at_work() if self.shared else nullcontext():
+            self._run()
+        if self.best_weights is not None:
+            self.learner.load_state_dict(self.best_weights)
+
+    def _run(self) -> None:
         steps = self.stage.options.steps
         started = _clocks() - [self.log.seconds, self.log.processor_seconds if ranks.first() else 0.0]
+        validated = _clocks()
         self._train_mode()
         self._say_if_whole()
         with (
@@ -128,14 +140,18 @@ class _StageRun:
             self.plan.stop.graceful() as stop,
         ):
             while self.step < steps:
-                self._counted_step()
-                progress.step()
-                if self.step * VALIDATIONS // steps > (self.step - 1) * VALIDATIONS // steps:
+                before, spent = self.step, self._advance()
+                started -= spent
+                progress.step(self.step - before)
+                if self._validates(self.step):
+                    if self.shared:
+                        self.shared.keep(self.step, self.losses, self.log.images, _clocks() - validated)
                     self._validate()
                     self._count(started)
                     progress.validated(self.log.curve[-1]["loss"], self._said())
                     self._save()
                     started += self._watched()
+                    validated = _clocks()
                 if ranks.total(bool(stop.asked)):
                     self._count(started)
                     self._save()
@@ -143,8 +159,29 @@ class _StageRun:
                         f"{stop.asked or 'stopped on another rank'} at step {self.step} of {steps} of stage "
                         f"'{self.stage.name}'; {kept(self.plan.checkpoint)}"
                     )
-        if self.best_weights is not None:
-            self.learner.load_state_dict(self.best_weights)
+        if self.shared:
+            self.shared.finish([step for step in range(1, steps + 1) if self._validates(step)])
+
+    def _validates(self, step: int) -> bool:
+        """Whether there is a validation after that step."""
+        return step * VALIDATIONS // self.stage.options.steps > (step - 1) * VALIDATIONS // self.stage.options.steps
+
+    def _advance(self) -> NDArray[np.float64]:
+        """Take a step, or follow a shared stage to its next validation; the time that others have spent on that."""
+        if not self.followed:
+            self._counted_step()
+            if self.shared and self.step == 1:
+                self.followed = [step for step in self.shared.begun() if step > 1]
+                self.follows = bool(self.followed)
+            return np.zeros(2)
+        assert self.shared
+        step = self.followed.pop(0)
+        point = self.shared.read(step)
+        if not self.stage.beside:
+            self.log.images = point["images"]
+            self.log.multiply_adds += (step - self.step) * self.step_multiply_adds
+        self.step, self.losses = step, point["losses"]
+        return np.array(point["seconds"])
 
     def _say_if_whole(self) -> None:
         if ranks.count() > 1 and not self.stage.by_ranks:
@@ -243,8 +280,8 @@ class _StageRun:
         self.stage.module.train()
 
     def _save(self) -> None:
-        if not ranks.first():
-            return
+        if not ranks.first() or (self.follows and self.step < self.stage.options.steps):
+            return  # another rank does it, or the optimiser has not been where the weights are
         state = {
             "identity": self.plan.identity,
             "stage": self.number,

@@ -64,6 +64,7 @@ class TrainingPlan:
         named_tasks: the only tasks that training episodes may be, by the names of their classes; none for any.
         stop: of the run, which signals ask to stop.
         watch: called with the training curve whenever it has a new row, when the checkpoint has it too.
+        shared: a folder in which runs with the same first stage share it (see `metabench.training.shared`).
     """
 
     seed: int
@@ -75,6 +76,7 @@ class TrainingPlan:
     named_tasks: Sequence[tuple[str, ...]] = ()
     stop: Stop = field(default_factory=Stop)
     watch: Callable[[Sequence[dict[str, Any]]], None] | None = None
+    shared: Path | None = None
 
 
 def check_stages(learner: Trainable, dataset: Dataset[Any], named_tasks: Sequence[tuple[str, ...]] = ()) -> None:

@@ -35,10 +35,10 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self.bar.close()
 
-    def step(self) -> None:
-        """One more is done."""
-        self.done += 1
-        self.bar.update()
+    def step(self, count: int = 1) -> None:
+        """So many more are done."""
+        self.done += count
+        self.bar.update(count)
         now = time.perf_counter()
         taken = self.done - self.first
         left = (now - self.started) / taken * (self.steps - self.done)
@@ -47,12 +47,12 @@ class Progress:
             if left > LONG:
                 each = (now - self.started) / taken
                 self._say(
-                    f"stage '{self.stage}' takes about {_spoken(left)} ({each:.2g} s a step); fewer --steps, a smaller "
+                    f"stage '{self.stage}' takes about {spoken(left)} ({each:.2g} s a step); fewer --steps, a smaller "
                     "--backbone or --image-size, more --threads or a GPU make it shorter"
                 )
         if self.bar.disable and now - self.said > EVERY:
             self.said = now
-            self._say(f"{self.stage}: step {self.done} of {self.steps}{self.facts}, about {_spoken(left)} left")
+            self._say(f"{self.stage}: step {self.done} of {self.steps}{self.facts}, about {spoken(left)} left")
 
     def validated(self, loss: float, score: str) -> None:
         """What the last validation gave."""
@@ -63,8 +63,10 @@ class Progress:
         tqdm.write(f"metabench: {text}", file=sys.stderr)
 
 
-def _spoken(seconds: float) -> str:
-    """`40 s`, `12 min` or `20 hours`."""
+def spoken(seconds: float | None) -> str:
+    """`40 s`, `12 min` or `20 hours`; `?` where it is not known."""
+    if seconds is None:
+        return "?"
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.0f} hours"

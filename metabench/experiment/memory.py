@@ -1,4 +1,4 @@
-"""How the command line's own process takes memory from the system."""
+"""How a process of metabench's own takes memory from the system."""
 
 from __future__ import annotations
 

@@ -1,0 +1,94 @@
+"""`metabench sweep`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from metabench.cli.options import RUN_ERROR
+
+STATUS = "status"
+
+
+def seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Of a time as `90`, `90s`, `15m` or `2h`."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not found or not float(found[1]):
+        raise click.UsageError(f"--timeout {text} is not a time; give seconds, or e.g. 15m or 2h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+@click.command()
+@click.argument("study", metavar="STUDY|status", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only list the runs, with how long each may take.")
+@click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True, help="Runs at the same time.")
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 100),
+    default=1,
+    show_default=True,
+    help="How often a run that failed is tried again, from its checkpoint.",
+)
+@click.option("--timeout", metavar="TIME", callback=seconds, help="Time that a run may take, e.g. 90s, 15m or 2h.")
+@click.option("--allow-import", is_flag=True, help="Let the study name code as package.module:name.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the runs.  [default: results]")
+def sweep(
+    study: Path,
+    dry_run: bool,
+    workers: int,
+    retries: int,
+    timeout: float | None,
+    allow_import: bool,
+    output: Path | None,
+) -> None:
+    """Make the runs of a study: learners by datasets by tasks by seeds.
+
+    STUDY is a YAML file with the settings of `run --config`, where a list has a run for each of its values. Runs that
+    have a record in --output are not made again. One that fails is tried again, and takes no other along; the exit
+    code is then 1. `metabench sweep status` says what is done, running, waiting and failed of each study in --output.
+    """
+    if str(study) == STATUS:
+        from metabench.sweep.status import describe_status
+
+        click.echo(describe_status(output or Path("results")))
+        return
+    from metabench.cli.config_file import read_config_file
+    from metabench.sweep import cells as found
+    from metabench.sweep.engine import Limits
+    from metabench.sweep.store import Store
+    from metabench.sweep.study import points
+    from metabench.sweep.sweep import describe_plan
+    from metabench.sweep.sweep import sweep as make
+
+    values = read_config_file(study, "study")
+    if output:
+        values["output"] = output
+    runs = points(values)
+    if not allow_import:
+        found.refuse_imports(runs)
+    cells = found.resolve(runs, threads_each(workers))
+    store, limits = Store(cells[0].config.output.output), Limits(workers, retries, timeout)
+    if dry_run:
+        click.echo(describe_plan(cells, store, limits))
+        return
+    made = make(study.stem, cells, store, limits)
+    there = f"; {made.there} were there already" if made.there else ""
+    click.echo(f"{len(made.done)} of {len(cells)} runs made{there}; records: {store.results}")
+    for cell, reason in made.failed:
+        click.echo(f"metabench: failed: {cell.title}: {reason}; see '{store.log(cell.digest)}'", err=True)
+    if made.failed:
+        sys.exit(RUN_ERROR)
+
+
+def threads_each(workers: int) -> int | None:
+    """CPU threads of each of several runs at a time; None, torch's own choice, of a single one."""
+    if workers == 1:
+        return None
+    import torch
+
+    return max(1, torch.get_num_threads() // workers)

@@ -1,0 +1,111 @@
+"""Cells: the runs of a study, each with its configuration and data looked up, and known by their digest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+
+from episodes.datasets import dataset_names
+from episodes.errors import DataError
+from metabench.backbone import backbone_names
+from metabench.config import RunConfig, make_config
+from metabench.errors import UsageError
+from metabench.experiment.environment import process_as_found
+from metabench.experiment.prepare import Prepared, dataset_info, prepare
+from metabench.records.keys import run_digest
+from metabench.registry import adapter_names, get_learner
+from metabench.sweep.study import Point, imports
+from metabench.training.shared import stage_key
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study.
+
+    Attributes:
+        digest: what makes it the same run everywhere (see `metabench.records.keys.run_digest`).
+        title: what to call it.
+        config: as `metabench run` would have it.
+        steps, episodes: training steps and test tasks, as resolved.
+        backbone: of the learner.
+        stage: key of its first stage, where other runs of the study begin with the same.
+    """
+
+    digest: str
+    title: str
+    config: RunConfig
+    steps: int
+    episodes: int
+    backbone: str
+    stage: str | None = None
+
+
+def refuse_imports(points: Sequence[Point]) -> None:
+    """Raise UsageError if a study names code that no installed package has registered."""
+    registered = {"adapter": adapter_names(), "dataset": dataset_names(), "backbone": backbone_names()}
+    for point in points:
+        for setting, value in imports(point, registered):
+            raise UsageError(
+                f"{setting}: '{value}' names code outside of what is installed; give --allow-import if you trust the "
+                "study"
+            )
+
+
+def resolve(points: Sequence[Point], threads: int | None) -> list[Cell]:
+    """The cells of a study: its data are read, and its learners built, so that what cannot be run is said before.
+
+    Args:
+        points: of the study. Those that come to the same run are one cell.
+        threads: of each run, where the study does not say.
+
+    Raises:
+        UsageError, episodes.DataError: a run that cannot be made; the message begins with its title.
+    """
+    cells: dict[str, Cell] = {}
+    unused = {name for point in points for name in point.common}
+    for point in points:
+        with process_as_found():
+            try:
+                cell, used = _cell(point, threads)
+            except (UsageError, DataError) as error:
+                raise type(error)(f"{point.title}: {error}") from None
+        unused -= used
+        cells.setdefault(cell.digest, cell)
+    for name in sorted(unused):
+        raise UsageError(f"options: no learner of the study has a use for '{name}'; correct it, or leave it out")
+    counts = Counter(cell.stage for cell in cells.values())
+    return [cell if counts[cell.stage] > 1 else replace(cell, stage=None) for cell in cells.values()]
+
+
+def _cell(point: Point, threads: int | None) -> tuple[Cell, set[str]]:
+    """A point's cell, and which of the common options it takes."""
+    known = {item.name for item in fields(get_learner(str(point.settings["learner"])).Options)}
+    common = {name: value for name, value in point.common.items() if name in known}
+    config = make_config(**point.settings, options={**common, **point.options})
+    if threads and config.machine.threads is None:
+        config = config.changed(threads=threads)
+    run = prepare(config)
+    if idle := common.keys() & run.learner.idle_options().keys():
+        common = {name: value for name, value in common.items() if name not in idle}
+        config = config.changed(options={**common, **point.options})
+        run = prepare(config)
+    return _of_run(point, config, run), set(common)
+
+
+def _of_run(point: Point, config: RunConfig, run: Prepared) -> Cell:
+    resolved = run.config.changed(threads=config.machine.threads or torch.get_num_threads())
+    options = resolved.options
+    return Cell(
+        digest=run_digest(
+            resolved, dataset_info(run.dataset, run.manifest), run.weights.digest if run.weights else None
+        ),
+        title=point.title,
+        config=config,
+        steps=int(options.get("steps") or 0),
+        episodes=resolved.test.episodes or 0,
+        backbone=str(options.get("backbone")),
+        stage=stage_key(resolved, run.learner, run.dataset),
+    )

@@ -1,0 +1,39 @@
+"""What is known of studies from outside: read from files alone, while others write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from metabench.escape import plain
+from metabench.sweep.store import Known, Store
+
+State = Literal["running", "failed", "waiting", "done"]
+
+
+def describe_status(results: Path) -> str:
+    """What `metabench sweep status` prints: of each study that was begun in a folder, what is done and what is not."""
+    store = Store(results)
+    known, parts = store.done(), []
+    for plan in store.plans():
+        states: dict[State, list[str]] = {state: [] for state in get_args(State)}
+        for digest, title in plan.runs.items():
+            state, line = _state(digest, title, known, store)
+            states[state].append(line)
+        counts = ", ".join(f"{len(lines)} {state}" for state, lines in states.items())
+        shown = [plain(line, 300) for state, lines in states.items() if state != "done" for line in lines]
+        parts.append("\n".join([f"{plan.study}: {len(plan.runs)} runs, {counts}", *shown]))
+    problems = [f"not read: {problem}" for problem in store.problems()]
+    return "\n\n".join([*parts, *problems]) or f"no study was begun in '{results}'"
+
+
+def _state(digest: str, title: str, known: dict[str, Known], store: Store) -> tuple[State, str]:
+    if digest in known:
+        return "done", ""
+    if store.is_claimed(digest):
+        said = (store.tail(digest) or ["it begins"])[-1].removeprefix("metabench: ")
+        return "running", f"  running  {title}: {said}"
+    if failures := store.failures(digest):
+        times = f" ({len(failures)} times)" if len(failures) > 1 else ""
+        return "failed", f"  failed   {title}{times}: {failures[-1].reason}; see '{store.log(digest)}'"
+    return "waiting", f"  waiting  {title}"

@@ -1,0 +1,231 @@
+"""What is known of runs under a folder of results: which are done, which are being made, which have failed.
+
+Records alone say what is done. An index of them saves reading all of them again: it is a file that is rebuilt, wholly
+or in part, whenever it is missing, of another version, or does not fit the records' sizes and times. All else is below
+`.sweep/`. Everything is written whole, by an exclusive creation or a rename, so several writers may share the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from episodes.files.atomic import write_bytes
+from metabench.config import RunConfig
+from metabench.errors import UsageError
+from metabench.records.keys import run_digest
+from metabench.records.provenance import origin_of
+from metabench.records.reader import read_records, scores_file
+from metabench.records.record import RECORD_FILE, RunRecord, now
+
+FOLDER = ".sweep"
+INDEX_FILE, PLAN_FOLDER, RUN_FOLDER, STAGE_FOLDER = "index.json", "studies", "runs", "stages"
+LOG_FILE, FAILURES_FILE, LOCK_FILE = "log.txt", "failures.json", "lock"
+TAIL_LINES, TAIL_BYTES = 20, 8192  # of a log, that a failure keeps
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Known(_File):
+    """A finished run: its digest, and what tells how long another will take."""
+
+    digest: str
+    learner: str
+    dataset: str
+    shots: int
+    ways: int
+    backbone: str | None
+    steps: int
+    episodes: int
+    training_seconds: float
+    evaluation_seconds: float
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Known:
+        """What the index keeps of a record."""
+        config, options = record.config, record.config.options
+        return cls(
+            digest=run_digest(config, record.dataset, record.weights.sha256 if record.weights else None),
+            learner=config.learner,
+            dataset=record.dataset.name,
+            shots=config.task.shots,
+            ways=config.task.ways,
+            backbone=str(options["backbone"]) if options.get("backbone") else None,
+            steps=int(options.get("steps") or 0),
+            episodes=config.test.episodes or 0,
+            training_seconds=record.training.seconds,
+            evaluation_seconds=record.evaluation_seconds,
+        )
+
+
+class _Entry(_File):
+    """Of one file of a record: its stamp, and what it is; or what is wrong with it."""
+
+    stamp: tuple[int, ...]
+    run: Known | None = None
+    problem: str | None = None
+
+
+class _Index(_File):
+    version: str
+    entries: dict[str, _Entry]
+
+
+class Failure(_File):
+    """One attempt that failed."""
+
+    time: str
+    host: str
+    seconds: float
+    reason: str
+    lines: list[str]
+
+
+class Plan(_File):
+    """The runs of a study, by digest, with what to call them."""
+
+    study: str
+    started: str
+    runs: dict[Annotated[str, Field(pattern="^[0-9a-f]+$")], str]  # since they are names of folders
+
+
+# Another version where the settings of runs, and so their digests, are others.
+VERSION = hashlib.blake2b(json.dumps(RunConfig.model_json_schema()).encode() + b"1", digest_size=8).hexdigest()
+
+
+class Store:
+    """The runs under a folder of results, which is made when something is written."""
+
+    def __init__(self, results: Path) -> None:
+        self.results = results
+        self.folder = results / FOLDER
+
+    def done(self) -> dict[str, Known]:
+        """Every finished run by its digest, as the records are at this moment, without those from elsewhere."""
+        return {entry.run.digest: entry.run for entry in self._entries().values() if entry.run}
+
+    def _entries(self) -> dict[str, _Entry]:
+        known = self._read_index()
+        stamps = {}
+        for path in sorted(self.results.rglob(RECORD_FILE)):
+            with suppress(OSError):  # removed meanwhile
+                stamps[str(path.relative_to(self.results))] = _stamp(path)
+        entries = {name: known[name] for name, stamp in stamps.items() if name in known and known[name].stamp == stamp}
+        missing = [name for name in stamps if name not in entries]
+        for name, read in zip(missing, read_records([self.results / name for name in missing]), strict=True):
+            if isinstance(read, UsageError):
+                entries[name] = _Entry(stamp=stamps[name], problem=str(read))
+                continue
+            own = origin_of((self.results / name).parent) != "unverified"
+            entries[name] = _Entry(stamp=stamps[name], run=Known.of(read[0]) if own else None)
+        if entries != known and self.results.is_dir():
+            index = _Index(version=VERSION, entries=entries)
+            write_bytes(self.folder / INDEX_FILE, index.model_dump_json().encode())
+        return entries
+
+    def _read_index(self) -> dict[str, _Entry]:
+        try:
+            index = _Index.model_validate_json((self.folder / INDEX_FILE).read_bytes())
+        except (OSError, ValidationError):  # missing, or cut short by a full disk: the records have it all
+            return {}
+        return index.entries if index.version == VERSION else {}
+
+    def problems(self) -> list[str]:
+        """A line on each record that cannot be read, and so counts as none."""
+        return [entry.problem for entry in self._entries().values() if entry.problem]
+
+    def run_folder(self, digest: str) -> Path:
+        """The folder of what is known of a run beside its record."""
+        return self.folder / RUN_FOLDER / digest
+
+    def stage_folder(self, key: str) -> Path:
+        """The folder of a stage that several runs share."""
+        return self.folder / STAGE_FOLDER / key
+
+    def log(self, digest: str) -> Path:
+        """The file of what the last attempt at a run said."""
+        return self.run_folder(digest) / LOG_FILE
+
+    @contextmanager
+    def claimed(self, digest: str) -> Iterator[bool]:
+        """Within it no other process makes that run; False where another does. It ends with the process, however.
+
+        Where the file system has no locks, a run may be made twice; each is whole all the same.
+        """
+        folder = self.run_folder(digest)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK_FILE, fallback_to_soft=False)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            yield False
+            return
+        except OSError:
+            pass
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def is_claimed(self, digest: str) -> bool:
+        """Whether a process is making that run at this moment."""
+        if not (self.run_folder(digest) / LOCK_FILE).exists():
+            return False
+        with self.claimed(digest) as free:
+            return not free
+
+    def failures(self, digest: str) -> list[Failure]:
+        """The attempts at a run that failed, the newest last."""
+        try:
+            read = json.loads((self.run_folder(digest) / FAILURES_FILE).read_bytes())
+            return [Failure.model_validate(each) for each in read]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def add_failure(self, digest: str, reason: str, seconds: float) -> Failure:
+        """Keep that an attempt failed, with the last lines of its log."""
+        failure = Failure(
+            time=now(), host=socket.gethostname(), seconds=round(seconds, 1), reason=reason, lines=self.tail(digest)
+        )
+        every = [each.model_dump() for each in (*self.failures(digest), failure)]
+        write_bytes(self.run_folder(digest) / FAILURES_FILE, (json.dumps(every, indent=2) + "\n").encode())
+        return failure
+
+    def tail(self, digest: str) -> list[str]:
+        """The last lines of what the last attempt at a run said."""
+        try:
+            with self.log(digest).open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return []
+        return [line for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+
+    def write_plan(self, study: str, runs: dict[str, str]) -> None:
+        """Keep which runs a study has, for `plans`."""
+        plan = Plan(study=study, started=now(), runs=runs)
+        write_bytes(self.folder / PLAN_FOLDER / f"{study}.json", (plan.model_dump_json(indent=2) + "\n").encode())
+
+    def plans(self) -> list[Plan]:
+        """The studies that were begun here, the newest last."""
+        found = []
+        for path in self.folder.glob(f"{PLAN_FOLDER}/*.json"):
+            with suppress(OSError, ValidationError):
+                found.append(Plan.model_validate_json(path.read_bytes()))
+        return sorted(found, key=lambda plan: plan.started)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes with a record or its scores."""
+    statuses = [path.stat(), *(each.stat() for each in [scores_file(path.parent)] if each.exists())]
+    return tuple(number for status in statuses for number in (status.st_mtime_ns, status.st_size, status.st_ino))

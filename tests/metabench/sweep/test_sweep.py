@@ -1,0 +1,226 @@
+"""Sweeps with real processes: what is missing is made, once, whatever happens to runs and drivers."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from metabench.cli.config_file import read_config_file
+from metabench.cli.main import main
+from metabench.experiment.runner import run_config
+from metabench.records.record import RunRecord
+from metabench.sweep.cells import Cell, resolve
+from metabench.sweep.engine import Limits
+from metabench.sweep.local import run_cells
+from metabench.sweep.status import describe_status
+from metabench.sweep.store import Known, Store
+from metabench.sweep.study import points
+from metabench.sweep.sweep import Made, sweep
+
+QUICK: dict[str, Any] = {
+    "ways": "3",
+    "queries": "3",
+    "episodes": "4",
+    "validation_episodes": "2",
+    "device": "cpu",
+    "options": {"backbone": "conv4:4", "steps": "10"},
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with the faulty learner in it."""
+    shutil.copy(Path(__file__).with_name("faulty.py"), tmp_path / "faulty.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "faulty", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def cells_of(**changes: Any) -> list[Cell]:
+    return resolve(points({**QUICK, "output": "runs", **changes}), threads=1)
+
+
+def made(cells: list[Cell], **limits: Any) -> Made:
+    return sweep("study", cells, Store(Path("runs")), Limits(**limits))
+
+
+def records() -> dict[str, Path]:
+    """Every run's folder by its digest, of which there must be one each."""
+    found = [path.parent for path in Path("runs").rglob("record.json")]
+    known = Store(Path("runs")).done()
+    assert len(found) == len(known)
+    return {digest: folder for folder in found for digest in [digest_of(folder)]}
+
+
+def digest_of(folder: Path) -> str:
+    return Known.of(RunRecord.model_validate_json((folder / "record.json").read_text())).digest
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until, "it takes too long"
+        time.sleep(0.05)
+
+
+def same_runs(folder: Path, alone: Path) -> None:
+    """All of two runs but times and places."""
+    ours, theirs = (RunRecord.model_validate_json((each / "record.json").read_text()) for each in (folder, alone))
+    assert ours.config == theirs.config
+    costs = {"task_milliseconds", "task_megabytes"}
+    assert ours.score.model_dump(exclude=costs) == theirs.score.model_dump(exclude=costs)
+    assert ours.predictions == theirs.predictions
+    assert ours.training.curve == theirs.training.curve
+    assert ours.training.best == theirs.training.best
+    assert ours.training.images == theirs.training.images
+    assert ours.training.multiply_adds == theirs.training.multiply_adds
+    assert (folder / "scores.csv").read_bytes() == (alone / "scores.csv").read_bytes()
+    weights = [torch.load(each / "learner.pt", weights_only=True)["learner"] for each in (folder, alone)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_study_makes_the_runs_that_one_by_one_would(place: Path) -> None:
+    cells = cells_of(learner=["tim", "nearest"], shots=["1", "2"])
+    stages = {cell.stage for cell in cells if cell.stage}
+    assert len(stages) == 1
+    assert [cell.config.learner for cell in cells if cell.stage] == ["tim", "tim"]
+    found = made(cells, workers=2)
+    assert (found.there, found.failed) == (0, ())
+    assert {cell.digest for cell in found.done} == {cell.digest for cell in cells}
+    folders = records()
+    with torch.random.fork_rng():
+        for cell in cells[1:3]:  # of tim the one that followed the other, and one without training
+            record = run_config(cell.config.changed(output=Path("alone")))
+            same_runs(folders[cell.digest], Path("alone") / record.id)
+    before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("record.json")}
+    again = made(cells)
+    assert (again.there, again.done) == (4, ())
+    more = made(cells_of(learner=["tim", "bd_cspn", "nearest"], shots=["1"]))
+    assert (more.there, [cell.config.learner for cell in more.done]) == (2, ["bd_cspn"])
+    assert before.items() <= {path: path.stat().st_mtime_ns for path in Path("runs").rglob("record.json")}.items()
+    assert describe_status(Path("runs")) == "study: 3 runs, 0 running, 0 failed, 0 waiting, 3 done"
+
+
+def test_a_run_that_fails_takes_no_other_along(place: Path) -> None:
+    faults = {"raise": "it broke", "memory": "too little memory", "kill": "killed by SIGKILL"}
+    options = {"fault": [*faults, "once"]}
+    cells = cells_of(learner=[{"faulty:Faulty": options}, "nearest"])
+    found = made(cells, workers=2, retries=1)
+    assert {cell.title for cell in found.done} == {"faulty:Faulty on glyphs, fault once", "nearest on glyphs"}
+    store = Store(Path("runs"))
+    for cell, reason in found.failed:
+        said = faults[str(cell.config.options["fault"])]
+        assert said in reason
+        failures = store.failures(cell.digest)
+        assert [said in failure.reason for failure in failures] == [True, True]
+        assert failures[0].lines or said == "killed by SIGKILL"
+    once = next(cell for cell in found.done if cell.config.options)
+    (failure,) = store.failures(once.digest)
+    assert "SIGKILL" in failure.reason
+    assert len(Path("once.calls").read_text()) == 7 + 4  # not 7 + 10: it went on from its checkpoint
+    assert "3 failed, 0 waiting, 2 done" in describe_status(Path("runs"))
+    record = run_config(once.config.changed(output=Path("alone")))
+    same_runs(records()[once.digest], Path("alone") / record.id)
+
+
+def test_a_run_past_its_time_is_stopped_and_kept(place: Path) -> None:
+    cells = cells_of(learner=[{"faulty:Faulty": {"fault": "sleep"}}])
+    found = made(cells, timeout=4, retries=0)
+    ((_, reason),) = found.failed
+    assert reason == "ran past --timeout 4"
+    assert not Store(Path("runs")).is_claimed(cells[0].digest)
+    assert records() == {}
+
+
+def test_two_drivers_share_a_study(place: Path) -> None:
+    cells, store = cells_of(learner="nearest", seed=["0", "1", "2"], options={}), Store(Path("runs"))
+    first, second = (run_cells(cells, store, Limits(workers=2)) for _ in range(2))
+    kinds: list[list[str]] = [[], []]
+    turns = [(first, kinds[0]), (second, kinds[1])]
+    while turns:
+        for driver, seen in [*turns]:
+            event = next(driver, None)
+            if event is None:
+                turns.remove((driver, seen))
+            elif event.kind != "working":
+                seen.append(event.kind)
+    assert [seen.count("done") for seen in kinds] == [3, 3]
+    assert not {"failed", "retried"} & {*kinds[0], *kinds[1]}
+    assert len(records()) == 3
+    assert len(list(Path("runs").glob("glyphs-*"))) == 3
+
+
+def test_a_driver_that_is_stopped_leaves_checkpoints(place: Path) -> None:
+    cells, store = cells_of(learner=[{"faulty:Faulty": {"fault": "wait"}}]), Store(Path("runs"))
+    driver = run_cells(cells, store, Limits())
+    next(driver)
+    wait_for(lambda: Path("wait.calls").exists() and len(Path("wait.calls").read_text()) == 7)
+    driver.close()  # type: ignore[attr-defined]
+    assert not store.is_claimed(cells[0].digest)
+    assert store.failures(cells[0].digest) == []
+    assert list(Path("runs").glob("*/checkpoint.pt"))
+    Path("wait").touch()
+    assert len(made(cells).done) == 1
+    assert len(Path("wait.calls").read_text()) == 7 + 4
+    assert not list(Path("runs").glob("*/checkpoint.pt"))
+
+
+def test_a_driver_that_is_killed_and_started_again_finishes_the_study(place: Path) -> None:
+    Path("study.yaml").write_text(
+        "learner:\n- nearest\n- faulty:Faulty: {fault: wait}\nways: 3\nqueries: 3\nepisodes: 4\nthreads: 1\n"
+        "validation_episodes: 2\ndevice: cpu\noptions: {backbone: 'conv4:4', steps: 10}\noutput: runs\n"
+    )
+    command = [sys.executable, "-m", "metabench", "sweep", "study.yaml", "--allow-import", "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), "."]))}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as driver:
+        store = Store(Path("runs"))
+        wait_for(lambda: Path("wait.calls").exists() and len(Path("wait.calls").read_text()) == 7)
+        wait_for(lambda: len(store.done()) == 1)
+        assert "1 running, 0 failed, 0 waiting, 1 done" in describe_status(Path("runs"))
+        driver.send_signal(signal.SIGKILL)
+    (nearest,), (plan,) = store.done(), store.plans()
+    (waiting,) = plan.runs.keys() - {nearest}
+    wait_for(lambda: not store.is_claimed(waiting))  # its process ends with the driver
+    assert "1 waiting, 1 done" in describe_status(Path("runs"))
+    Path("wait").touch()
+    cells = resolve(points(read_config_file(Path("study.yaml"), "study")), threads=None)
+    found = made(cells)
+    assert (found.there, [cell.digest for cell in found.done]) == (1, [waiting])
+    assert records().keys() == {nearest, waiting}
+    assert len(Path("wait.calls").read_text()) == 7 + 4
+
+
+def test_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(code: int, *words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["sweep", *words])
+        assert (ended.value.code or 0) == code
+        captured = capsys.readouterr()
+        return captured.out or captured.err
+
+    Path("study.yaml").write_text(
+        "learner: nearest\nseed: [0, 1]\nepisodes: 4\nqueries: 3\nexclude: [{seed: 1}]\nthreads: 1\n"
+    )
+    listed = said(0, "study.yaml", "--dry-run")
+    assert listed.endswith("  nearest on glyphs\n1 runs, 0 done, 1 to make; about 5 s with --workers 1\n")
+    assert not Path("results").exists()
+    assert said(0, "study.yaml") == "1 of 1 runs made; records: results\n"
+    assert said(0, "study.yaml", "--dry-run").startswith("     done  nearest on glyphs\n1 runs, 1 done, 0 to make")
+    assert said(0, "study.yaml") == "0 of 1 runs made; 1 were there already; records: results\n"
+    assert said(0, "status") == "study: 1 runs, 0 running, 0 failed, 0 waiting, 1 done\n"
+    assert "Invalid value for '--retries'" in said(2, "study.yaml", "--retries", "-1")
+    assert "--timeout 3 days is not a time; give seconds" in said(2, "study.yaml", "--timeout", "3 days")
+    assert "cannot read study 'missing.yaml'" in said(2, "missing.yaml")
+    Path("import.yaml").write_text("learner: faulty:Faulty\n")
+    assert "give --allow-import if you trust the study" in said(2, "import.yaml")
+    assert "faulty" not in sys.modules
