@@ -8,7 +8,6 @@ from typing import Any
 
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.registry import LEARNERS, get_learner
 
 CODE_LABELS = ("source", "source code", "repository", "code", "homepage")  # of a package's addresses, the best first
 
@@ -19,6 +18,8 @@ def sources(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     A record can only name a learner: `package.module:Class` and other packages' methods are not imported for it, and a
     plug-in that cannot be imported has no source.
     """
+    from metabench.registry import LEARNERS, get_learner  # with torch, which nothing but the page waits for
+
     registered = {entry.name: entry for entry in entry_points(group=LEARNERS)}
     found = {}
     for name in dict.fromkeys(names):

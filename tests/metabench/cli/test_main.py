@@ -363,11 +363,11 @@ def test_lists(what: str, expected: list[str], capsys: pytest.CaptureFixture[str
 
 
 def test_help_and_what_reads_records_do_not_wait_for_torch(tmp_path: Path) -> None:
-    reference, page = PROJECT / "results" / "reference", str(tmp_path / "page.html")
+    reference, table = PROJECT / "results" / "reference", str(tmp_path / "table.tex")
     runs = [str(reference / f"glyphs-5way-1shot-{learner}-seed0") for learner in ("protonet", "maml")]
     for arguments, printed in {
         ("--help",): "metabench run --learner maml --ways 3 --shots 5",
-        ("leaderboard", "--results", str(reference), "--html", page): f"wrote {page}",
+        ("leaderboard", "--results", str(reference), "--latex", table): f"wrote {table}",
         ("compare", *runs): "the accuracy of protonet is",
         ("inspect", runs[0]): "protonet",
         ("new-learner", "class_mean", "--output", str(tmp_path / "mine")): f"wrote '{tmp_path / 'mine'}'; next: pip",
