@@ -186,6 +186,7 @@ WORDS = (
 )
 
 
+@pytest.mark.slow
 def test_a_rank_that_fails_ends_all_with_its_line(tmp_path: Path) -> None:
     """By torchrun itself, whose own report comes after."""
     (tmp_path / "failing.py").write_text(FAILING.format(act="fail"))
