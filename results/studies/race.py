@@ -27,8 +27,8 @@ from baselines.backbones import Layers, build_backbone
 from baselines.gradient.maml import MAML
 from episodes import EpisodeSampler, FixedTask, load
 from episodes.episode import LabelledEpisodeBatch
-from metabench.cli.memory import keep_freed_memory
 from metabench.evaluation.loop import evaluate
+from metabench.experiment.memory import keep_freed_memory
 from metabench.learner import Problem
 from metabench.registry import learner_options
 

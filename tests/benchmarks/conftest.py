@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from metabench.cli.memory import keep_freed_memory
+from metabench.experiment.memory import keep_freed_memory
 
 # Beside another process's tests a time says little.
 collect_ignore_glob = ["test_*.py"] if "PYTEST_XDIST_WORKER" in os.environ else []
