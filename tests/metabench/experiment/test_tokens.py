@@ -68,6 +68,7 @@ def test_networks_of_one_learner_share_a_vocabulary(texts: Dataset[TextBank], mo
         other_backbone: str = "hf:other"
 
     other = Vocabulary.trained(TEXTS)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("metabench.experiment.tokens.vocabulary_of", lambda name: minilm if name == "minilm" else other)
     with pytest.raises(UsageError, match="backbones minilm and hf:other have different vocabularies"):
         shape_of(texts, Two())

@@ -111,6 +111,7 @@ def test_a_study_makes_the_runs_that_one_by_one_would(place: Path) -> None:
     assert describe_status(Path("runs")) == "study: 3 runs, 0 running, 0 failed, 0 waiting, 3 done"
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_takes_no_other_along(place: Path) -> None:
     faults = {"raise": "it broke", "memory": "too little memory", "kill": "killed by SIGKILL"}
     options = {"fault": [*faults, "once"]}
