@@ -145,6 +145,8 @@ def of_first(make: Callable[[], T]) -> T:
 
 def total(value: float) -> float:
     """The sum over ranks."""
+    if count() == 1:
+        return value
     number = torch.tensor(value, dtype=torch.float64)
     add_up(number)
     return number.item()

@@ -41,10 +41,9 @@ def _of_board(board: Sequence[tuple[int, Entry]]) -> Iterator[Pair]:
         found = _compared(first, second)
         if found is None:
             continue
-        scale, over = first.metric.scale, found.learners or found.networks
-        p_value = found.networks_p if found.learners_p is None else found.learners_p
+        scale, over = first.metric.scale, found.difference
         mean, low, high = (float(f"{scale * value:.6g}") for value in (over.mean, over.low, over.high))
-        yield one, two, mean, low, high, float(f"{p_value:.2g}"), found.learners is not None
+        yield one, two, mean, low, high, float(f"{found.p_value:.2g}"), found.learners is not None
 
 
 def _compared(first: Entry, second: Entry) -> Comparison | None:

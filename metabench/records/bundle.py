@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
@@ -25,7 +24,7 @@ from episodes.files.atomic import write_atomically
 from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.records.checkpoint import WEIGHTS_FILE, unusable
-from metabench.records.folder import load_run
+from metabench.records.folder import load_run, numbered
 from metabench.records.predictions import ANSWERS_FILE, PREDICTIONS_FILE, predictions_file, read_predictions
 from metabench.records.provenance import value_files
 from metabench.records.reader import MOST_BYTES, MOST_BYTES_OF_TASKS, read_record, record_file
@@ -85,7 +84,7 @@ def write_bundle(runs: Sequence[Path], bundle: Path) -> Manifest:
         check_run(folder)
         if folder not in folders.values():
             stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.name).lstrip(".")[:150] or "run"
-            folders[next(name for name in _numbered(stem) if name not in folders)] = folder
+            folders[next(each.name for each in numbered(Path(stem)) if each.name not in folders)] = folder
     files = {name: _files(folder) for name, folder in folders.items()}
     versions = {
         "python": platform.python_version(),
@@ -206,11 +205,6 @@ def _copied(source: IO[bytes], target: IO[bytes]) -> str:
         made.update(part)
         target.write(part)
     return made.hexdigest()
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name}-{number}" for number in count(2))
 
 
 def _refused(bundle: Path, reason: str) -> UsageError:

@@ -98,6 +98,11 @@ def run_digest(config: RunConfig, data: DatasetInfo, weights: str | None) -> str
     return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
 
 
+def record_digest(record: RunRecord) -> str:
+    """The `run_digest` of a finished run."""
+    return run_digest(record.config, record.dataset, record.weights.sha256 if record.weights else None)
+
+
 def same_tasks(record: RunRecord) -> dict[str, object]:
     """What decides which tasks a record is of, all but their number: task i of the same is the same."""
     config = record.config.changed(train_task=())

@@ -85,10 +85,7 @@ def compare(*records: str | Path, reference: bool = False) -> pd.DataFrame:
     for contest in contests(with_reference(paths) if reference else paths):
         for first, second in itertools.combinations(contest.scores, 2):
             found = contest.pair(first, second)
-            of, p_value = found.networks, found.networks_p
-            if found.learners is not None and found.learners_p is not None:
-                of, p_value = found.learners, found.learners_p
-            scale = contest.metric.scale
+            of, scale = found.difference, contest.metric.scale
             rows.append(
                 {
                     "dataset": contest.dataset,
@@ -99,7 +96,7 @@ def compare(*records: str | Path, reference: bool = False) -> pd.DataFrame:
                     "difference": scale * of.mean,
                     "low": scale * of.low,
                     "high": scale * of.high,
-                    "p_value": p_value,
+                    "p_value": found.p_value,
                     "covers": "seeds and tasks" if found.learners else "tasks",
                     "seeds": (len(contest.scores[first]), len(contest.scores[second])),
                     "transductive": (first in contest.transductive, second in contest.transductive),

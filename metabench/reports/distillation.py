@@ -217,8 +217,8 @@ def table(found: Sequence[Distillation]) -> pd.DataFrame:
                 row |= _ends("agreement_", agreement, 100)
             if name != STUDENT:
                 compared = each.less(name)
-                row |= _ends("lead_", compared.learners or compared.networks, scale)
-                row["lead_p_value"] = compared.networks_p if compared.learners_p is None else compared.learners_p
+                row |= _ends("lead_", compared.difference, scale)
+                row["lead_p_value"] = compared.p_value
             rows.append(row)
     return pd.DataFrame(rows)
 

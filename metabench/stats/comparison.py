@@ -33,6 +33,16 @@ class Comparison:
     deviation: float
 
     @property
+    def difference(self) -> Estimate:
+        """Of the learners, if that is known, else of these networks."""
+        return self.learners or self.networks
+
+    @property
+    def p_value(self) -> float:
+        """Of that difference."""
+        return self.networks_p if self.learners_p is None else self.learners_p
+
+    @property
     def effect(self) -> float | None:
         """The mean difference over its standard deviation (Cohen's d_z; Lakens 2013, Frontiers in Psychology 4).
 

@@ -51,7 +51,7 @@ class Display:
         if event.kind in ("started", "working"):
             if event.kind == "started":
                 self.began[digest] = time.monotonic()
-            self.lines[digest] = event.cell, event.text.removeprefix("metabench: ")
+            self.lines[digest] = event.cell, event.text
         else:
             self.lines.pop(digest, None)
         if event.kind in ("done", "failed"):

@@ -100,7 +100,7 @@ class _Pool:
     def _look(self, attempt: _Attempt) -> Iterator[Event]:
         if attempt.process.exitcode is None:
             self._keep_time(attempt)
-            said = (self.store.tail(attempt.cell.digest) or [""])[-1]
+            said = self.store.said(attempt.cell.digest)
             if said != attempt.said:
                 attempt.said = said
                 yield Event("working", attempt.cell, said)
@@ -137,8 +137,7 @@ class _Pool:
             name = signal.Signals(-code).name
             memory = ", as the system does where memory runs out" if name == "SIGKILL" else ""
             return f"killed by {name}{memory}"
-        lines = self.store.tail(attempt.cell.digest)
-        return lines[-1].removeprefix("metabench: ") if lines else f"ended with exit code {code}"
+        return self.store.said(attempt.cell.digest) or f"ended with exit code {code}"
 
     def stop(self) -> None:
         """Ask all processes for their checkpoints, and end those that take too long."""

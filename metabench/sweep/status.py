@@ -31,8 +31,7 @@ def _state(digest: str, title: str, known: dict[str, Known], store: Store) -> tu
     if digest in known:
         return "done", ""
     if store.is_claimed(digest):
-        said = (store.tail(digest) or ["it begins"])[-1].removeprefix("metabench: ")
-        return "running", f"  running  {title}: {said}"
+        return "running", f"  running  {title}: {store.said(digest) or 'it begins'}"
     if failures := store.failures(digest):
         times = f" ({len(failures)} times)" if len(failures) > 1 else ""
         return "failed", f"  failed   {title}{times}: {failures[-1].reason}; see '{store.log(digest)}'"

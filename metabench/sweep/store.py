@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from episodes.files.atomic import write_bytes
 from metabench.config import RunConfig
 from metabench.errors import UsageError
-from metabench.records.keys import run_digest
+from metabench.records.keys import record_digest
 from metabench.records.provenance import origin_of
 from metabench.records.reader import read_records, scores_file
 from metabench.records.record import RECORD_FILE, RunRecord, now
@@ -55,7 +55,7 @@ class Known(_File):
         """What the index keeps of a record."""
         config, options = record.config, record.config.options
         return cls(
-            digest=run_digest(config, record.dataset, record.weights.sha256 if record.weights else None),
+            digest=record_digest(record),
             learner=config.learner,
             dataset=record.dataset.name,
             shots=config.task.shots,
@@ -210,6 +210,10 @@ class Store:
         except OSError:
             return []
         return [line for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+
+    def said(self, digest: str) -> str:
+        """The last of these lines, without the program's name; empty where there is none."""
+        return next(iter(self.tail(digest)[-1:]), "").removeprefix("metabench: ")
 
     def write_plan(self, study: str, runs: dict[str, str]) -> None:
         """Keep which runs a study has, for `plans`."""

@@ -16,7 +16,7 @@ from episodes.errors import DataError
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.experiment.memory import keep_freed_memory
 from metabench.experiment.runner import run_config
-from metabench.records.keys import run_digest
+from metabench.records.keys import record_digest
 from metabench.sweep.cells import Cell
 from metabench.sweep.store import Store
 from metabench.training import progress
@@ -54,7 +54,7 @@ def _work(cell: Cell, store: Store) -> int:
             traceback.print_exc()
             text = TOO_LITTLE_MEMORY if is_memory(error) else f"{type(error).__name__}: {error}"
             return _said(text, FAILED)
-        found = run_digest(record.config, record.dataset, record.weights.sha256 if record.weights else None)
+        found = record_digest(record)
         if found != cell.digest:
             return _said(
                 f"the run in '{record.id}' has digest {found[:8]}, and {cell.digest[:8]} was wanted: its data or "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import operator
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,7 +19,6 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LambdaLR, LRScheduler, StepLR
 from torch.utils.flop_counter import FlopCounterMode
-from tqdm import tqdm
 
 from episodes.dataset import Dataset
 from episodes.uniforms import derived_seed
@@ -134,11 +132,11 @@ class _StageRun:
         started = _clocks() - [self.log.seconds, self.log.processor_seconds if ranks.first() else 0.0]
         validated = _clocks()
         self._train_mode()
-        self._say_if_whole()
         with (
             Progress(self.stage.name, self.step, steps) as progress,
             self.plan.stop.graceful() as stop,
         ):
+            self._say_if_whole(progress)
             while self.step < steps:
                 before, spent = self.step, self._advance()
                 started -= spent
@@ -183,12 +181,11 @@ class _StageRun:
         self.step, self.losses = step, point["losses"]
         return np.array(point["seconds"])
 
-    def _say_if_whole(self) -> None:
+    def _say_if_whole(self, progress: Progress) -> None:
         if ranks.count() > 1 and not self.stage.by_ranks:
-            tqdm.write(
-                f"metabench: each of {ranks.count()} ranks trains stage '{self.stage.name}' on whole batches, since "
-                "its loss cannot be divided with the same result; they share the scoring",
-                file=sys.stderr,
+            progress.say(
+                f"each of {ranks.count()} ranks trains stage '{self.stage.name}' on whole batches, since its loss "
+                "cannot be divided with the same result; they share the scoring"
             )
 
     def _watched(self) -> NDArray[np.float64]:

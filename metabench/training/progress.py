@@ -46,20 +46,20 @@ class Progress:
             self.foretold = True
             if left > LONG:
                 each = (now - self.started) / taken
-                self._say(
+                self.say(
                     f"stage '{self.stage}' takes about {spoken(left)} ({each:.2g} s a step); fewer --steps, a smaller "
                     "--backbone or --image-size, more --threads or a GPU make it shorter"
                 )
         if self.bar.disable and now - self.said > EVERY:
             self.said = now
-            self._say(f"{self.stage}: step {self.done} of {self.steps}{self.facts}, about {spoken(left)} left")
+            self.say(f"{self.stage}: step {self.done} of {self.steps}{self.facts}, about {spoken(left)} left")
 
     def validated(self, loss: float, score: str) -> None:
         """What the last validation gave."""
         self.facts = f", loss {loss:.3f}, validation {score}"
         self.bar.set_postfix(loss=f"{loss:.3f}", validation=score)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         tqdm.write(f"metabench: {text}", file=sys.stderr)
 
 

@@ -1,6 +1,8 @@
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,20 +158,31 @@ def test_after_no_steps_the_answers_are_the_heads_before_tuning() -> None:
     assert frozen.after_steps(1) is None
 
 
+def after_a_step_of_sgd(
+    episodes: LabelledEpisodeBatch, groups: Callable[[Any], list[dict[str, Any]]], rate: float, seen: Tensor
+) -> Tensor:
+    """Logits of one task's queries after a step of torch.optim.SGD on what it sees, from the ridge head."""
+    copy = made(scope="all")
+    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
+    head = [part[0].detach().requires_grad_() for part in ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)]
+    optimizer = torch.optim.SGD([{"params": head}, *groups(copy.backbone)], lr=rate)
+    wanted = labels.repeat(len(seen) // len(support))
+    F.cross_entropy(10 * (copy.embed(seen) @ head[0] + head[1]), wanted).backward()
+    optimizer.step()
+    return (10 * (copy.embed(query) @ head[0] + head[1])).detach()
+
+
 def test_rates_fall_from_layer_to_layer() -> None:
     """One step equals torch.optim.SGD's with the rates by hand."""
     episodes = random_episodes(1)
     predictions = made(scope="all", tuning_steps=1, tuning_rate=0.5, layer_decay=0.3).classify(episodes).detach()
-    copy = made(scope="all")
-    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
-    head = [part[0].detach().requires_grad_() for part in ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)]
-    blocks = [copy.backbone[first : first + 4] for first in (12, 8, 4, 0)]
-    groups = [{"params": block.parameters(), "lr": 0.5 * 0.3**depth} for depth, block in enumerate(blocks, 1)]
-    optimizer = torch.optim.SGD([{"params": head}, *groups], lr=0.5)
-    F.cross_entropy(10 * (copy.embed(support) @ head[0] + head[1]), labels).backward()
-    optimizer.step()
-    expected = 10 * (copy.embed(query) @ head[0] + head[1])
-    torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
+
+    def groups(backbone: Any) -> list[dict[str, Any]]:
+        blocks = [backbone[first : first + 4] for first in (12, 8, 4, 0)]
+        return [{"params": block.parameters(), "lr": 0.5 * 0.3**depth} for depth, block in enumerate(blocks, 1)]
+
+    expected = after_a_step_of_sgd(episodes, groups, 0.5, episodes.support[0])
+    torch.testing.assert_close(predictions[0], expected, rtol=1e-3, atol=1e-3)
 
 
 def test_tuning_stops_by_the_loss_of_the_support_alone() -> None:
@@ -194,15 +207,9 @@ def test_steps_see_cropped_and_flipped_copies_in_place_of_the_support() -> None:
     """Other ones in each step, alike for all items: one step of torch.optim.SGD's on them is the same."""
     episodes = random_episodes(1)
     predictions = made(scope="all", tuning_steps=1, tuning_rate=0.1, augment=3).classify(episodes).detach()
-    copy = made(scope="all")
-    support, labels, query = episodes.support[0], episodes.support_labels[0], episodes.query[0]
-    head = [part[0].detach().requires_grad_() for part in ridge_head(copy.embed(support)[None], labels[None], 3, 0.1)]
-    copies = crop_and_flip(support, 3, torch.Generator().manual_seed(0))
-    optimizer = torch.optim.SGD([*copy.backbone.parameters(), *head], lr=0.1)
-    F.cross_entropy(10 * (copy.embed(copies) @ head[0] + head[1]), labels.repeat(3)).backward()
-    optimizer.step()
-    expected = 10 * (copy.embed(query) @ head[0] + head[1])
-    torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-3, atol=1e-3)
+    copies = crop_and_flip(episodes.support[0], 3, torch.Generator().manual_seed(0))
+    expected = after_a_step_of_sgd(episodes, lambda backbone: [{"params": backbone.parameters()}], 0.1, copies)
+    torch.testing.assert_close(predictions[0], expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
