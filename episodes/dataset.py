@@ -22,7 +22,7 @@ class DataOptions:
     Attributes:
         data_root: the folder with the dataset's files, or to download them to; None for the environment variable
             METABENCH_DATA, and without it a folder in the cache.
-        split: the class split: a name that the dataset knows, or a JSON file
+        split: the class split: a name that the dataset knows, or a JSON file, also one in `data_root`,
             `{"train": [...], "validation": [...], "test": [...]}` of class names.
         image_size: height and width in pixels that the images are resized to, from 16 to 1024.
         channels: 1 for grey, 3 for colour.
@@ -78,7 +78,13 @@ class Dataset(Generic[AnyBank]):
 
 
 def with_data_root(options: DataOptions) -> DataOptions:
-    """The options with the environment variable METABENCH_DATA in place of no `data_root`."""
+    """The options with the environment variable METABENCH_DATA in place of no `data_root`.
+
+    The file of a split that is not in the current folder may be in `data_root`.
+    """
     if options.data_root is None and os.environ.get("METABENCH_DATA"):
-        return replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
+        options = replace(options, data_root=Path(os.environ["METABENCH_DATA"]))
+    if options.data_root and options.split and options.split.endswith(".json") and not Path(options.split).exists():
+        there = options.data_root / options.split
+        return replace(options, split=str(there)) if there.is_file() else options
     return options

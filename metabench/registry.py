@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -23,7 +22,7 @@ from episodes.banks.bank import SPANS, Kind
 from episodes.dataset import Dataset
 from episodes.datasets import kind_of
 from episodes.errors import DataError, nearest
-from episodes.plugins import load_plugin, plugin_names
+from episodes.plugins import entries_of, load_plugin, plugin_names
 from metabench.backbone import Layers
 from metabench.config import RunConfig
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
@@ -101,8 +100,8 @@ def learner_name(learner: type[Learner]) -> str:
     if not isinstance(learner, type):
         raise UsageError(f"learner: give a name or a class that derives from Learner; found {learner!r:.100}")
     value = f"{learner.__module__}:{learner.__qualname__}"
-    registered = [entry.name for entry in entry_points(group=LEARNERS) if entry.value == value]
-    for adapter in entry_points(group=ADAPTERS) if not registered else ():
+    registered = [entry.name for entry in entries_of(LEARNERS) if entry.value == value]
+    for adapter in entries_of(ADAPTERS) if not registered else ():
         if adapter.value == learner.__module__:
             names = [f"{adapter.name}:{name}" for name in get_adapter(adapter.name).learner_names()]
             registered += [name for name in names if get_learner(name) is learner]

@@ -13,6 +13,9 @@ those for test (see `all_way`); where items are words, `load_spans(name, options
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,19 @@ MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then
 TOKENS = (8, 512)  # of a text, the fewest and the most: BERT has places for 512
 
 
+_kept: ContextVar[dict[tuple[str, DataOptions], Dataset[Any]] | None] = ContextVar("_kept", default=None)
+
+
+@contextmanager
+def loading_once() -> Iterator[None]:
+    """Within it `load` reads each dataset once, and gives the same one again: for many runs that are looked up."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
 def load(name: str, options: DataOptions | None = None) -> Dataset[Any]:
     """The dataset of that name (see `dataset_names`), or several mixed: `omniglot+glyphs` (see `combine.mix`).
 
@@ -41,8 +57,13 @@ def load(name: str, options: DataOptions | None = None) -> Dataset[Any]:
         if options.split is not None:
             raise DataError(f"--split {options.split} does not fit several datasets; leave it out, or name one dataset")
         return mix([load(each, options) for each in names])
+    kept = _kept.get()
+    if kept is not None and (name, options) in kept:
+        return kept[name, options]
     module, rest, options = prepared(name, options)
     dataset: Dataset[Any] = module.load(rest, options)
+    if kept is not None:
+        kept[name, options] = dataset
     return dataset
 
 

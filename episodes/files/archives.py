@@ -55,6 +55,16 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(ARCHIVES)
 
 
+def only_archive(root: Path) -> Path:
+    """The archive in a folder that holds one and no folder, as some downloads come; else what was given."""
+    try:
+        below = [each for each in root.iterdir() if not is_hidden(each.name)] if root.is_dir() else []
+        archives = [each for each in below if is_archive(each)]
+        return archives[0] if len(archives) == 1 and not any(each.is_dir() for each in below) else root
+    except OSError:
+        return root  # whoever reads it says what is wrong
+
+
 def is_hidden(path: str) -> bool:
     """Whether a relative path is what systems leave beside pictures: `.DS_Store`, `._a.png`, `__MACOSX/…`."""
     return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in path.split("/"))

@@ -19,7 +19,7 @@ from torch import Tensor
 from episodes.banks.images import check_memory
 from episodes.banks.pixels import flat
 from episodes.errors import DataError
-from episodes.files.archives import Listing, open_container, unreadable
+from episodes.files.archives import Listing, only_archive, open_container, unreadable
 
 STILL = (  # endings of formats of single pictures, of which those count that this Pillow reads
     "jpg jpeg jpe jfif png apng gif webp avif avifs heic heif bmp dib ppm pgm pbm pnm tif tiff tga icb vda vst "
@@ -37,7 +37,7 @@ class Pictures:
     """The picture files below a folder, or in a .zip or .tar (see `episodes.files.archives`).
 
     Attributes:
-        root: the folder or archive.
+        root: the folder or archive; of a folder that holds one archive and no folder, that archive.
 
     Raises:
         DataError: from whatever is asked of it: something is missing or cannot be read, or a member of the archive
@@ -45,7 +45,7 @@ class Pictures:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = only_archive(root)
         self.copies: list[tuple[str, str]] = []  # pictures of `decode` with the bytes of an earlier one, and that one
 
     @cached_property

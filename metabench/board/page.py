@@ -28,6 +28,7 @@ from PIL import Image
 from episodes.banks.bank import TEXTS
 from metabench.board.details import details
 from metabench.board.latex import PREAMBLE, latex_tables
+from metabench.board.lines import apart, line_of
 from metabench.board.pairs import paired_differences
 from metabench.board.published import published
 from metabench.board.rows import Entry
@@ -75,15 +76,15 @@ def page(rows: Sequence[Entry]) -> str:
     """The page of these entries."""
     boards = {board: number for number, board in enumerate(dict.fromkeys(entry.board for entry in rows))}
     ranks = average_ranks(rows)
-    apart = _apart(rows)
+    words = apart(rows)
     lines: dict[tuple[object, ...], int] = {}
-    for entry, words in zip(rows, apart, strict=True):
-        lines.setdefault(_line(entry, words), len(lines))
+    for entry, its in zip(rows, words, strict=True):
+        lines.setdefault(line_of(entry, its), len(lines))
     summary = {
         "boards": [_board(next(group)) for _, group in itertools.groupby(rows, key=lambda entry: entry.board)],
         "rows": [
-            {"board": boards[entry.board], "line": lines[_line(entry, words)], "apart": words, **_row(entry)}
-            for entry, words in zip(rows, apart, strict=True)
+            {"board": boards[entry.board], "line": lines[line_of(entry, its)], "apart": its, **_row(entry)}
+            for entry, its in zip(rows, words, strict=True)
         ],
         "published": [line for board, number in boards.items() for line in _published(board, number)],
         "sources": sources(entry.values.learner for entry in rows),
@@ -123,10 +124,10 @@ def average_ranks(rows: Sequence[Entry]) -> AverageRanks | None:
         None where no two learners share boards of five datasets.
     """
     scores: dict[str, dict[Any, float]] = defaultdict(dict)
-    for entry, apart in zip(rows, _apart(rows), strict=True):
+    for entry, its in zip(rows, apart(rows), strict=True):
         if entry.rank is None:
             continue
-        name = " ".join(filter(None, (entry.values.learner, entry.values.settings, apart)))
+        name = " ".join(filter(None, (entry.values.learner, entry.values.settings, its)))
         scores[name][entry.board] = entry.mean if entry.metric.more_is_better else -entry.mean
     names = sorted(scores, key=lambda name: (-len(scores[name]), name))[:MOST_RANKED]
     best: tuple[int, list[str], list[Any]] = (0, [], [])
@@ -190,38 +191,6 @@ def _latex(rows: Sequence[Entry]) -> list[dict[str, Any]]:
     tables = latex_tables(rows)
     starts = itertools.accumulate((len(table.lines) for table in tables), initial=0)
     return [{"first": first, **vars(table)} for first, table in zip(starts, tables, strict=False)]
-
-
-def _line(entry: Entry, apart: str) -> tuple[object, ...]:
-    """What makes rows of several boards one line of a plot, of one look."""
-    return (entry.values.learner, entry.values.settings, entry.unverified, apart)
-
-
-def _images(entry: Entry) -> dict[str, str]:
-    """What rows of one learner and settings may differ in besides; tests on the same images are a board's."""
-    dataset = entry.record.dataset
-    prints = dataset.fingerprints
-    shape = "x".join(map(str, dataset.image_shape))
-    return {"training data": prints.train[:8], "validation data": prints.validation[:8], "image shape": shape}
-
-
-def _apart(rows: Sequence[Entry]) -> list[str]:
-    """For each row, what distinguishes it from others of the same learner, settings and test data, in words."""
-
-    def name(entry: Entry) -> tuple[object, ...]:
-        return tuple(
-            getattr(entry.values, part) for part in ("learner", "settings", "dataset", "split", "test_fingerprint")
-        )
-
-    values: dict[tuple[object, ...], set[str]] = defaultdict(set)
-    for entry in rows:
-        for part, value in _images(entry).items():
-            values[*name(entry), part].add(value)
-    told = [
-        [f"{part} {value}" for part, value in _images(entry).items() if len(values[*name(entry), part]) > 1]
-        for entry in rows
-    ]
-    return [plain(", ".join(parts)) for parts in told]
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
+from episodes.plugins import entries_of
 from metabench.errors import UsageError
 from metabench.escape import plain
 
@@ -20,7 +21,7 @@ def sources(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """
     from metabench.registry import LEARNERS, get_learner  # with torch, which nothing but the page waits for
 
-    registered = {entry.name: entry for entry in entry_points(group=LEARNERS)}
+    registered = {entry.name: entry for entry in entries_of(LEARNERS)}
     found = {}
     for name in dict.fromkeys(names):
         if name not in registered:

@@ -57,7 +57,7 @@ def printable(rows: Sequence[Entry], width: int) -> str:
             if len(numbers.to_string(index=False).splitlines()[0]) + 2 + LEARNER <= width:
                 break
             numbers = numbers.drop(columns=name)
-        lines = _beside(numbers.to_string(index=False).splitlines(), ["learner", *names], width)
+        lines = beside(numbers.to_string(index=False).splitlines(), ["learner", *names], width)
         parts.append("\n".join([*textwrap.wrap(plain(title(on_board[0], plain)), width), *lines]))
     over = "Interval: 95% over training seeds and test tasks, or with one seed over tasks alone (t)."
     if any(entry.values.interval_over == "queries" for entry in rows):
@@ -68,7 +68,7 @@ def printable(rows: Sequence[Entry], width: int) -> str:
     return "\n\n".join([*parts, textwrap.fill(over + stars, width)])
 
 
-def _beside(numbers: Sequence[str], names: Sequence[str], width: int) -> list[str]:
+def beside(numbers: Sequence[str], names: Sequence[str], width: int) -> list[str]:
     """Lines of numbers, and beside each its name, which goes on below itself."""
     start = len(numbers[0]) + 2
     lines = []

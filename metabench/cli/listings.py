@@ -15,9 +15,11 @@ from episodes.errors import DataError
 from episodes.files.cache import made_files
 from episodes.places import made_folder
 from metabench.backbone import backbone_names, get_backbone
+from metabench.cli.config_file import read_config_file
 from metabench.errors import UsageError
 from metabench.escape import plain
 from metabench.objective import get_objective, objective_names
+from metabench.sweep.suite import ABOUT, suite_file, suite_names
 
 WIDTH = 120  # of what is wrapped
 
@@ -33,6 +35,13 @@ def datasets() -> str:
             lines[name] = f"broken: {error}"
     width = max(map(len, lines))
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines.items())
+
+
+def suites() -> str:
+    """Every suite with its line."""
+    about_each = {name: read_config_file(suite_file(name), "suite")[ABOUT] for name in suite_names()}
+    width = max(map(len, about_each))
+    return "\n".join(f"{name:{width}}  {text}" for name, text in about_each.items())
 
 
 def sources() -> str:

@@ -26,6 +26,7 @@ from metabench.cli.options import RUN_ERROR, TRACEBACK, USAGE_ERROR, Group, Read
 from metabench.cli.predict import predict
 from metabench.cli.pretrain import pretrain
 from metabench.cli.run import run
+from metabench.cli.suite import suite
 from metabench.cli.sweep import sweep
 from metabench.escape import plain
 from metabench.experiment.memory import keep_freed_memory
@@ -174,6 +175,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(sweep)
+cli.add_command(suite)
 cli.add_command(pretrain)
 cli.add_command(episodes)
 cli.add_command(show)
@@ -186,10 +188,10 @@ for command in cli_records.COMMANDS:
 
 
 @cli.command("list")
-@click.argument("what", metavar="learners|datasets|backbones|objectives")
+@click.argument("what", metavar="learners|datasets|suites|backbones|objectives")
 @click.argument("name", required=False)
 def list_(what: str, name: str | None) -> None:
-    """Show learners by family, datasets, backbones, or objectives of pre-training.
+    """Show learners by family, datasets, suites of datasets, backbones, or objectives of pre-training.
 
     With the NAME of a learner, as in `list learners maml`: its papers with BibTeX, what it declares, its options and
     presets.
@@ -200,6 +202,7 @@ def list_(what: str, name: str | None) -> None:
     kinds = {
         "learners": learners.by_family,
         "datasets": listings.datasets,
+        "suites": listings.suites,
         "backbones": listings.backbones,
         "objectives": listings.objectives,
     }

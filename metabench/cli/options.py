@@ -102,6 +102,29 @@ def data_settings(command: Any) -> Any:
     return command
 
 
+def learner_settings(command: Any) -> Any:
+    """The options that choose a learner, shared by the commands that train one."""
+    options = [
+        click.option(
+            "--learner", help="A name of `metabench list learners`, or package.module:Class.  [default: protonet]"
+        ),
+        click.option(
+            "--set", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the learner. Repeatable."
+        ),
+        click.option("--backbone", help="Short for --set backbone=NAME."),
+        click.option("--weights", help="Short for --set weights=FILE: a file of `metabench pretrain` to begin with."),
+        click.option("--steps", type=int, help="Short for --set steps=N: the training budget."),
+    ]
+    for each in reversed(options):
+        command = each(command)
+    return command
+
+
+def of_learner(options: tuple[str, ...], **short: str | int | None) -> dict[str, str]:
+    """The learner's options by name, of the words of --set and those that are short for some."""
+    return parse_options(options + tuple(f"{name}={value}" for name, value in given(short).items()))
+
+
 def given(settings: dict[str, Any]) -> dict[str, Any]:
     """Those settings that the user gave."""
     return {name: value for name, value in settings.items() if value is not None and value != ()}

@@ -7,16 +7,12 @@ from typing import Any
 
 import click
 
-from metabench.cli.options import data_settings, given, parse_options
+from metabench.cli.options import data_settings, given, learner_settings, of_learner
 
 
 @click.command()
-@click.option("--learner", help="A name of `metabench list learners`, or package.module:Class.  [default: protonet]")
+@learner_settings
 @data_settings
-@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the learner. Repeatable.")
-@click.option("--backbone", help="Short for --set backbone=NAME.")
-@click.option("--weights", help="Short for --set weights=FILE: a file of `metabench pretrain` to begin with.")
-@click.option("--steps", type=int, help="Short for --set steps=N: the training budget.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="Test on the tasks of a file of `episodes freeze`.")
 @click.option("--episodes", type=int, help="Number of test tasks.  [default: 600; 10 of all-way; all of a list]")
 @click.option(
@@ -62,9 +58,8 @@ def run(
     with ranks.joined():
         values = read_config_file(config) if config else {}
         values.update(given(settings))
-        short = given({"backbone": backbone, "weights": weights, "steps": steps})
-        pairs = options + tuple(f"{name}={value}" for name, value in short.items())
-        values["options"] = {**values.get("options", {}), **parse_options(pairs)}
+        of_command = of_learner(options, backbone=backbone, weights=weights, steps=steps)
+        values["options"] = {**values.get("options", {}), **of_command}
         record = run_config(make_config(**values), resume=resume)
         place = standing(record, record.config.output.output)
         click.echo(summary(record) + (f"\n  {place}" if place else ""))

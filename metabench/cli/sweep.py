@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from metabench.cli.options import RUN_ERROR
+
+if TYPE_CHECKING:
+    from metabench.sweep.cells import Cell
+    from metabench.sweep.engine import Limits
 
 STATUS = "status"
 
@@ -23,20 +29,32 @@ def seconds(context: click.Context, parameter: click.Parameter, text: str | None
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
+def making(command: Any) -> Any:
+    """The options of how runs are made, shared by the commands that make several."""
+    options = [
+        click.option("--dry-run", is_flag=True, help="Only list the runs, with how long each may take."),
+        click.option(
+            "--workers", type=click.IntRange(1, 1024), default=1, show_default=True, help="Runs at the same time."
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(0, 100),
+            default=1,
+            show_default=True,
+            help="How often a run that failed is tried again, from its checkpoint.",
+        ),
+        click.option("--timeout", metavar="TIME", callback=seconds, help="Time that a run may take, e.g. 90s or 2h."),
+        click.option("--output", type=click.Path(path_type=Path), help="Folder of the runs.  [default: results]"),
+    ]
+    for each in reversed(options):
+        command = each(command)
+    return command
+
+
 @click.command()
 @click.argument("study", metavar="STUDY|status", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Only list the runs, with how long each may take.")
-@click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True, help="Runs at the same time.")
-@click.option(
-    "--retries",
-    type=click.IntRange(0, 100),
-    default=1,
-    show_default=True,
-    help="How often a run that failed is tried again, from its checkpoint.",
-)
-@click.option("--timeout", metavar="TIME", callback=seconds, help="Time that a run may take, e.g. 90s, 15m or 2h.")
+@making
 @click.option("--allow-import", is_flag=True, help="Let the study name code as package.module:name.")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder of the runs.  [default: results]")
 def sweep(
     study: Path,
     dry_run: bool,
@@ -60,10 +78,7 @@ def sweep(
     from metabench.cli.config_file import read_config_file
     from metabench.sweep import cells as found
     from metabench.sweep.engine import Limits
-    from metabench.sweep.store import Store
     from metabench.sweep.study import points
-    from metabench.sweep.sweep import describe_plan
-    from metabench.sweep.sweep import sweep as make
 
     values = read_config_file(study, "study")
     if output:
@@ -72,17 +87,26 @@ def sweep(
     if not allow_import:
         found.refuse_imports(runs)
     cells = found.resolve(runs, threads_each(workers))
-    store, limits = Store(cells[0].config.output.output), Limits(workers, retries, timeout)
+    if not carry_out(study.stem, cells, Limits(workers, retries, timeout), dry_run):
+        sys.exit(RUN_ERROR)
+
+
+def carry_out(study: str, cells: Sequence[Cell], limits: Limits, dry_run: bool) -> bool:
+    """Make the runs, or list them, and say what came of it; False where one failed."""
+    from metabench.sweep.store import Store
+    from metabench.sweep.sweep import describe_plan
+    from metabench.sweep.sweep import sweep as make
+
+    store = Store(cells[0].config.output.output)
     if dry_run:
         click.echo(describe_plan(cells, store, limits))
-        return
-    made = make(study.stem, cells, store, limits)
+        return True
+    made = make(study, cells, store, limits)
     there = f"; {made.there} were there already" if made.there else ""
     click.echo(f"{len(made.done)} of {len(cells)} runs made{there}; records: {store.results}")
     for cell, reason in made.failed:
         click.echo(f"metabench: failed: {cell.title}: {reason}; see '{store.log(cell.digest)}'", err=True)
-    if made.failed:
-        sys.exit(RUN_ERROR)
+    return not made.failed
 
 
 def threads_each(workers: int) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-from episodes.datasets import dataset_names
+from episodes.datasets import dataset_names, loading_once
 from episodes.errors import DataError
 from metabench.backbone import backbone_names
 from metabench.config import RunConfig, make_config
@@ -66,14 +66,15 @@ def resolve(points: Sequence[Point], threads: int | None) -> list[Cell]:
     """
     cells: dict[str, Cell] = {}
     unused = {name for point in points for name in point.common}
-    for point in points:
-        with process_as_found():
-            try:
-                cell, used = _cell(point, threads)
-            except (UsageError, DataError) as error:
-                raise type(error)(f"{point.title}: {error}") from None
-        unused -= used
-        cells.setdefault(cell.digest, cell)
+    with loading_once():
+        for point in points:
+            with process_as_found():
+                try:
+                    cell, used = _cell(point, threads)
+                except (UsageError, DataError) as error:
+                    raise type(error)(f"{point.title}: {error}") from None
+            unused -= used
+            cells.setdefault(cell.digest, cell)
     for name in sorted(unused):
         raise UsageError(f"options: no learner of the study has a use for '{name}'; correct it, or leave it out")
     counts = Counter(cell.stage for cell in cells.values())

@@ -11,6 +11,7 @@ import pytest
 
 import metabench
 from episodes import DataError
+from episodes.plugins import plugin_names
 from metabench.checks import check_learner
 from metabench.cli import learners
 from metabench.errors import UsageError
@@ -243,3 +244,14 @@ def test_names_are_listed_without_an_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_package_that_is_installed_meanwhile_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "late" not in plugin_names("episodes.datasets")
+    about = tmp_path / "late-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[episodes.datasets]\nlate = late\n")
+    os.utime(tmp_path, ns=(1, 1))  # on a coarse clock the folder may have changed within one tick
+    assert "late" in plugin_names("episodes.datasets")

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 from pathlib import Path
@@ -105,6 +106,29 @@ def test_an_archive_is_read_as_its_folder(pictures: Path, tmp_path: Path, ending
     packed, tree = (load(f"folder:{each}", DataOptions(image_size=16)) for each in (archive, pictures))
     for first, second in zip(parts(packed), parts(tree), strict=True):
         assert first.fingerprint == second.fingerprint
+
+
+def test_an_archive_alone_in_a_folder_is_read_under_the_folders_name(pictures: Path, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "download" / "images"), "zip", pictures)
+    (tmp_path / "download" / "split.json").write_text("{}")
+    packed, tree = (load(f"folder:{each}", DataOptions(image_size=16)) for each in (tmp_path / "download", pictures))
+    assert packed.name == "folder:download"
+    assert [bank.fingerprint for bank in parts(packed)] == [bank.fingerprint for bank in parts(tree)]
+    (tmp_path / "download" / "more").mkdir()
+    with pytest.raises(DataError, match=r"download' does not hold a folder of pictures for each class"):
+        load(f"folder:{tmp_path / 'download'}", DataOptions(image_size=16))
+
+
+def test_a_split_file_may_be_in_the_data_root(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = sorted(each.name for each in pictures.iterdir())
+    own = {"train": names[:2], "validation": names[2:4], "test": names[4:6]}
+    (pictures.parent / "mine.json").write_text(json.dumps(own))
+    options = DataOptions(pictures.parent, "mine.json", image_size=16)
+    made = load(f"folder:{pictures.name}", options)
+    assert (made.split, list(made.test.class_names)) == ("mine.json", own["test"])
+    Path("mine.json").write_text(json.dumps({**own, "test": own["train"], "train": own["test"]}))
+    assert list(load(f"folder:{pictures.name}", options).test.class_names) == own["train"]  # the nearer one first
 
 
 def test_what_is_changed_is_read_anew(pictures: Path) -> None:
