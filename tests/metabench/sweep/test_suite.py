@@ -81,7 +81,8 @@ def test_a_missing_set_is_named_and_the_others_run(place: Path, capfd: pytest.Ca
     assert "2 of 2 runs made; records: results" in out
     heading, row = out[out.index("rank ") :].splitlines()[:2]
     assert heading.split() == ["rank", "mean", "folder:warm", "folder:cold", "learner"]
-    assert (row.split()[0], row.split()[-1]) == ("1.00", "nearest")
+    assert row.split()[0] == "1.00"
+    assert " nearest " in row
     assert len((place / "table.csv").read_text().splitlines()) == 2
     assert len(list(place.glob("results/*/record.json"))) == 2
 
