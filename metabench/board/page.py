@@ -72,8 +72,8 @@ class AverageRanks:
     critical_difference: float
 
 
-def page(rows: Sequence[Entry]) -> str:
-    """The page of these entries."""
+def page(rows: Sequence[Entry], reload_after: int | None = None) -> str:
+    """The page of these entries; one that is served may load itself again after some seconds, as it was left."""
     boards = {board: number for number, board in enumerate(dict.fromkeys(entry.board for entry in rows))}
     ranks = average_ranks(rows)
     words = apart(rows)
@@ -92,7 +92,8 @@ def page(rows: Sequence[Entry]) -> str:
     }
     shown = _hardest(rows)
     opened = "\n".join(embedded_json(details(entry, *shown.get(number, ()))) for number, entry in enumerate(rows))
-    style, script = _asset("page.css"), "\n".join(map(_asset, SCRIPTS))
+    again = [f"setTimeout(() => location.reload(), {1000 * reload_after});"] if reload_after else []
+    style, script = _asset("page.css"), "\n".join([*map(_asset, SCRIPTS), *again])
     digests = {name: policy_digest(text) for name, text in (("style", style), ("script", script))}
     records = [run.record for entry in rows for run in entry.runs]
     files = {"preamble": PREAMBLE, "csv": csv(rows).rstrip("\n").split("\n"), "latex": _latex(rows)}

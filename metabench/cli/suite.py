@@ -43,6 +43,7 @@ def suite(
     workers: int,
     retries: int,
     timeout: float | None,
+    live: bool,
     **settings: Any,
 ) -> None:
     """Run a learner on a fixed list of datasets: one row, with its average rank.
@@ -66,7 +67,8 @@ def suite(
     looked_up = suites.resolve_suite(points, threads_each(workers))
     for each, why in looked_up.missing.items():
         click.echo(f"metabench: {each} is left out: {why}", err=True)
-    made = carry_out(file.stem, [cell for _, cell in looked_up.cells], Limits(workers, retries, timeout), dry_run)
+    limits = Limits(workers, retries, timeout)
+    made = carry_out(file.stem, [cell for _, cell in looked_up.cells], limits, dry_run, live)
     if not dry_run:
         _show(looked_up, reference, csv)
     if not made:

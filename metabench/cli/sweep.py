@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ def making(command: Any) -> Any:
             help="How often a run that failed is tried again, from its checkpoint.",
         ),
         click.option("--timeout", metavar="TIME", callback=seconds, help="Time that a run may take, e.g. 90s or 2h."),
+        click.option("--live", is_flag=True, help="Serve the leaderboard of --output to this machine meanwhile."),
         click.option("--output", type=click.Path(path_type=Path), help="Folder of the runs.  [default: results]"),
     ]
     for each in reversed(options):
@@ -61,6 +63,7 @@ def sweep(
     workers: int,
     retries: int,
     timeout: float | None,
+    live: bool,
     allow_import: bool,
     output: Path | None,
 ) -> None:
@@ -87,11 +90,11 @@ def sweep(
     if not allow_import:
         found.refuse_imports(runs)
     cells = found.resolve(runs, threads_each(workers))
-    if not carry_out(study.stem, cells, Limits(workers, retries, timeout), dry_run):
+    if not carry_out(study.stem, cells, Limits(workers, retries, timeout), dry_run, live):
         sys.exit(RUN_ERROR)
 
 
-def carry_out(study: str, cells: Sequence[Cell], limits: Limits, dry_run: bool) -> bool:
+def carry_out(study: str, cells: Sequence[Cell], limits: Limits, dry_run: bool, live: bool) -> bool:
     """Make the runs, or list them, and say what came of it; False where one failed."""
     from metabench.sweep.store import Store
     from metabench.sweep.sweep import describe_plan
@@ -101,12 +104,22 @@ def carry_out(study: str, cells: Sequence[Cell], limits: Limits, dry_run: bool) 
     if dry_run:
         click.echo(describe_plan(cells, store, limits))
         return True
-    made = make(study, cells, store, limits)
+    with _served(store.results) if live else nullcontext():
+        made = make(study, cells, store, limits)
     there = f"; {made.there} were there already" if made.there else ""
     click.echo(f"{len(made.done)} of {len(cells)} runs made{there}; records: {store.results}")
     for cell, reason in made.failed:
         click.echo(f"metabench: failed: {cell.title}: {reason}; see '{store.log(cell.digest)}'", err=True)
     return not made.failed
+
+
+@contextmanager
+def _served(results: Path) -> Iterator[None]:
+    from metabench.sweep.live import live
+
+    with live(results) as address:
+        click.echo(f"metabench: the leaderboard of {results} is at {address} until the sweep ends", err=True)
+        yield
 
 
 def threads_each(workers: int) -> int | None:
