@@ -98,5 +98,5 @@ def resolve_suite(made: Sequence[Point], threads: int | None) -> Suite:
 
 
 def set_name(point: Point) -> str:
-    """What a suite's table calls a set: the dataset that is tested on."""
-    return short_name(str(point.settings.get("test_dataset") or point.settings["dataset"]))
+    """What a suite's table calls a set: the dataset that is tested on, without what says how it is read."""
+    return short_name(str(point.settings.get("test_dataset") or point.settings["dataset"])).rpartition(":")[2]

@@ -57,7 +57,7 @@ def test_the_offline_suite_has_five_sets_that_are_there(data_root: Path) -> None
         "emoji",
         "omniglot",
         "mini-imagenet",
-        "folder:tiny-imagenet-160",
+        "tiny-imagenet-160",
     ]
     for point in points:
         options = with_data_root(DataOptions(data_root, point.settings.get("split"), download=False))
@@ -77,10 +77,10 @@ def test_a_missing_set_is_named_and_the_others_run(place: Path, capfd: pytest.Ca
         )
     assert ended.value.code == 0
     out, err = capfd.readouterr()
-    assert "metabench: folder:nowhere is left out: there is no folder 'nowhere'" in err
+    assert "metabench: nowhere is left out: there is no folder 'nowhere'" in err
     assert "2 of 2 runs made; records: results" in out
     heading, row = out[out.index("rank ") :].splitlines()[:2]
-    assert heading.split() == ["rank", "mean", "folder:warm", "folder:cold", "learner"]
+    assert heading.split() == ["rank", "mean", "warm", "cold", "learner"]
     assert row.split()[0] == "1.00"
     assert " nearest " in row
     assert len((place / "table.csv").read_text().splitlines()) == 2
@@ -88,7 +88,7 @@ def test_a_missing_set_is_named_and_the_others_run(place: Path, capfd: pytest.Ca
 
 
 def test_none_of_its_sets_is_there(place: Path) -> None:
-    with pytest.raises(DataError, match=r"^none of the suite's sets is there; folder:no: there is no folder"):
+    with pytest.raises(DataError, match=r"^none of the suite's sets is there; no: there is no folder"):
         resolve_suite(suite_points({"dataset": ["folder:no", "folder:not"]}, "nearest", {}), None)
 
 
