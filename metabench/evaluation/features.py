@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from episodes.banks.images import ImageBank
 from episodes.episode import to_float
@@ -23,6 +22,7 @@ from episodes.places import made_folder
 from metabench.backbone import Layers
 from metabench.learner import EmbeddingLearner
 from metabench.outside import IMAGES_AT_ONCE, PictureNetwork
+from metabench.progress import Progress
 
 RECIPE = 1  # to be raised with every change of the features that the same network and images give
 CHECKED = 2  # images that are embedded with and without the kept features, to see that a learner may have them
@@ -101,11 +101,12 @@ class _Given(nn.Module):
 
 def _embedded(network: Layers, bank: ImageBank, rows: Tensor, progress: bool) -> Tensor:
     made = []
-    with tqdm(total=len(rows), desc=f"embed {bank.name}", unit="image", disable=None if progress else True) as bar:
+    with Progress(f"embed {bank.name}", 0, len(rows), "image") if progress else nullcontext() as shown:
         for part in torch.split(rows, IMAGES_AT_ONCE):
             whole = torch.cat([part, part[-1:].expand(IMAGES_AT_ONCE - len(part))])
             made.append(network(to_float(bank.gather(whole)))[: len(part)].float())
-            bar.update(len(part))
+            if shown:
+                shown.step(len(part))
     return torch.cat(made)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from episodes.banks.bank import SPANS
 from episodes.banks.images import ImageBank
@@ -21,6 +21,7 @@ from metabench.checks import logits_problem
 from metabench.errors import RunError
 from metabench.evaluation.features import CHECKED, given_features, may_be_given, network_as_it_came, network_features
 from metabench.learner import ITEMS_AT_ONCE, SENTENCES_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner
+from metabench.progress import Progress
 from metabench.stats.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
@@ -76,7 +77,7 @@ def predict_episodes(
         learner: on the sampler's device.
         sampler: where the episodes come from.
         episodes: how many there are, at least `start` + 1.
-        progress: a label for a progress bar on a terminal; None for none.
+        progress: what to call this in a bar or in lines (see `metabench.progress`); None for none.
         start: the first of them.
         temperature: what logits are divided by for the confidences.
 
@@ -86,8 +87,8 @@ def predict_episodes(
     parts, metric = [], learner.problem.metric
     numbers = range(start, episodes)
     own = _own(learner, sampler, numbers)
-    done, hidden = own.start, None if progress else True
-    with tqdm(total=len(own), desc=progress, unit="task", disable=hidden) as bar:
+    done = own.start
+    with Progress(progress, 0, len(own), "task") if progress else nullcontext() as shown:
         for logits, labels in predicted_logits(learner, sampler, numbers, bool(progress)):
             asked = (logits, labels, sampler.truth(range(done, done + len(logits))))
             exactly = metric.exact(*asked) if metric.exact else logits.new_empty(0)
@@ -96,7 +97,8 @@ def predict_episodes(
                 (metric.per_task(*asked), exactly, *sizes, *_predictions(learner, logits, labels, temperature))
             )
             done += len(logits)
-            bar.update(len(logits))
+            if shown:
+                shown.step(len(logits))
     return Evaluation(*(each.cpu().numpy() for each in _of_all_ranks(parts)))
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from tqdm import tqdm
 
 from metabench.escape import plain
+from metabench.progress import spoken
 from metabench.sweep.cells import Cell
 from metabench.sweep.engine import Event
 from metabench.sweep.estimate import total
-from metabench.training.progress import spoken
 
 EVERY = 60.0  # seconds between lines on what is running, where there is no terminal
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metabench.errors import InterruptionError
+from metabench.progress import spoken
 from metabench.records.reference import reference_runs
 from metabench.sweep.cells import Cell
 from metabench.sweep.display import Display
@@ -13,7 +14,6 @@ from metabench.sweep.engine import Engine, Limits
 from metabench.sweep.estimate import estimate, total
 from metabench.sweep.local import run_cells
 from metabench.sweep.store import Known, Store
-from metabench.training.progress import spoken
 
 
 @dataclass(frozen=True)

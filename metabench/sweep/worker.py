@@ -13,13 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from episodes.errors import DataError
+from metabench import progress
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.experiment.memory import keep_freed_memory
 from metabench.experiment.runner import run_config
 from metabench.records.keys import record_digest
 from metabench.sweep.cells import Cell
 from metabench.sweep.store import Store
-from metabench.training import progress
 
 FAILED, REFUSED, BUSY = 1, 2, 75  # exit codes; the last as in sysexits.h: another process makes the run
 SAID_EVERY = 5.0  # seconds between lines of progress

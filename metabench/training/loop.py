@@ -27,9 +27,9 @@ from metabench.errors import InterruptionError, RunError
 from metabench.evaluation.loop import evaluate
 from metabench.learner import Learner, Stage, Trainable, TrainingOptions
 from metabench.metrics.metric import Metric
+from metabench.progress import Progress
 from metabench.records.checkpoint import kept, save_tensors, unusable
 from metabench.training.plan import TrainingLog, TrainingPlan, _data
-from metabench.training.progress import Progress
 from metabench.training.shared import SharedStage
 
 VALIDATIONS = 10  # per stage

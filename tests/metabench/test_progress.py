@@ -2,8 +2,13 @@
 
 import pytest
 
-from metabench.training import progress
-from metabench.training.progress import Progress
+from episodes import Dataset, FixedTask
+from episodes.sampling.sampler import EpisodeSampler
+from metabench import progress
+from metabench.evaluation.loop import predict_episodes
+from metabench.learner import Problem
+from metabench.progress import Progress
+from metabench.registry import get_learner
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def test_a_long_stage_says_so_beforehand(clock: list[float], capsys: pytest.Capt
     """1,000 steps of 70 s are 19.4 hours, the first three of them done."""
     stage(clock, 1000, 70, 3)
     said = capsys.readouterr().err.splitlines()
-    assert said[-2].startswith("metabench: stage 'meta-train' takes about 19 hours (70 s a step); fewer --steps, ")
+    assert said[-2].startswith("metabench: 'meta-train' takes about 19 hours (70 s per step); fewer --steps, ")
     stage(clock, 100, 1, 50)
     assert "takes about" not in capsys.readouterr().err
 
@@ -40,3 +45,16 @@ def test_without_a_terminal_there_is_a_line_a_minute(clock: list[float], capsys:
     assert len(lines) == 4
     assert lines[0] == "metabench: train: step 81 of 320, about 4 min left"
     assert lines[1] == "metabench: train: step 142 of 320, loss 1.250, validation 83.10%, about 3 min left"
+
+
+def test_scoring_says_how_far_it_is(
+    clock: list[float], capsys: pytest.CaptureFixture[str], glyphs: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY", -1.0)
+    task = FixedTask(5, 1, 15)
+    kind = get_learner("nearest")
+    learner, source = kind(Problem((1, 28, 28), 5, task), kind.Options()), EpisodeSampler(glyphs.test, task, 0)
+    predict_episodes(learner, source, 40, "test learner")
+    assert capsys.readouterr().err.splitlines()[-1] == "metabench: test learner: task 40 of 40, about 0 s left"
+    predict_episodes(learner, source, 40)
+    assert not capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a stage of training says while it runs: a bar on a terminal, a line now and then elsewhere."""
+"""What long work says while it runs: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from typing import Any
 from tqdm import tqdm
 
 EVERY = 60.0  # seconds between lines where there is no terminal
-LONG = 600.0  # seconds of a stage that are worth a word beforehand
-WARM = 3  # steps before a step's time is known
+LONG = 600.0  # seconds of work that are worth a word beforehand
+WARM = 3  # steps, or more at once, before their time is known
+SHORTER = {"step": "fewer --steps, ", "task": "fewer --episodes, "}
 
 
 class Progress:
-    """Within it, progress of one stage goes to standard error.
+    """Within it, progress of one piece of work goes to standard error.
 
     Args:
-        stage: its name.
-        done: steps at the start, of a stage that was taken up again.
-        steps: all of its steps.
+        name: of a stage of training, or of what else it is.
+        done: what is done at the start, as of a stage that was taken up again.
+        whole: all that there is to do.
+        unit: that it is counted in.
     """
 
-    def __init__(self, stage: str, done: int, steps: int) -> None:
-        self.stage, self.first, self.done, self.steps = stage, done, done, steps
-        self.bar: Any = tqdm(total=steps, initial=done, desc=stage, unit="step", disable=None)
+    def __init__(self, name: str, done: int, whole: int, unit: str = "step") -> None:
+        self.name, self.first, self.done, self.whole, self.unit = name, done, done, whole, unit
+        self.bar: Any = tqdm(total=whole, initial=done, desc=name, unit=unit, disable=None)
         self.started = self.said = time.perf_counter()
         self.facts = ""
         self.foretold = False
@@ -41,18 +43,18 @@ class Progress:
         self.bar.update(count)
         now = time.perf_counter()
         taken = self.done - self.first
-        left = (now - self.started) / taken * (self.steps - self.done)
+        left = (now - self.started) / taken * (self.whole - self.done)
         if not self.foretold and taken >= WARM:
             self.foretold = True
             if left > LONG:
-                each = (now - self.started) / taken
+                each, fewer = (now - self.started) / taken, SHORTER.get(self.unit, "")
                 self.say(
-                    f"stage '{self.stage}' takes about {spoken(left)} ({each:.2g} s a step); fewer --steps, a smaller "
+                    f"'{self.name}' takes about {spoken(left)} ({each:.2g} s per {self.unit}); {fewer}a smaller "
                     "--backbone or --image-size, more --threads or a GPU make it shorter"
                 )
         if self.bar.disable and now - self.said > EVERY:
             self.said = now
-            self.say(f"{self.stage}: step {self.done} of {self.steps}{self.facts}, about {spoken(left)} left")
+            self.say(f"{self.name}: {self.unit} {self.done} of {self.whole}{self.facts}, about {spoken(left)} left")
 
     def validated(self, loss: float, score: str) -> None:
         """What the last validation gave."""
