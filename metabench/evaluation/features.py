@@ -20,9 +20,9 @@ from episodes.errors import DataError
 from episodes.files.atomic import made_by_one, write_bytes
 from episodes.places import made_folder
 from metabench.backbone import Layers
+from metabench.evaluation.progress import Progress
 from metabench.learner import EmbeddingLearner
 from metabench.outside import IMAGES_AT_ONCE, PictureNetwork
-from metabench.progress import Progress
 
 RECIPE = 1  # to be raised with every change of the features that the same network and images give
 CHECKED = 2  # images that are embedded with and without the kept features, to see that a learner may have them

@@ -20,8 +20,8 @@ from metabench import ranks
 from metabench.checks import logits_problem
 from metabench.errors import RunError
 from metabench.evaluation.features import CHECKED, given_features, may_be_given, network_as_it_came, network_features
+from metabench.evaluation.progress import Progress
 from metabench.learner import ITEMS_AT_ONCE, SENTENCES_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner
-from metabench.progress import Progress
 from metabench.stats.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
@@ -77,7 +77,7 @@ def predict_episodes(
         learner: on the sampler's device.
         sampler: where the episodes come from.
         episodes: how many there are, at least `start` + 1.
-        progress: what to call this in a bar or in lines (see `metabench.progress`); None for none.
+        progress: what to call this in a bar or in lines (see `metabench.evaluation.progress`); None for none.
         start: the first of them.
         temperature: what logits are divided by for the confidences.
 

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from metabench.escape import plain
-from metabench.progress import spoken
+from metabench.evaluation.progress import spoken
 from metabench.sweep.cells import Cell
 from metabench.sweep.engine import Event
 from metabench.sweep.estimate import total

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metabench.errors import InterruptionError
-from metabench.progress import spoken
+from metabench.evaluation.progress import spoken
 from metabench.records.reference import reference_runs
 from metabench.sweep.cells import Cell
 from metabench.sweep.display import Display

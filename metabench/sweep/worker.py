@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from episodes.errors import DataError
-from metabench import progress
 from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
+from metabench.evaluation import progress
 from metabench.experiment.memory import keep_freed_memory
 from metabench.experiment.runner import run_config
 from metabench.records.keys import record_digest

@@ -25,9 +25,9 @@ from episodes.uniforms import derived_seed
 from metabench import ranks
 from metabench.errors import InterruptionError, RunError
 from metabench.evaluation.loop import evaluate
+from metabench.evaluation.progress import Progress
 from metabench.learner import Learner, Stage, Trainable, TrainingOptions
 from metabench.metrics.metric import Metric
-from metabench.progress import Progress
 from metabench.records.checkpoint import kept, save_tensors, unusable
 from metabench.training.plan import TrainingLog, TrainingPlan, _data
 from metabench.training.shared import SharedStage

@@ -4,10 +4,10 @@ import pytest
 
 from episodes import Dataset, FixedTask
 from episodes.sampling.sampler import EpisodeSampler
-from metabench import progress
+from metabench.evaluation import progress
 from metabench.evaluation.loop import predict_episodes
+from metabench.evaluation.progress import Progress
 from metabench.learner import Problem
-from metabench.progress import Progress
 from metabench.registry import get_learner
 
 
