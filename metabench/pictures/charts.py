@@ -26,6 +26,8 @@ LINES: tuple[dict[str, str], ...] = (  # of learners, distinguishable without co
     {"fmt": "v--", "color": RED},
     {"fmt": "P-.", "color": "#7b3fa0"},
     {"fmt": "X-", "color": "#b8860b"},
+    {"fmt": "d--", "color": "#1a7f4e"},
+    {"fmt": "h-.", "color": "#444444"},
 )
 STEPS = "gradient_steps"
 # Of a student's runs: the marker, its inside where that is not of its colour, and how far from its place it stands.
