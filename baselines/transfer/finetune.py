@@ -34,6 +34,10 @@ from metabench.learner import (
     rows_at_once,
 )
 
+# Identity and version of each tensor of a network, the tensors, so that no other has such an identity, and what
+# `FineTune._stacked` made of them.
+_Made = tuple[list[tuple[int, int]], list[Tensor], Stack, list[str]]
+
 
 class FineTune(PretrainedLearner):
     """Pre-train with a softmax head on all training classes; each task gets a new head on the frozen features.
@@ -131,6 +135,7 @@ class FineTune(PretrainedLearner):
         if options.augment and isinstance(problem.image_shape, TextShape):
             raise UsageError("augment crops and flips images, and the items here are texts; leave it out")
         self._tunable()  # says now what is missing
+        self._made: _Made | None = None
 
     @property
     def frozen_embedding(self) -> bool:
@@ -173,8 +178,7 @@ class FineTune(PretrainedLearner):
     def classify(self, episodes: EpisodeBatch) -> Tensor:
         if self.frozen_embedding:
             return super().classify(episodes)
-        network, names = self._tunable()
-        stack, support = Stack(network, self.problem.image_shape), episodes.support
+        (stack, names), support = self._stacked(), episodes.support
         together = slices(support) if stack.side_by_side else (slice(task, task + 1) for task in range(len(support)))
         parts = ((support[part], episodes.support_labels[part], episodes.query[part]) for part in together)
         return torch.cat([self._tune(stack, names, *part, episodes.ways) for part in parts])
@@ -193,6 +197,15 @@ class FineTune(PretrainedLearner):
             return self.backbone, []
         network = with_lora(self.backbone, self.options.lora_rank, name) if scope == "lora" else self.backbone
         return network, tuned_names(network, scope, name)
+
+    def _stacked(self) -> tuple[Stack, list[str]]:
+        """What `_tunable` says, stacked; made once for each state of the network, as it takes a trial run of it."""
+        tensors = [*self.backbone.parameters(), *self.backbone.buffers()]
+        state = [(id(each), each._version) for each in tensors]
+        if self._made is None or self._made[0] != state:
+            network, names = self._tunable()
+            self._made = state, tensors, Stack(network, self.problem.image_shape), names
+        return self._made[2:]
 
     def _tune(
         self, stack: Stack, names: list[str], support: Tensor, labels: Tensor, query: Tensor, ways: int

@@ -1,6 +1,7 @@
 import re
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from baselines.stacked.stack import Stack, _SideBySide
+from baselines.transfer import finetune
 from baselines.transfer._tuning import crop_and_flip, support_batches, with_lora
 from baselines.transfer.finetune import FineTune, ridge_head
 from episodes.errors import DataError
@@ -238,8 +240,27 @@ def test_tasks_that_are_tuned_together_answer_as_each_does_alone(
     other = replace(few, **{name: torch.cat([getattr(tasks[n], name) for n in (1, 3, 0)]) for name in PARTS})
     torch.testing.assert_close(learner.classify(other)[2], together[1], rtol=1e-7, atol=1e-7)
     monkeypatch.setattr(_SideBySide, "of", lambda *_: None)
+    alone = deepcopy(learner)
     for task, found in zip((2, 0), together, strict=True):
-        torch.testing.assert_close(found, learner.classify(tasks[task])[0], rtol=1e-7, atol=1e-7)
+        torch.testing.assert_close(found, alone.classify(tasks[task])[0], rtol=1e-7, atol=1e-7)
+
+
+def test_a_network_is_looked_at_once_and_again_when_it_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacked: list[object] = []
+    monkeypatch.setattr(finetune, "Stack", lambda *words: stacked.append(words) or Stack(*words))
+    learner, episodes = made(scope="all", backbone="conv4:8", tuning_steps=1).eval(), random_episodes(2)
+    first = learner.classify(episodes)
+    assert torch.equal(learner.classify(episodes), first)
+    assert len(stacked) == 1
+    changed = deepcopy(learner)
+    with torch.no_grad():
+        next(changed.backbone.parameters()).mul_(-0.5)
+    other = changed.classify(episodes)
+    assert not torch.allclose(other, first)
+    assert len(stacked) == 2
+    learner.load_state_dict(changed.state_dict())
+    assert torch.equal(learner.classify(episodes), other)
+    assert len(stacked) == 3
 
 
 def test_means_of_the_support_classify_its_copies_in_each_step() -> None:
