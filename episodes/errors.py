@@ -1,4 +1,4 @@
-"""The one exception of this package, and how it names what was probably meant."""
+"""The one exception of this package, and what its messages have in common."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,11 @@ from collections.abc import Iterable
 
 class DataError(ValueError):
     """Data that cannot give what was asked: the message says what was asked, what was found, what to do."""
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 image`, `2 images`, of the plural."""
+    return f"{count:,} {noun.removesuffix('es' if noun.endswith('sses') else 's') if count == 1 else noun}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from episodes.banks.bank import ItemBank
 from episodes.datasets.splitting import AnyItems
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 
 FEWEST = 3  # items of a class: one for test, one for validation, and one to learn from
 
@@ -37,6 +37,6 @@ def check_sizes(bank: ItemBank, name: str, fewest: int = FEWEST) -> None:
     smallest = int(bank.sizes.argmin())
     if bank.sizes[smallest] < fewest:
         raise DataError(
-            f"class '{bank.class_names[smallest]}' of '{name}' has {bank.sizes[smallest]} {bank.noun}, and --task "
-            f"all-way needs at least {fewest} of each class; add some, or leave the class out"
+            f"class '{bank.class_names[smallest]}' of '{name}' has {counted(int(bank.sizes[smallest]), bank.noun)}, "
+            f"and --task all-way needs at least {fewest} of each class; add some, or leave the class out"
         )

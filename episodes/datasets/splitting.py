@@ -17,7 +17,7 @@ import numpy as np
 
 from episodes.banks.bank import ItemBank
 from episodes.dataset import PARTS, Dataset
-from episodes.errors import DataError, nearest
+from episodes.errors import DataError, counted, nearest
 from episodes.files.archives import user_path
 
 DEFAULT, SMALL = "seed=0", "small-seed=0"  # for as many classes as ENOUGH, and for fewer
@@ -163,7 +163,9 @@ def by_names(bank: AnyItems, name: str, split: str, names: dict[str, list[str]])
 def _shuffled(bank: ItemBank, seed: int, *, small: bool) -> dict[str, list[str]]:
     count = bank.classes
     if count < 6:
-        raise DataError(f"'{bank.name}' has {count} classes; train, validation and test need at least 6, two for each")
+        raise DataError(
+            f"'{bank.name}' has {counted(count, 'classes')}; train, validation and test need at least 6, two for each"
+        )
     names = sorted(bank.class_names)
     order = np.argsort(np.random.Philox(key=seed).random_raw(count), kind="stable")
     if small:

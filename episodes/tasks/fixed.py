@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from episodes.episode import EpisodeIndices
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 from episodes.tasks.dirichlet import canonical, concentration, shared
 from episodes.tasks.task import Groups, padded
 from episodes.uniforms import Uniforms, below, by_weight, distinct
@@ -127,7 +127,7 @@ class FixedTask:
         if shots + self.queries + self.unlabelled > size:
             also = f", {prefix}unlabelled {self.unlabelled}" if self.unlabelled else ""
             raise DataError(
-                f"'{bank.name}' has {size} {bank.noun} of class '{bank.class_names[smallest]}'; "
+                f"'{bank.name}' has {counted(size, bank.noun)} of class '{bank.class_names[smallest]}'; "
                 f"{prefix}shots {self.shots}{also} and {prefix}queries {self.queries} need "
                 f"{shots + self.queries + self.unlabelled}: ask for fewer, or leave it out"
             )
@@ -157,29 +157,30 @@ class FixedTask:
         ):
             fewest = int(sizes.argmin())
             if sizes[fewest] < asked:
+                found = counted(int(sizes[fewest]), bank.noun)
                 raise DataError(
-                    f"'{bank.name}' has {sizes[fewest]} {bank.noun} of class '{bank.class_names[fewest]}' for "
-                    f"{prefix}{name} {asked}: ask for fewer, or leave it out"
+                    f"'{bank.name}' has {found} of class '{bank.class_names[fewest]}' for {prefix}{name} {asked}: ask for "
+                    "fewer, or leave it out"
                 )
 
     def _check_classes(self, bank: ItemBank, wanted: int, prefix: str, asked: str) -> None:
         if self.groups == "any":
             if wanted > bank.classes:
                 raise DataError(
-                    f"'{bank.name}' has {bank.classes} classes; {asked} needs at least {wanted}: ask for fewer, or "
-                    "give a --split with more in this part, such as a .json file of your own"
+                    f"'{bank.name}' has {counted(bank.classes, 'classes')}; {asked} needs at least {wanted}: ask for fewer, "
+                    "or give a --split with more in this part, such as a .json file of your own"
                 )
             return
         sizes = [len(members) for members in bank.group_members.values()]
         if self.groups == "across" and wanted > len(sizes):
             raise DataError(
-                f"'{bank.name}' has {len(sizes)} groups; {asked} with {prefix}groups across needs {wanted}: "
-                "ask for fewer"
+                f"'{bank.name}' has {counted(len(sizes), 'groups')}; {asked} with {prefix}groups across needs {wanted}"
+                ": ask for fewer"
             )
         if self.groups == "within" and wanted > max(sizes):
             raise DataError(
-                f"the largest group of '{bank.name}' has {max(sizes)} classes; {asked} with {prefix}groups within "
-                f"needs {wanted}: ask for fewer"
+                f"the largest group of '{bank.name}' has {counted(max(sizes), 'classes')}; {asked} with {prefix}groups "
+                f"within needs {wanted}: ask for fewer"
             )
 
     def numbers(self, bank: ItemBank) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from episodes.episode import EpisodeIndices
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 from episodes.tasks.task import padded
 from episodes.uniforms import Uniforms, below, distinct
 
@@ -51,7 +51,7 @@ class VariableTask:
         if most < LEAST_WAYS:
             what = f"the largest group of '{bank.name}'" if self.groups == "within" else f"'{bank.name}'"
             raise DataError(
-                f"{what} has {most} classes; {prefix}task variable needs at least {LEAST_WAYS}: "
+                f"{what} has {counted(most, 'classes')}; {prefix}task variable needs at least {LEAST_WAYS}: "
                 "give a --split with more in this part, or plain tasks by --ways"
             )
         smallest = min(range(bank.classes), key=bank.class_sizes.__getitem__)

@@ -70,7 +70,7 @@ def inspect(folder: Path) -> Report:
         f"Calibration, in {BINS} bins of confidence": _calibration(reliability(predictions)),
         _title("Classes", "lowest accuracy", len(classes)): classes.head(MOST),
     }
-    if len(groups) > 1:
+    if 1 < len(groups) < len(classes):  # where each class is its own group they say nothing else
         tables[_title("Groups", "lowest accuracy", len(groups))] = groups.head(MOST)
     if len(pairs):
         pairs = pairs.rename(columns={"prediction": "taken for", "queries": "times"})

@@ -58,7 +58,7 @@ def test_a_bank_that_is_too_small_is_named_with_what_it_has() -> None:
         FixedTask(
             2, 1, 1, unlabelled=1, distractors=1
         ): r"has 2 classes; --ways 2 and --distractors 1 needs at least 3",
-        FixedTask(2, 1, 1, groups="across"): r"has 1 groups; --ways 2 with --groups across needs 2",
+        FixedTask(2, 1, 1, groups="across"): r"has 1 group; --ways 2 with --groups across needs 2",
         FixedTask(3, 1, 1, groups="within"): r"largest group of 'animals/train' has 2 classes; --ways 3",
         FixedTask(2, 3, 1, imbalance="step"): r"--shots 3 and --queries 1 need 6",
     }.items():

@@ -76,7 +76,7 @@ def test_several_episodes_make_no_batch() -> None:
 def test_a_bank_that_is_too_small_is_refused() -> None:
     with pytest.raises(DataError, match="'numbered' has 4 classes; --task variable needs at least 5"):
         VariableTask().check(numbered_bank())
-    with pytest.raises(DataError, match="the largest group of 'numbered' has 1 classes"):
+    with pytest.raises(DataError, match="the largest group of 'numbered' has 1 class"):
         VariableTask("within").check(numbered_bank((9,) * 6))
     with pytest.raises(DataError, match="has 1 image of class 'class5'"):
         VariableTask().check(numbered_bank((9, 9, 9, 9, 9, 1)))

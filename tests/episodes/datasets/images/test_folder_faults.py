@@ -214,11 +214,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         with_file("x.png", picture()),
         f"{CLASSES}some of its pictures are in no folder, beside folders",
     ),
-    "no folders": (lambda place: classes(place, "d"), "has 1 classes|its pictures are in no folder"),
+    "no folders": (lambda place: classes(place, "d"), "has 1 class|its pictures are in no folder"),
     "no pictures": (lambda place: emptied(place, "d") / "d", f"{CLASSES}it has no pictures"),
     "one class": (
         lambda place: classes(place / "d", "c0"),
-        "has 1 classes; train, validation and test need ",
+        "has 1 class; train, validation and test need ",
     ),
     "five classes": (lambda place: classes(place / "d", *"abcde"), "has 5 classes; train, validation and test need at"),
     "two depths": (

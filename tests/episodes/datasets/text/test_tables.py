@@ -157,14 +157,14 @@ def test_without_that_column_one_half_of_each_class_is_for_test(write: Write, tm
     assert dataset.test.held_out == (5,) * 6
     assert set(dataset.train.texts()).isdisjoint(dataset.test.text(row) for row in range(5, 10))
     assert sorted(dataset.test.texts()) == sorted(row["text"] for row in classes(texts=10))
-    with pytest.raises(DataError, match=r"class 'x' of '.*' has 1 texts, and --task all-way needs at least 3 of each"):
+    with pytest.raises(DataError, match=r"class 'x' of '.*' has 1 text, and --task all-way needs at least 3 of each"):
         all_way(write(tmp_path / "t", classes({"text": "x", "label": "x"})))
     with pytest.raises(DataError, match="has no split 'seed=1'"):
         all_way(write(tmp_path / "t", classes()), DataOptions(split="seed=1"))
 
 
 def test_what_has_too_few_classes_or_no_texts_is_refused(write: Write, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has 1 classes; train, validation and test need at least 6, two for each"):
+    with pytest.raises(DataError, match="has 1 class; train, validation and test need at least 6, two for each"):
         load(write(tmp_path / "t", classes(labels="a")))
     with (
         pytest.warns(UserWarning, match="left out 1 empty texts"),
