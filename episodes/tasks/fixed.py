@@ -159,16 +159,16 @@ class FixedTask:
             if sizes[fewest] < asked:
                 found = counted(int(sizes[fewest]), bank.noun)
                 raise DataError(
-                    f"'{bank.name}' has {found} of class '{bank.class_names[fewest]}' for {prefix}{name} {asked}: ask for "
-                    "fewer, or leave it out"
+                    f"'{bank.name}' has {found} of class '{bank.class_names[fewest]}' for {prefix}{name} "
+                    f"{asked}: ask for fewer, or leave it out"
                 )
 
     def _check_classes(self, bank: ItemBank, wanted: int, prefix: str, asked: str) -> None:
         if self.groups == "any":
             if wanted > bank.classes:
                 raise DataError(
-                    f"'{bank.name}' has {counted(bank.classes, 'classes')}; {asked} needs at least {wanted}: ask for fewer, "
-                    "or give a --split with more in this part, such as a .json file of your own"
+                    f"'{bank.name}' has {counted(bank.classes, 'classes')}; {asked} needs at least {wanted}: ask "
+                    "for fewer, or give a --split with more in this part, such as a .json file of your own"
                 )
             return
         sizes = [len(members) for members in bank.group_members.values()]
