@@ -120,6 +120,7 @@ def stage_key(config: RunConfig, learner: Learner, dataset: Dataset[Any]) -> str
         repr(stage.data),
         f"{loss.__module__}.{loss.__qualname__}",
         training,
+        _options_of(stage.loss),
         stage.clip,
         stage.beside,
         state_digest(stage.module),
@@ -132,6 +133,19 @@ def stage_key(config: RunConfig, learner: Learner, dataset: Dataset[Any]) -> str
         [version(package) for package in ("metabench", "torch")],
     ]
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
+
+
+def _options_of(loss: Any) -> dict[str, Any]:
+    """The options that are known where a loss is written, such as by which part of training it anneals something.
+
+    Those of the classes below, as of a head that another class adds, are not: that the first step is the same says it.
+    """
+    owner = loss.__self__
+    kind = next(each for each in type(owner).__mro__ if loss.__func__ in vars(each).values())
+    known, options = getattr(kind, "Options", None), getattr(owner, "options", None)
+    if known is None or options is None:
+        return {}
+    return {item.name: getattr(options, item.name, None) for item in fields(known)}
 
 
 def state_digest(module: nn.Module) -> str:

@@ -25,7 +25,8 @@ def build(name: str, dataset: Dataset, steps: int = 25, **options: Any) -> Any:
     learner = get_learner(name)
     torch.manual_seed(0)
     problem = Problem(dataset.train.item_shape, dataset.train.classes, TASK)
-    return learner(problem, learner.Options(backbone="conv4:4", batch_size=16, steps=steps, **options))
+    batch = {"batch_size": 16} if hasattr(learner.Options, "batch_size") else {}
+    return learner(problem, learner.Options(backbone="conv4:4", steps=steps, **batch, **options))
 
 
 def plan(dataset: Any, folder: Path, shared: Path | None, task: FixedTask = TASK) -> TrainingPlan:
@@ -182,6 +183,9 @@ def test_the_key_is_of_what_the_weights_depend_on(toy: Dataset) -> None:
     ]
     assert len({tim, *others}) == 8
     assert key(build("tim", toy, steps=0)) is None
+    assert key(build("tim", toy, solver_steps=3)) == tim
+    parts = [key(build("maml_plus_plus", toy, first_order_part=part)) for part in (0.3, 0.6)]
+    assert len({None, *parts}) == 3  # though the first steps are the same
     changed = build("tim", toy)
     changed.load_state_dict({name: copy.deepcopy(value) * 2 for name, value in changed.state_dict().items()})
     assert key(changed) not in (tim, None)
