@@ -6,6 +6,7 @@ ValueError
 RuntimeError
     RunError                a run that had begun has failed       exit code 1
         InterruptionError   the user stopped it                   exit code 1
+        NotFiniteError      its training diverged                 exit code 1
         LostRankError       another process of it has ended       exit code 1
         OtherRankError      likewise, and it has said why         exit code 1
 """
@@ -29,6 +30,10 @@ def is_memory(error: BaseException) -> bool:
 
 class InterruptionError(RunError):
     """A run that the user stopped; the message is as of a RunError."""
+
+
+class NotFiniteError(RunError):
+    """A run whose loss or predictions are not finite, by its settings; the message is as of a RunError."""
 
 
 class LostRankError(RunError):

@@ -17,9 +17,19 @@ from metabench.records.record import (
     WeightsInfo,
     write_scores,
 )
+from metabench.records.selection import Selection, Try
 
 # Of a learner without training, whose scores depend on no seed: it is ranked by tasks alone.
 UNTRAINED: dict[str, Any] = {"training": Training(curve=[], best={}, seconds=0.0, images=0), "outside_data": True}
+
+
+def selection(**means: float | None) -> Selection:
+    """A choice of `inner_steps` by these means: `selection(s1=0.5, s3=0.75)`."""
+    tries = [
+        Try(options={"inner_steps": int(name[1:])}, mean=mean, seconds=30.0, processor_seconds=20.0)
+        for name, mean in means.items()
+    ]
+    return Selection(episodes=60, grid=max(4, len(tries)), tries=tuple(tries))
 
 
 WEIGHTS = WeightsInfo(

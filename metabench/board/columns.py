@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 3  # of the columns below; it rises with any change of their names or meaning
+SCHEMA_VERSION = 4  # of the columns below; it rises with any change of their names or meaning
 
 
 def column(about: str) -> Any:
@@ -17,7 +17,7 @@ def column(about: str) -> Any:
 class Columns:
     """One row of leaderboard.csv, in the order of its columns; nan where a number is not known."""
 
-    schema_version: int = column("of these columns: 3")
+    schema_version: int = column("of these columns: 4")
     dataset: str = column("dataset as given to --dataset")
     split: str = column("its class split")
     ways: int | None = column("classes per task; 1 in regression; empty where tasks vary")
@@ -36,6 +36,12 @@ class Columns:
     learner: str = column("learner as given to --learner")
     settings: str = column(
         "options and budgets that differ from the learner's defaults for the dataset; empty for the defaults"
+    )
+    tries: int = column(
+        "how many settings its own were chosen from on validation tasks, the most of its seeds; 1 where they were given"
+    )
+    search_seconds: float = column(
+        "that the tries took, training and scoring, mean over seeds; empty where nothing was chosen"
     )
     metric: str = column(
         "what it is scored by: accuracy, span_f1 or answer_f1, or in regression squared_error, of which less is better"

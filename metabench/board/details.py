@@ -85,6 +85,7 @@ def _facts(record: RunRecord) -> list[list[str]]:
     several = f", {len(ranks)} ranks" if isinstance(ranks, list) and len(ranks) > 1 else ""
     facts = {
         **_beyond_the_mean(record),
+        **_chosen(record),
         "Finished": record.created,
         "Device": f"{environment.get('device', '?')}, {environment.get('threads', '?')} threads{several}",
         "Peak memory": None if peak is None else f"{peak:,.0f} MB",
@@ -112,6 +113,27 @@ def _pretrained(record: RunRecord) -> str | None:
     texts, images = record.weights.texts, record.weights.images
     items = f"{images:,} images" if images else f"{texts:,} texts"
     return f"{stages} on {', '.join(dict.fromkeys(sources))}: {items}, none of the test"
+
+
+def _chosen(record: RunRecord) -> dict[str, str]:
+    """From what the options were chosen, and what the tries gave."""
+    selection, text = record.selection, record.scored_by.text
+    if not selection:
+        return {}
+    count, grid, best = len(selection.tries), selection.grid, selection.best(record.scored_by)
+    some = f"{count} of {grid}" if count < grid else str(count)
+    tries = [
+        f"{_named(each.options)} {'not finite' if each.mean is None else text(each.mean)}" for each in selection.tries
+    ]
+    return {
+        "Chosen": f"{_named(best.options if best else {})} from {some} on {selection.episodes:,} validation tasks",
+        "Search": f"{selection.seconds:,.1f} s, {selection.processor_seconds:,.1f} s of processor time",
+        "Tries": "; ".join(tries),
+    }
+
+
+def _named(options: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_text(value)}" for name, value in options.items())
 
 
 def _beyond_the_mean(record: RunRecord) -> dict[str, str]:

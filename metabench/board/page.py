@@ -33,7 +33,7 @@ from metabench.board.pairs import paired_differences
 from metabench.board.published import published
 from metabench.board.rows import Entry
 from metabench.board.sources import sources, web
-from metabench.board.text import csv
+from metabench.board.text import chosen, csv
 from metabench.escape import embedded_json, plain, policy_digest
 from metabench.records.keys import Board
 from metabench.records.record import HARDEST_FILE, HARDEST_PAGE
@@ -211,6 +211,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "best": entry.rank.low if entry.rank else None,
         "learner": plain(values.learner, 80),
         "settings": plain(values.settings, 200),
+        "chosen": ", ".join(chosen(entry)),
         "mean": entry.metric.scale * entry.mean,
         "half": values.half_width,
         "over": values.interval_over,

@@ -222,6 +222,8 @@ def _entry(row: Row, runs: list[Run]) -> Entry:
         **{name: getattr(board, name) for name in ("dataset", "split", *NUMBERS, "task")},
         "learner": row.learner,
         "settings": row.settings,
+        "tries": max(len(each.selection.tries) if each.selection else 1 for each in records),
+        "search_seconds": round(_mean(each.selection.seconds if each.selection else None for each in records), 1),
         "metric": metric.name,
         "mean": round(scale * over_tasks.mean, digits),
         **{name: round(scale * getattr(estimate, name), digits) for name in ("half_width", "low", "high")},

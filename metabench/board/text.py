@@ -143,7 +143,13 @@ def notes(entry: Entry) -> list[str]:
     origin = entry.values.origin
     facts = {"transductive": entry.record.transductive, "outside data": entry.record.outside_data}
     seen = {"test classes in it": entry.record.test_classes == "yes"}
-    return [name for name, holds in {**facts, **seen, origin: origin != "own"}.items() if holds]
+    return [name for name, holds in {**facts, **seen, origin: origin != "own"}.items() if holds] + chosen(entry)
+
+
+def chosen(entry: Entry) -> list[str]:
+    """From how many settings an entry's own were chosen, and what that took; nothing where they were given."""
+    tries, seconds = entry.values.tries, entry.values.search_seconds
+    return [f"chosen from {tries} on validation, {seconds:,.0f} s"] if tries > 1 else []
 
 
 def _cells(entry: Entry) -> list[str]:

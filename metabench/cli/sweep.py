@@ -15,6 +15,7 @@ from metabench.cli.options import RUN_ERROR
 
 if TYPE_CHECKING:
     from metabench.sweep.cells import Cell
+    from metabench.sweep.choice import Choice
     from metabench.sweep.engine import Limits
 
 STATUS = "status"
@@ -69,9 +70,11 @@ def sweep(
 ) -> None:
     """Make the runs of a study: learners by datasets by tasks by seeds.
 
-    STUDY is a YAML file with the settings of `run --config`, where a list has a run for each of its values. Runs that
-    have a record in --output are not made again. One that fails is tried again, and takes no other along; the exit
-    code is then 1. `metabench sweep status` says what is done, running, waiting and failed of each study in --output.
+    STUDY is a YAML file with the settings of `run --config`, where a list has a run for each of its values. With
+    `select: validation`, a list of an option has tries instead, of which each run takes the best on tasks of the
+    validation classes. Runs that have a record in --output are not made again. One that fails is tried again, and takes
+    no other along; the exit code is then 1. `metabench sweep status` says what is done, running, waiting and failed of
+    each study in --output.
     """
     if str(study) == STATUS:
         from metabench.sweep.status import describe_status
@@ -80,36 +83,42 @@ def sweep(
         return
     from metabench.cli.config_file import read_config_file
     from metabench.sweep import cells as found
+    from metabench.sweep.choice import choices
     from metabench.sweep.engine import Limits
+    from metabench.sweep.rule import rule_of
     from metabench.sweep.study import points
 
     values = read_config_file(study, "study")
     if output:
         values["output"] = output
-    runs = points(values)
+    asked = points(values)
     if not allow_import:
-        found.refuse_imports(runs)
-    cells = found.resolve(runs, threads_each(workers))
-    if not carry_out(study.stem, cells, Limits(workers, retries, timeout), dry_run, live):
+        found.refuse_imports(asked)
+    resolve = choices if rule_of(values) else found.resolve
+    runs = resolve(asked, threads_each(workers))
+    if not carry_out(study.stem, runs, Limits(workers, retries, timeout), dry_run, live):
         sys.exit(RUN_ERROR)
 
 
-def carry_out(study: str, cells: Sequence[Cell], limits: Limits, dry_run: bool, live: bool) -> bool:
+def carry_out(study: str, runs: Sequence[Cell | Choice], limits: Limits, dry_run: bool, live: bool) -> bool:
     """Make the runs, or list them, and say what came of it; False where one failed."""
     from metabench.sweep.store import Store
     from metabench.sweep.sweep import describe_plan
     from metabench.sweep.sweep import sweep as make
 
-    store = Store(cells[0].config.output.output)
+    store = Store(runs[0].config.output.output)
     if dry_run:
-        click.echo(describe_plan(cells, store, limits))
+        click.echo(describe_plan(runs, store, limits))
         return True
     with _served(store.results) if live else nullcontext():
-        made = make(study, cells, store, limits)
+        made = make(study, runs, store, limits)
     there = f"; {made.there} were there already" if made.there else ""
-    click.echo(f"{len(made.done)} of {len(cells)} runs made{there}; records: {store.results}")
-    for cell, reason in made.failed:
-        click.echo(f"metabench: failed: {cell.title}: {reason}; see '{store.log(cell.digest)}'", err=True)
+    tries = f", after {made.tries} tries" if made.tries else ""
+    click.echo(f"{len(made.done)} of {len(runs)} runs made{tries}{there}; records: {store.results}")
+    for each, reason in made.failed:
+        log = store.log(each.digest)
+        see = f"; see '{log}'" if log.exists() else ""
+        click.echo(f"metabench: failed: {each.title}: {reason}{see}", err=True)
     return not made.failed
 
 

@@ -18,7 +18,7 @@ from episodes.episode import to_float
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench import ranks
 from metabench.checks import logits_problem
-from metabench.errors import RunError
+from metabench.errors import NotFiniteError, RunError
 from metabench.evaluation.features import CHECKED, given_features, may_be_given, network_as_it_came, network_features
 from metabench.evaluation.progress import Progress
 from metabench.learner import ITEMS_AT_ONCE, SENTENCES_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner
@@ -82,7 +82,8 @@ def predict_episodes(
         temperature: what logits are divided by for the confidences.
 
     Raises:
-        RunError: the learner's logits are not finite, or not `[B, Q, N]`.
+        NotFiniteError: the learner's logits are not finite.
+        RunError: they are not `[B, Q, N]`.
     """
     parts, metric = [], learner.problem.metric
     numbers = range(start, episodes)
@@ -120,7 +121,7 @@ def predicted_logits(
         if problem := logits_problem(logits, (*labels.shape, ways)):
             raise RunError(f"learner {type(learner).__name__} breaks its contract: {problem}")
         if not torch.isfinite(logits).all():
-            raise RunError(
+            raise NotFiniteError(
                 f"the learner's predictions for tasks {block[0]} to {block[-1]} of '{sampler.name}' are not finite; "
                 "lower its learning rates"
             )

@@ -27,7 +27,7 @@ from metabench.config import DATA, NUMBERS, RECIPE, SETTINGS, RunConfig, flat, m
 from metabench.errors import UsageError
 from metabench.stats.stopping import MOST
 
-VALIDATION_SEED = 0
+VALIDATION_SEED, SELECTION_SEED = 0, 1
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
 DRAWS = 10  # of `--task all-way`, likewise
 
@@ -169,7 +169,9 @@ def scored_tasks(
     return config.changed(episodes=config.test.episodes or most or unlimited), source
 
 
-def validation_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.device | str) -> EpisodeSource:
+def validation_tasks(
+    config: RunConfig, dataset: Dataset[Any], device: torch.device | str, seed: int = VALIDATION_SEED
+) -> EpisodeSource:
     """Where validation tasks come from: the same for all runs, so which tasks test a learner has no part in it.
 
     All-way ones hold a third of the training items out for queries, and have as many shots as are left, if the test
@@ -181,7 +183,25 @@ def validation_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.dev
     recipe, bank = config.validation_recipe(dataset.kind), dataset.validation
     if isinstance(recipe, AllWayTask):
         recipe = replace(recipe, shots=min(recipe.shots, int((bank.sizes - bank.held_out).min())))
-    return sampler(bank, recipe, VALIDATION_SEED, device)
+    return sampler(bank, recipe, seed, device)
+
+
+def selection_tasks(config: RunConfig, dataset: Dataset[Any], device: torch.device | str) -> tuple[int, EpisodeSource]:
+    """How many tasks settings are chosen on, and where they come from: as validation tasks, but others.
+
+    They are as many as those of the test, and at most as many as that has where nothing is asked for. Which step of its
+    training a learner keeps was chosen on the validation tasks, which would favour a setting that overfits to those.
+
+    Args:
+        config: as given.
+        dataset: that its data are of.
+        device: of the tasks.
+
+    Raises:
+        DataError: the bank cannot give the tasks.
+    """
+    most = DRAWS if config.task.task == "all-way" else EPISODES
+    return min(config.test.episodes or most, most), validation_tasks(config, dataset, device, SELECTION_SEED)
 
 
 def freeze(path: str | Path, **settings: object) -> Manifest:

@@ -8,30 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from episodes.banks.bank import TEXTS
 from episodes.dataset import Dataset
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench import ranks
-from metabench.checks import broken_points
 from metabench.config import RunConfig, make_config
-from metabench.errors import RunError, UsageError
+from metabench.errors import RunError
 from metabench.evaluation.score import Scored, score_learner
+from metabench.experiment.begin import Begun, begin, points_broken
 from metabench.experiment.environment import describe_environment, process_as_found
-from metabench.experiment.prepare import dataset_info, prepare
 from metabench.experiment.pretrained import network_inputs, test_classes_seen, weights_info
 from metabench.learner import Learner
 from metabench.loggers.group import check_packages, logged
 from metabench.pictures.hardest import draw_hardest, hardest
 from metabench.records.checkpoint import CHECKPOINT_FILE, find_checkpoint, kept
-from metabench.records.folder import claim_folder, in_folder, run_name, save_run
+from metabench.records.folder import claim_folder, in_folder, save_run
 from metabench.records.predictions import digest
 from metabench.records.record import RunRecord, Training, now
-from metabench.registry import changed_options, faults_of, learner_name
+from metabench.records.selection import Selection
+from metabench.registry import faults_of, learner_name
 from metabench.texts.hardest import write_hardest
-from metabench.training.loop import train
-from metabench.training.plan import TrainingPlan, check_stages
 from metabench.training.signals import Stop
 
 TEXT_PACKAGES = ("transformers", "tokenizers", "scikit-learn")
@@ -57,72 +53,63 @@ def run(*, learner: str | type[Learner] = "protonet", resume: bool = False, **se
     return run_config(make_config(learner=name, **settings), resume=resume)
 
 
-def run_config(config: RunConfig, *, resume: bool | None = False, shared: Path | None = None) -> RunRecord:
+def run_config(
+    config: RunConfig,
+    *,
+    resume: bool | None = False,
+    shared: Path | None = None,
+    selection: Selection | None = None,
+    tried: Path | None = None,
+) -> RunRecord:
     """As `run`, for a RunConfig.
 
     Args:
         config: the settings.
         resume: None to go on from a checkpoint where there is one.
         shared: a folder in which runs with the same first stage share it (see `metabench.training.shared`).
+        selection: how its options were chosen.
+        tried: a folder in which a try of the same settings left its checkpoint, if it has (see
+            `metabench.experiment.tries`).
     """
     with process_as_found(), Stop() as stop, ranks.joined():
-        return _run_config(config, resume, shared, stop)
+        return _run_config(config, resume, shared, selection, tried, stop)
 
 
-def _run_config(config: RunConfig, resume: bool | None, shared: Path | None, stop: Stop) -> RunRecord:
+def _run_config(
+    config: RunConfig,
+    resume: bool | None,
+    shared: Path | None,
+    selection: Selection | None,
+    tried: Path | None,
+    stop: Stop,
+) -> RunRecord:
     check_packages(config)
-    if config.machine.threads:
-        torch.set_num_threads(config.machine.threads)
-    run = prepare(config)
-    if run.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(run.device)
-    config, learner, learner_class = run.config.changed(threads=torch.get_num_threads()), run.learner, run.learner_class
-    changed = changed_options(learner_class, config)
-    with faults_of(learner_class, config.learner, UsageError):
-        _refuse_idle(changed, learner)
-        check_stages(learner, run.dataset, config.task.train_task)
-        _check_contract(config, learner, run.validation)
-
-    about = dataset_info(run.dataset, run.manifest)
-    identity: dict[str, Any] = {"config": config.recorded.model_dump(mode="json"), "data": about.model_dump()}
-    if run.weights:
-        identity["weights"] = run.weights.digest
-    name = run_name(config, learner.problem.regression)
-    folder, state = ranks.of_first(lambda: _place(config, name, identity, resume))
+    begun = begin(config)
+    config, run, learner = begun.config, begun.run, begun.run.learner
+    folder, state = ranks.of_first(lambda: _place(begun, resume, tried))
     kept_of = partial(kept, folder / CHECKPOINT_FILE)
-    faults = faults_of(learner_class, config.learner, RunError, kept_of)
+    faults = faults_of(run.learner_class, config.learner, RunError, kept_of)
     with in_folder(folder), logged(folder, config, learner.problem.metric.name) as loggers, faults:
-        plan = TrainingPlan(
-            seed=config.training.seed,
-            precision=config.training.precision,
-            validation=run.validation,
-            named_tasks=config.task.train_task,
-            validation_episodes=config.training.validation_episodes,
-            checkpoint=folder / CHECKPOINT_FILE,
-            identity=identity,
-            stop=stop,
-            watch=loggers.rows,
-            shared=shared,
-        )
-        log = train(learner, run.dataset, plan, state)
+        log = begun.train(folder, state, stop, shared, loggers.rows)
         scored = score_learner(learner, run.floors, run.test, config, run.validation)
         config = config.changed(episodes=scored.episodes)
         record = RunRecord(
             id=folder.name,
             created=now(),
             config=config.recorded,
-            changed_options=changed,
-            dataset=about,
+            changed_options=begun.changed,
+            dataset=begun.about,
             transductive=learner.transductive,
             outside_data=learner.outside_data,
             test_classes=test_classes_seen(learner, run.dataset),
             weights=weights_info(run.weights) if run.weights else None,
             inputs=network_inputs(learner),
+            selection=selection,
             score=scored.score,
             companions=scored.companions,
             floors=scored.floors,
             predictions=digest(scored.predictions) if scored.predictions else None,
-            contract=_broken_points(learner, run.validation) if log.images else (),  # else as before
+            contract=points_broken(learner, run.validation) if log.images else (),  # else as before
             training=Training(**asdict(log)),
             evaluation_seconds=scored.seconds,
             peak_memory_megabytes=scored.peak_megabytes,
@@ -155,30 +142,10 @@ def _show_hardest(folder: Path, test: EpisodeSource, scored: Scored, learner: Le
         warnings.warn(f"there is no picture of the hardest tasks: {error}", RuntimeWarning, stacklevel=2)
 
 
-def _refuse_idle(changed: dict[str, Any], learner: Learner) -> None:
-    idle = learner.idle_options()
-    for name, value in changed.items():
-        if name in idle:
-            raise UsageError(f"--set {name}={value} changes nothing, since {idle[name]}; leave it out")
-
-
-def _check_contract(config: RunConfig, learner: Learner, validation: EpisodeSource) -> None:
-    """Raise UsageError if the untrained learner breaks its contract on tasks like those that it will meet."""
-    broken = _broken_points(learner, validation)
-    if broken:
-        raise UsageError(
-            f"learner '{config.learner}' breaks the contract of learners: {'; '.join(broken)}; fix it, or declare it, "
-            "since its scores would not compare with others'"
-        )
-
-
-def _broken_points(learner: Learner, validation: EpisodeSource) -> tuple[str, ...]:
-    return ranks.of_first(lambda: broken_points(learner, validation))
-
-
-def _place(
-    config: RunConfig, name: str, identity: dict[str, Any], resume: bool | None
-) -> tuple[Path, dict[str, Any] | None]:
+def _place(begun: Begun, resume: bool | None, tried: Path | None) -> tuple[Path, dict[str, Any] | None]:
     """The folder of the run, and the checkpoint to go on from, if that is wanted."""
-    found = find_checkpoint(config, name, identity, required=bool(resume)) if resume is not False else None
-    return found or (claim_folder(config, name), None)
+    config, name, identity = begun.config, begun.name, begun.identity
+    if resume is not False and (found := find_checkpoint(config, name, identity, required=bool(resume))):
+        return found
+    there = find_checkpoint(config.changed(output=tried), name, identity, required=False) if tried else None
+    return claim_folder(config, name), there[1] if there else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from episodes.names import join_names
 from metabench.config import NUMBERS, SETTINGS, RunConfig
@@ -42,7 +43,11 @@ def task(record: RunRecord) -> str:
 
 
 def settings(record: RunRecord) -> str:
-    """What was changed from the defaults, as `name=value` in the order of the names."""
+    """What was changed from the defaults, as `name=value` in the order of the names.
+
+    An option that was chosen has all values that were tried, so that runs with other seeds are of the same row,
+    whatever each chose.
+    """
     changed = dict(record.changed_options)
     if record.weights:  # two files may have one name
         changed["weights"] = f"{record.weights.file}@{record.weights.sha256[:8]}"
@@ -53,7 +58,16 @@ def settings(record: RunRecord) -> str:
     if not record.config.numbers:  # of training alone
         ours = {name: (record.config[name], SETTINGS[name].default) for name in NUMBERS}
         changed |= {name: value for name, (value, default) in ours.items() if value != default}
-    return " ".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in sorted(changed.items()))
+    texts = {name: _text(value) for name, value in changed.items()}
+    if selection := record.selection:
+        for name in selection.names:
+            texts[name] = "|".join(dict.fromkeys(_text(each.options[name]) for each in selection.tries))
+        texts["tries"] = str(len(selection.tries))
+    return " ".join(f"{name}={text}" for name, text in sorted(texts.items()))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value).strip('"')
 
 
 def board_of(record: RunRecord) -> Board:
@@ -77,7 +91,9 @@ def row_of(record: RunRecord) -> Row:
     return Row(board_of(record), dataset.fingerprints, dataset.image_shape, record.config.learner, settings(record))
 
 
-def run_digest(config: RunConfig, data: DatasetInfo, weights: str | None) -> str:
+def run_digest(
+    config: RunConfig, data: DatasetInfo, weights: str | None, names: Sequence[str] = (), space: Any = None
+) -> str:
     """What makes a run the same run, wherever and whenever it is made: settings with their defaults, and data.
 
     The device and the number of threads are no part of it, as they are none of a `Row`; precision is. Where tasks are
@@ -87,6 +103,8 @@ def run_digest(config: RunConfig, data: DatasetInfo, weights: str | None) -> str
         config: as resolved, or as a record has it.
         data: the record's, or as they were read.
         weights: SHA-256 of the file of weights.
+        names: of options that are chosen: their values are a result.
+        space: what they are chosen from (see `metabench.records.selection.Selection.space`).
 
     Returns:
         32 hexadecimal digits.
@@ -94,13 +112,18 @@ def run_digest(config: RunConfig, data: DatasetInfo, weights: str | None) -> str
     settings = config.recorded.model_dump(mode="json", exclude={"machine"})
     if config.test.until_interval:
         del settings["test"]["episodes"]
-    facts = json.dumps([settings, data.model_dump(mode="json"), weights], sort_keys=True)
-    return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
+    for name in names:
+        del settings["options"][name]
+    facts = [settings, data.model_dump(mode="json"), weights, *([space] if names else [])]
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def record_digest(record: RunRecord) -> str:
     """The `run_digest` of a finished run."""
-    return run_digest(record.config, record.dataset, record.weights.sha256 if record.weights else None)
+    weights = record.weights.sha256 if record.weights else None
+    if record.selection:
+        return run_digest(record.config, record.dataset, weights, record.selection.names, record.selection.space)
+    return run_digest(record.config, record.dataset, weights)
 
 
 def same_tasks(record: RunRecord) -> dict[str, object]:

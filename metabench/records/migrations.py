@@ -7,7 +7,7 @@ from typing import Any
 
 from episodes.names import short_name
 
-VERSION = 8  # today's
+VERSION = 9  # today's
 METRICS = ("accuracy", "squared_error")
 
 # Options whose defaults on a dataset have changed since version 2: records of then name them, so that they stay rows
@@ -112,6 +112,11 @@ def _from_7(record: Values) -> Values:
     return record
 
 
+def _from_8(record: Values) -> Values:
+    """Version 9 knows `selection`, which no earlier record has."""
+    return record
+
+
 def with_new_options(options: Values) -> Values:
     """A learner's options of before version 3, with those that came since, at the values of what it did then."""
     return {"alone_steps": 0, **options} if "teacher_backbone" in options else options
@@ -129,5 +134,5 @@ def _score_from_2(score: Any) -> Any:
 
 STEPS: dict[int, Callable[[Values], Values]] = {
     **{1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4},
-    **{5: _from_5, 6: _from_6, 7: _from_7},
+    **{5: _from_5, 6: _from_6, 7: _from_7, 8: _from_8},
 }

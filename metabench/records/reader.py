@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from episodes.errors import DataError
 from metabench.errors import UsageError
 from metabench.escape import plain
+from metabench.records.parts import MOST_ERROR
 from metabench.records.predictions import digest, predictions_file
-from metabench.records.record import ACCURACIES_FILE, MOST_ERROR, RECORD_FILE, SCORES_FILE, RunRecord
+from metabench.records.record import ACCURACIES_FILE, RECORD_FILE, SCORES_FILE, RunRecord
 
 # No record has a larger file: ten million tasks take less.
 MOST_BYTES, MOST_BYTES_OF_TASKS = 2**25, 2**29

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from episodes.banks.bank import Kind
 from episodes.files.atomic import write_bytes
 from metabench.config import RunConfig
 from metabench.metrics.metric import ACCURACY, METRICS, Metric
 from metabench.records.migrations import migrate
+from metabench.records.parts import MOST_ERROR, Amount, Count, Part
 from metabench.records.seen import Seen
+from metabench.records.selection import Selection
 
 RECORD_FILE = "record.json"
 SCORES_FILE = "scores.csv"
@@ -26,18 +28,10 @@ HARDEST_FILE, HARDEST_PAGE = "hardest.png", "hardest.html"  # the second of text
 Fact = TypeVar("Fact", str, int)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-# Bounds on the values in a file, so that any table can hold and average them.
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-Amount = Annotated[float, Field(ge=0, le=1e15)]
-MOST_ERROR = 1e100  # its square is still a number
 MOST_HALF_WIDTH = 10  # of accuracies: Student's t of two tasks goes far beyond 1, and version 1 did not cut it
 
 
-class Interval(_Part):
+class Interval(Part):
     """A 95% interval of the accuracy, of `count` classes or groups of classes, and what it is about in words."""
 
     half_width: float = Field(ge=0, le=1)
@@ -47,7 +41,7 @@ class Interval(_Part):
     covers: str
 
 
-class Score(_Part):
+class Score(Part):
     """One learner on the test tasks.
 
     Attributes:
@@ -107,7 +101,7 @@ class Score(_Part):
         return self
 
 
-class Floor(_Part):
+class Floor(Part):
     """What the test tasks give without training (see `metabench.evaluation.floors`): a mean in the learner's metric.
 
     Attributes:
@@ -121,7 +115,7 @@ class Floor(_Part):
     episodes: Count
 
 
-class Banks(_Part, Generic[Fact]):
+class Banks(Part, Generic[Fact]):
     """One fact about each of a dataset's banks."""
 
     train: Fact
@@ -129,7 +123,7 @@ class Banks(_Part, Generic[Fact]):
     test: Fact
 
 
-class DatasetInfo(_Part):
+class DatasetInfo(Part):
     """name and split as asked for; fingerprints and class counts of the banks; digest of frozen test tasks.
 
     In regression image_shape is that of an input, (1,), and there are 0 classes.
@@ -144,7 +138,7 @@ class DatasetInfo(_Part):
     tasks: str | None = None
 
 
-class Training(_Part):
+class Training(Part):
     """See `metabench.training.plan.TrainingLog`; records before version 3 lack processor time and multiply-adds."""
 
     curve: list[dict[str, Any]]
@@ -155,7 +149,7 @@ class Training(_Part):
     multiply_adds: Count | None = None
 
 
-class PretrainedOn(_Part):
+class PretrainedOn(Part):
     """What weights were trained on: of a dataset's training classes, or of a file of texts, by its fingerprint."""
 
     kind: Literal["dataset", "file"]
@@ -164,7 +158,7 @@ class PretrainedOn(_Part):
     fingerprint: str
 
 
-class WeightsInfo(_Part):
+class WeightsInfo(Part):
     """The weights that a run began with: a file, or `pretrained` for those that its networks were published with.
 
     Attributes:
@@ -183,7 +177,7 @@ class WeightsInfo(_Part):
     images: Count = 0
 
 
-class NetworkInput(_Part):
+class NetworkInput(Part):
     """How images go into a network from elsewhere (see `metabench.outside.InputForm`)."""
 
     size: int | None
@@ -192,7 +186,7 @@ class NetworkInput(_Part):
     interpolation: str
 
 
-class RunRecord(_Part):
+class RunRecord(Part):
     """A finished run: enough to repeat it and to draw every table from.
 
     Attributes:
@@ -203,6 +197,7 @@ class RunRecord(_Part):
         test_classes: whether the test classes were in the outside data (see `metabench.records.seen`).
         weights: that its networks began with; None where they began at random, or come with a package.
         inputs: of each network from elsewhere, by its name, how images go into it.
+        selection: how its options were chosen; None where they were given.
         score: the result.
         companions: scores of other models in the learner (a student's teacher), by name.
         floors: by name; none in records of version 1.
@@ -214,7 +209,7 @@ class RunRecord(_Part):
         environment: versions, platform, device, processor, threads, commit.
     """
 
-    schema_version: Literal[8] = 8
+    schema_version: Literal[9] = 9
     id: str
     created: str
     config: RunConfig
@@ -225,6 +220,7 @@ class RunRecord(_Part):
     test_classes: Seen
     weights: WeightsInfo | None = None
     inputs: dict[str, NetworkInput] = Field(default_factory=dict)
+    selection: Selection | None = None
     score: Score
     companions: dict[str, Score]
     floors: dict[str, Floor] = Field(default_factory=dict)
@@ -263,6 +259,14 @@ class RunRecord(_Part):
             raise ValueError("a score is not of what its configuration asks for: accuracy, or in regression an error")
         if not self.regression and any(floor.mean > 1 for floor in self.floors.values()):
             raise ValueError("a floor is not an accuracy")
+        return self
+
+    @model_validator(mode="after")
+    def _of_the_best_try(self) -> RunRecord:
+        if self.selection:
+            best = self.selection.best(self.scored_by)
+            if best is None or any(self.config.options.get(name) != value for name, value in best.options.items()):
+                raise ValueError("selection: the options of config are not those of its best try")
         return self
 
     @field_validator("created")

@@ -97,7 +97,8 @@ class Reproduction:
 def reproduce(path: str | Path, *, resume: bool = False, **settings: Any) -> Reproduction:
     """Run a record's configuration again, as a new run, and compare the two.
 
-    On the same processor and versions and with as many threads, a run on CPU repeats bit for bit.
+    On the same processor and versions and with as many threads, a run on CPU repeats bit for bit. Options that were
+    chosen are taken as they are, with what the record says of their choice: the search is not repeated.
 
     Args:
         path: the record, or its folder.
@@ -113,7 +114,7 @@ def reproduce(path: str | Path, *, resume: bool = False, **settings: Any) -> Rep
     recorded, before = read_record(file)
     config = config_again(file.parent, recorded, **settings)
     prepare_tasks(config, again=(file.parent, recorded))  # raises, before any training, where the data are others
-    repeated = run_config(config, resume=resume)
+    repeated = run_config(config, resume=resume, selection=recorded.selection)
     folder = config.output.output / repeated.id
     _, after = read_record(folder / RECORD_FILE)
     deviation, freedom, whose = _retraining(recorded, (file.parent.parent, config.output.output), but=folder)

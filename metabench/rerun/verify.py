@@ -65,7 +65,8 @@ def verify(path: str | Path, device: str = "auto", **settings: Any) -> Verificat
     (in regression within 0.1% of the mean); the worst class, worst tasks and calibration, which fewer queries decide,
     within 2, 1 and 0.5 points. What the record says of the learner must hold: its settings, whether it is transductive
     or was trained on other data, its number of parameters, and that it keeps the contract of learners (unless the
-    record says that it does not). What training took, times and memory cannot be verified.
+    record says that it does not). What training took, times and memory cannot be verified, nor what else was tried
+    where options were chosen.
 
     On success `verified.json` is written to the folder, else removed.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -15,7 +15,10 @@ from metabench.config import RunConfig, make_config
 from metabench.errors import UsageError
 from metabench.experiment.environment import process_as_found
 from metabench.experiment.prepare import Prepared, dataset_info, prepare
+from metabench.metrics.metric import Metric
 from metabench.records.keys import run_digest
+from metabench.records.record import DatasetInfo
+from metabench.records.selection import Selection
 from metabench.registry import adapter_names, get_learner
 from metabench.sweep.study import Point, imports
 from metabench.training.shared import stage_key
@@ -23,7 +26,7 @@ from metabench.training.shared import stage_key
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study.
+    """One run of a study, or one try.
 
     Attributes:
         digest: what makes it the same run everywhere (see `metabench.records.keys.run_digest`).
@@ -32,6 +35,9 @@ class Cell:
         steps, episodes: training steps and test tasks, as resolved.
         backbone: of the learner.
         stage: key of its first stage, where other runs of the study begin with the same.
+        is_try: whether it is scored on validation tasks, for a choice, and gets no record.
+        selection: how its options were chosen, of a run that came of that.
+        tried: the digest of the try whose training it takes up.
     """
 
     digest: str
@@ -41,6 +47,29 @@ class Cell:
     episodes: int
     backbone: str
     stage: str | None = None
+    is_try: bool = False
+    selection: Selection | None = None
+    tried: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was looked up of a point.
+
+    Attributes:
+        point: of the study.
+        cell: of the run.
+        config: of the run, as resolved.
+        data: that it is of.
+        metric: that it is scored by.
+    """
+
+    point: Point
+    cell: Cell
+    config: RunConfig
+    data: DatasetInfo
+    weights: str | None
+    metric: Metric
 
 
 def refuse_imports(points: Sequence[Point]) -> None:
@@ -65,24 +94,36 @@ def resolve(points: Sequence[Point], threads: int | None) -> list[Cell]:
         UsageError, episodes.DataError: a run that cannot be made; the message begins with its title.
     """
     cells: dict[str, Cell] = {}
+    for found in look_up(points, threads):
+        cells.setdefault(found.cell.digest, found.cell)
+    return with_shared_stages(cells.values())
+
+
+def look_up(points: Sequence[Point], threads: int | None) -> Iterator[Found]:
+    """Each point's cell, and what else is known of it; arguments and errors are those of `resolve`."""
     unused = {name for point in points for name in point.common}
     with loading_once():
         for point in points:
             with process_as_found():
                 try:
-                    cell, used = _cell(point, threads)
+                    found, used = _found(point, threads)
                 except (UsageError, DataError) as error:
                     raise type(error)(f"{point.title}: {error}") from None
             unused -= used
-            cells.setdefault(cell.digest, cell)
+            yield found
     for name in sorted(unused):
         raise UsageError(f"options: no learner of the study has a use for '{name}'; correct it, or leave it out")
-    counts = Counter(cell.stage for cell in cells.values())
-    return [cell if counts[cell.stage] > 1 else replace(cell, stage=None) for cell in cells.values()]
 
 
-def _cell(point: Point, threads: int | None) -> tuple[Cell, set[str]]:
-    """A point's cell, and which of the common options it takes."""
+def with_shared_stages(cells: Iterable[Cell]) -> list[Cell]:
+    """The same, of which those keep the key of their first stage that others begin with, too."""
+    every = list(cells)
+    counts = Counter(cell.stage for cell in every)
+    return [cell if counts[cell.stage] > 1 else replace(cell, stage=None) for cell in every]
+
+
+def _found(point: Point, threads: int | None) -> tuple[Found, set[str]]:
+    """What is known of a point, and which of the common options it takes."""
     known = {item.name for item in fields(get_learner(str(point.settings["learner"])).Options)}
     common = {name: value for name, value in point.common.items() if name in known}
     config = make_config(**point.settings, options={**common, **point.options})
@@ -96,13 +137,12 @@ def _cell(point: Point, threads: int | None) -> tuple[Cell, set[str]]:
     return _of_run(point, config, run), set(common)
 
 
-def _of_run(point: Point, config: RunConfig, run: Prepared) -> Cell:
+def _of_run(point: Point, config: RunConfig, run: Prepared) -> Found:
     resolved = run.config.changed(threads=config.machine.threads or torch.get_num_threads())
     options = resolved.options
-    return Cell(
-        digest=run_digest(
-            resolved, dataset_info(run.dataset, run.manifest), run.weights.digest if run.weights else None
-        ),
+    data, weights = dataset_info(run.dataset, run.manifest), run.weights.digest if run.weights else None
+    cell = Cell(
+        digest=run_digest(resolved, data, weights),
         title=point.title,
         config=config,
         steps=int(options.get("steps") or 0),
@@ -110,3 +150,4 @@ def _of_run(point: Point, config: RunConfig, run: Prepared) -> Cell:
         backbone=str(options.get("backbone")),
         stage=stage_key(resolved, run.learner, run.dataset),
     )
+    return Found(point, cell, resolved, data, weights, run.learner.problem.metric)

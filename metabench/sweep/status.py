@@ -17,18 +17,19 @@ def describe_status(results: Path) -> str:
     known, parts = store.done(), []
     for plan in store.plans():
         states: dict[State, list[str]] = {state: [] for state in get_args(State)}
-        for digest, title in plan.runs.items():
+        for digest, title in (plan.tries | plan.runs).items():
             state, line = _state(digest, title, known, store)
             states[state].append(line)
         counts = ", ".join(f"{len(lines)} {state}" for state, lines in states.items())
         shown = [plain(line, 300) for state, lines in states.items() if state != "done" for line in lines]
-        parts.append("\n".join([f"{plan.study}: {len(plan.runs)} runs, {counts}", *shown]))
+        tries = f" and {len(plan.tries)} tries" if plan.tries else ""
+        parts.append("\n".join([f"{plan.study}: {len(plan.runs)} runs{tries}, {counts}", *shown]))
     problems = [f"not read: {problem}" for problem in store.problems()]
     return "\n\n".join([*parts, *problems]) or f"no study was begun in '{results}'"
 
 
 def _state(digest: str, title: str, known: dict[str, Known], store: Store) -> tuple[State, str]:
-    if digest in known:
+    if digest in known or store.tried(digest):
         return "done", ""
     if store.is_claimed(digest):
         return "running", f"  running  {title}: {store.said(digest) or 'it begins'}"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
@@ -25,10 +26,12 @@ from metabench.records.keys import record_digest
 from metabench.records.provenance import origin_of
 from metabench.records.reader import read_records, scores_file
 from metabench.records.record import RECORD_FILE, RunRecord, now
+from metabench.records.selection import Tried
 
 FOLDER = ".sweep"
 INDEX_FILE, PLAN_FOLDER, RUN_FOLDER, STAGE_FOLDER = "index.json", "studies", "runs", "stages"
 LOG_FILE, FAILURES_FILE, LOCK_FILE = "log.txt", "failures.json", "lock"
+TRY_FILE, TRAINING_FOLDER = "try.json", "training"
 TAIL_LINES, TAIL_BYTES = 20, 8192  # of a log, that a failure keeps
 
 
@@ -91,12 +94,21 @@ class Failure(_File):
     lines: list[str]
 
 
+Titles = dict[Annotated[str, Field(pattern="^[0-9a-f]+$")], str]  # digests are names of folders
+
+
 class Plan(_File):
-    """The runs of a study, by digest, with what to call them."""
+    """The runs of a study, by digest, with what to call them; and the tries that its settings are chosen from."""
 
     study: str
     started: str
-    runs: dict[Annotated[str, Field(pattern="^[0-9a-f]+$")], str]  # since they are names of folders
+    runs: Titles
+    tries: Titles = {}
+
+
+def try_digest(digest: str) -> str:
+    """Of the try of a run, which has the digest given."""
+    return hashlib.blake2b(f"try {digest}".encode(), digest_size=16).hexdigest()
 
 
 # Another version where the settings of runs, and so their digests, are others.
@@ -155,6 +167,26 @@ class Store:
     def log(self, digest: str) -> Path:
         """The file of what the last attempt at a run said."""
         return self.run_folder(digest) / LOG_FILE
+
+    def tried(self, digest: str) -> Tried | None:
+        """What a try gave; None where it was not made."""
+        try:
+            return Tried.model_validate_json((self.run_folder(digest) / TRY_FILE).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def keep_try(self, digest: str, tried: Tried) -> None:
+        """Keep what a try gave."""
+        write_bytes(self.run_folder(digest) / TRY_FILE, (tried.model_dump_json() + "\n").encode())
+
+    def training_folder(self, digest: str) -> Path:
+        """Where a try leaves what it trained, for the run of the same settings."""
+        return self.run_folder(digest) / TRAINING_FOLDER
+
+    def drop_training(self, digests: Iterable[str]) -> None:
+        """Remove what these tries trained. What they gave is kept."""
+        for digest in digests:
+            shutil.rmtree(self.training_folder(digest), ignore_errors=True)
 
     @contextmanager
     def claimed(self, digest: str) -> Iterator[bool]:
@@ -215,9 +247,9 @@ class Store:
         """The last of these lines, without the program's name; empty where there is none."""
         return next(iter(self.tail(digest)[-1:]), "").removeprefix("metabench: ")
 
-    def write_plan(self, study: str, runs: dict[str, str]) -> None:
-        """Keep which runs a study has, for `plans`."""
-        plan = Plan(study=study, started=now(), runs=runs)
+    def write_plan(self, study: str, runs: dict[str, str], tries: dict[str, str] | None = None) -> None:
+        """Keep which runs and tries a study has, for `plans`."""
+        plan = Plan(study=study, started=now(), runs=runs, tries=tries or {})
         write_bytes(self.folder / PLAN_FOLDER / f"{study}.json", (plan.model_dump_json(indent=2) + "\n").encode())
 
     def plans(self) -> list[Plan]:

@@ -6,15 +6,18 @@ lists. `learner` and `dataset` may also be names with settings of their own belo
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from episodes.errors import nearest
 from metabench.config import SECTION_OF, SETTINGS, flat, make_config
 from metabench.errors import UsageError
 from metabench.escape import plain
+from metabench.sweep.rule import OF_STUDY, Rule, rule_of
 
 LISTS = ("train_task", "test_task")  # settings whose value is a list
 ONE = ("data_root", "tasks", "device", "threads", "output", "tensorboard", "mlflow")  # the same for all runs
@@ -32,17 +35,25 @@ class Point:
         options: of the learner, that were given for it alone.
         common: options that were given for all learners.
         varied: the names of what is not the same in all of the study's runs.
+        of: the number of the run that it is a try of, where the study chooses options.
+        grid: then, how many settings the study has for that run, if only some of them are tried.
     """
 
     settings: dict[str, Any]
     options: dict[str, Any]
     common: dict[str, Any] = field(default_factory=dict)
     varied: tuple[str, ...] = ()
+    of: int = 0
+    grid: int = 0
 
     @property
     def title(self) -> str:
         """What tells it from the others, in one line: `maml on glyphs, shots 5, inner_steps 3`."""
-        names = [name for name in self.varied if name not in ("learner", "dataset")]
+        return self.titled()
+
+    def titled(self, but: Collection[str] = ()) -> str:
+        """The title without some names."""
+        names = [name for name in self.varied if name not in ("learner", "dataset", *but)]
         values = {**self.common, **self.options, **self.settings}
         varied = [f"{name} {values[name]}" for name in names if name in values]
         return plain(", ".join([f"{self.settings['learner']} on {self.settings['dataset']}", *varied]), 200)
@@ -51,6 +62,8 @@ class Point:
 def points(values: Mapping[str, Any]) -> list[Point]:
     """The runs of a study, in the order of its lists, the last one's values in turn first.
 
+    Where options are chosen (`select`), they are the tries.
+
     Args:
         values: the file's content, as `metabench.cli.config_file.read_config_file` gives it.
 
@@ -58,16 +71,18 @@ def points(values: Mapping[str, Any]) -> list[Point]:
         UsageError: an unknown setting (names the nearest), an empty list, a list where one value is meant, or something
             to exclude that is not there.
     """
-    rest = flat(values)
+    rest, rule = flat(values), rule_of(values)
     excludes = rest.pop("exclude", [])
-    for name in rest:
+    for name in rest.keys() - OF_STUDY:
         if name not in SETTINGS:
-            raise UsageError(f"the study has no setting '{plain(name, 60)}'{nearest(name, [*SETTINGS, 'exclude'])}")
+            known = [*SETTINGS, "exclude", *OF_STUDY]
+            raise UsageError(f"the study has no setting '{plain(name, 60)}'{nearest(name, known)}")
+    rest = {name: value for name, value in rest.items() if name not in OF_STUDY}
     learners = _named("learner", rest.pop("learner", SETTINGS["learner"].default))
     datasets = _named("dataset", rest.pop("dataset", SETTINGS["dataset"].default))
     common = _mapping("options", rest.pop("options", {}))
-    made = []
-    for (learner, own), (dataset, of_dataset) in itertools.product(learners, datasets):
+    made, numbers = [], dict[str, int]()
+    for place, ((learner, own), (dataset, of_dataset)) in enumerate(itertools.product(learners, datasets)):
         beside = {"learner": learner, "dataset": dataset}
         settings = {**rest, **_of_dataset(dataset, of_dataset)}
         shared = {name: value for name, value in common.items() if name not in own}
@@ -80,18 +95,45 @@ def points(values: Mapping[str, Any]) -> list[Point]:
             parts: dict[str, dict[str, Any]] = {"settings": {}, "common": {}, "options": {}}
             for ((part, name), _), value in zip(axes, chosen, strict=True):
                 parts[part][name] = value
-            made.append(Point({**beside, **parts["settings"]}, parts["options"], parts["common"]))
+            of = numbers.setdefault(repr((place, parts["settings"])), len(numbers)) if rule else 0
+            made.append(Point({**beside, **parts["settings"]}, parts["options"], parts["common"], of=of))
             if len(made) > MOST_RUNS:
                 raise UsageError(f"the study has more than {MOST_RUNS:,} runs; shorten its lists")
-    return _titled(_without(made, _excludes(excludes)))
+    left = _without(made, _excludes(excludes))
+    return _titled(_drawn(left, rule) if rule else left)
 
 
-def _titled(made: Sequence[Point]) -> list[Point]:
+def _drawn(made: Sequence[Point], rule: Rule) -> Iterator[Point]:
+    """The tries of each run: all of its settings, or so many of them.
+
+    Which ones follows from the settings alone. A larger number has all of a smaller one's, and some more.
+    """
+    for _, group in itertools.groupby(made, key=lambda point: point.of):
+        grid = list(group)
+        if len({(point.common | point.options).get("weights") for point in grid}) > 1:
+            raise UsageError("weights: a file of weights is not chosen; give one, or leave select out")
+        if rule.tries and len(grid) < rule.tries:
+            title = f"{grid[0].settings['learner']} on {grid[0].settings['dataset']}"
+            raise UsageError(
+                f"tries: {plain(title, 100)} has {len(grid)} settings to try, and {rule.tries} were asked for; give "
+                "longer lists, or fewer tries"
+            )
+        chosen = sorted(grid, key=lambda point: _draw({**point.common, **point.options}))[: rule.tries]
+        tried = set(map(id, chosen))
+        yield from (replace(point, grid=len(grid) if rule.tries else 0) for point in grid if id(point) in tried)
+
+
+def _draw(options: Mapping[str, Any]) -> bytes:
+    return hashlib.blake2b(json.dumps(options, sort_keys=True).encode()).digest()
+
+
+def _titled(points: Iterable[Point]) -> list[Point]:
     """With the names of what differs between them."""
+    made = list(points)
     everything = [{**point.common, **point.options, **point.settings} for point in made]
     names = dict.fromkeys(name for each in everything for name in each)
     varied = tuple(name for name in names if len({str(each.get(name)) for each in everything}) > 1)
-    return [Point(point.settings, point.options, point.common, varied) for point in made]
+    return [replace(point, varied=varied) for point in made]
 
 
 def _named(what: str, value: Any) -> list[tuple[str, dict[str, Any]]]:

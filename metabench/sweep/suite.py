@@ -68,6 +68,8 @@ def suite_points(values: Mapping[str, Any], learner: str, options: Mapping[str, 
     """
     if "learner" in values:
         raise UsageError("a suite is the same for every learner; leave 'learner' out of its file, or use it with sweep")
+    if "select" in values:
+        raise UsageError("a suite chooses no options; leave 'select' out of its file, or use it with sweep")
     study = {name: value for name, value in values.items() if name != ABOUT}
     return points({**study, "learner": {learner: dict(options)}})
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metabench.errors import InterruptionError
+from metabench.errors import InterruptionError, UsageError
 from metabench.evaluation.progress import spoken
 from metabench.records.reference import reference_runs
 from metabench.sweep.cells import Cell
+from metabench.sweep.choice import Choice
 from metabench.sweep.display import Display
 from metabench.sweep.engine import Engine, Limits
 from metabench.sweep.estimate import estimate, total
@@ -18,19 +19,27 @@ from metabench.sweep.store import Known, Store
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a sweep: how many runs were there before, those that were made, and those that failed and why."""
+    """What came of a sweep.
+
+    Attributes:
+        there: how many runs were there before.
+        done: the runs that were made.
+        failed: those that failed, and tries that did, each with the reason.
+        tries: how many tries were made.
+    """
 
     there: int
     done: tuple[Cell, ...]
-    failed: tuple[tuple[Cell, str], ...]
+    failed: tuple[tuple[Cell | Choice, str], ...]
+    tries: int = 0
 
 
-def sweep(study: str, cells: Sequence[Cell], store: Store, limits: Limits, engine: Engine = run_cells) -> Made:
-    """Make those runs of a study that are missing.
+def sweep(study: str, runs: Sequence[Cell | Choice], store: Store, limits: Limits, engine: Engine = run_cells) -> Made:
+    """Make those runs of a study that are missing: first the tries of those whose options are to be chosen.
 
     Args:
         study: its name.
-        cells: all of it.
+        runs: all of it.
         store: where its runs go.
         limits: of the engine.
         engine: what makes them.
@@ -39,11 +48,41 @@ def sweep(study: str, cells: Sequence[Cell], store: Store, limits: Limits, engin
         InterruptionError: the user stopped it; checkpoints are kept.
     """
     known = store.done()
-    missing = [cell for cell in cells if cell.digest not in known]
-    store.write_plan(study, {cell.digest: cell.title for cell in cells})
-    done, failed = [], []
-    with Display(len(missing), limits.workers, estimates(missing, known)) as display:
-        events = engine(missing, store, limits)
+    missing = [each for each in runs if each.digest not in known]
+    chosen = [each for each in missing if isinstance(each, Choice)]
+    every = {each.digest: each for choice in chosen for each in choice.tries}
+    titles = ({each.digest: each.title for each in several} for several in (runs, every.values()))
+    store.write_plan(study, *titles)
+    wanted = {each.digest: each for choice in chosen for each in choice.wanted(store)}
+    tried, failed = _made([*wanted.values()], "tries", store, limits, engine, known)
+    cells: list[Cell] = []
+    for each in missing:
+        try:
+            cells.append(each.chosen(store) if isinstance(each, Choice) else each)
+        except UsageError as error:
+            failed.append((each, str(error)))
+    store.drop_training(every.keys() - {cell.tried for cell in cells} - _undecided(chosen, cells))
+    done, lost = _made(cells, "runs", store, limits, engine, known)
+    store.drop_training(cell.tried for cell in done if cell.tried)
+    return Made(len(runs) - len(missing), tuple(done), (*failed, *lost), len(tried))
+
+
+def _undecided(choices: Sequence[Choice], cells: Sequence[Cell]) -> set[str]:
+    """The tries of those choices that none of the runs came of."""
+    decided = {cell.digest for cell in cells}
+    return {each.digest for choice in choices if choice.digest not in decided for each in choice.tries}
+
+
+def _made(
+    cells: Sequence[Cell], what: str, store: Store, limits: Limits, engine: Engine, known: dict[str, Known]
+) -> tuple[list[Cell], list[tuple[Cell | Choice, str]]]:
+    """Those of the cells that were made, and those that failed with the reasons."""
+    done: list[Cell] = []
+    failed: list[tuple[Cell | Choice, str]] = []
+    if not cells:
+        return done, failed
+    with Display(len(cells), limits.workers, estimates(cells, known)) as display:
+        events = engine(cells, store, limits)
         try:
             for event in events:
                 display.show(event)
@@ -53,12 +92,12 @@ def sweep(study: str, cells: Sequence[Cell], store: Store, limits: Limits, engin
                     failed.append((event.cell, event.text))
         except KeyboardInterrupt as error:
             raise InterruptionError(
-                f"{str(error) or 'interrupted'} with {len(done)} of {len(missing)} runs made; the same command makes "
+                f"{str(error) or 'interrupted'} with {len(done)} of {len(cells)} {what} made; the same command makes "
                 "the others, from their checkpoints"
             ) from None
         finally:
             events.close()  # type: ignore[attr-defined]
-    return Made(len(cells) - len(missing), tuple(done), tuple(failed))
+    return done, failed
 
 
 def estimates(cells: Sequence[Cell], known: dict[str, Known]) -> dict[str, float | None]:
@@ -67,20 +106,24 @@ def estimates(cells: Sequence[Cell], known: dict[str, Known]) -> dict[str, float
     return {cell.digest: estimate(cell, runs) for cell in cells}
 
 
-def describe_plan(cells: Sequence[Cell], store: Store, limits: Limits) -> str:
-    """What `--dry-run` prints: each run, whether it is done, and how long it may take."""
+def describe_plan(runs: Sequence[Cell | Choice], store: Store, limits: Limits) -> str:
+    """What `--dry-run` prints: each run, whether it is done, and how long it may take; of a choice its tries, too."""
     known = store.done()
-    missing = [cell for cell in cells if cell.digest not in known]
-    seconds = estimates(missing, known)
+    missing = [each for each in runs if each.digest not in known]
+    tries = {each.digest: each for choice in missing if isinstance(choice, Choice) for each in choice.tries}
+    left = [each for each in tries.values() if not store.tried(each.digest)]
+    last = [each.test if isinstance(each, Choice) else each for each in missing]
+    seconds = estimates([*left, *last], known)
     lines = []
-    for cell in cells:
-        state = "done" if cell.digest in known else spoken(seconds[cell.digest])
-        lines.append(f"{state:>9}  {cell.title}")
-    shared = {cell.stage for cell in missing if cell.stage}
+    for each in (*tries.values(), *runs):
+        state = spoken(seconds[each.digest]) if each.digest in seconds else "done"
+        lines.append(f"{state:>9}  {'try ' if each.digest in tries else ''}{each.title}")
+    shared = {cell.stage for cell in (*left, *last) if cell.stage}
     stages = f", {len(shared)} first stages of which are trained once for several runs" if shared else ""
     about = spoken(total(seconds, limits.workers)) if missing else "0 s"
+    beside = f" and {len(left)} of {len(tries)} tries" if tries else ""
     lines.append(
-        f"{len(cells)} runs, {len(cells) - len(missing)} done, {len(missing)} to make{stages}; about {about} with "
-        f"--workers {limits.workers}"
+        f"{len(runs)} runs, {len(runs) - len(missing)} done, {len(missing)}{beside} to make{stages}; about {about} "
+        f"with --workers {limits.workers}"
     )
     return "\n".join(lines)

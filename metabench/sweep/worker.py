@@ -17,9 +17,10 @@ from metabench.errors import TOO_LITTLE_MEMORY, RunError, UsageError, is_memory
 from metabench.evaluation import progress
 from metabench.experiment.memory import keep_freed_memory
 from metabench.experiment.runner import run_config
+from metabench.experiment.tries import try_config
 from metabench.records.keys import record_digest
 from metabench.sweep.cells import Cell
-from metabench.sweep.store import Store
+from metabench.sweep.store import Store, try_digest
 
 FAILED, REFUSED, BUSY = 1, 2, 75  # exit codes; the last as in sysexits.h: another process makes the run
 SAID_EVERY = 5.0  # seconds between lines of progress
@@ -41,11 +42,11 @@ def _work(cell: Cell, store: Store) -> int:
     with store.claimed(cell.digest) as free:
         if not free:
             return BUSY
-        if cell.digest in store.done():
+        if store.tried(cell.digest) if cell.is_try else cell.digest in store.done():
             return 0
         _prepare_process(store.log(cell.digest))
         try:
-            record = run_config(cell.config, resume=None, shared=store.stage_folder(cell.stage) if cell.stage else None)
+            found = _try(cell, store) if cell.is_try else _run(cell, store)
         except (UsageError, DataError) as error:
             return _said(str(error), REFUSED)
         except RunError as error:
@@ -54,14 +55,38 @@ def _work(cell: Cell, store: Store) -> int:
             traceback.print_exc()
             text = TOO_LITTLE_MEMORY if is_memory(error) else f"{type(error).__name__}: {error}"
             return _said(text, FAILED)
-        found = record_digest(record)
         if found != cell.digest:
             return _said(
-                f"the run in '{record.id}' has digest {found[:8]}, and {cell.digest[:8]} was wanted: its data or "
-                "settings changed meanwhile; start the sweep again",
+                f"what was made has digest {found[:8]}, and {cell.digest[:8]} was wanted: its data or settings changed "
+                "meanwhile; start the sweep again",
                 REFUSED,
             )
         return 0
+
+
+def _run(cell: Cell, store: Store) -> str:
+    """Make the run of a cell; the digest of what was made."""
+    record = run_config(
+        cell.config,
+        resume=None,
+        shared=_stage(cell, store),
+        selection=cell.selection,
+        tried=store.training_folder(cell.tried) if cell.tried else None,
+    )
+    return record_digest(record)
+
+
+def _try(cell: Cell, store: Store) -> str:
+    """The same of a try."""
+    output = store.training_folder(cell.digest)
+    tried = try_config(cell.config.changed(output=output), shared=_stage(cell, store))
+    digest = try_digest(tried.digest)
+    store.keep_try(digest, tried)
+    return digest
+
+
+def _stage(cell: Cell, store: Store) -> Path | None:
+    return store.stage_folder(cell.stage) if cell.stage else None
 
 
 def _prepare_process(log: Path) -> None:

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from episodes.dataset import Dataset
 from episodes.uniforms import derived_seed
 from metabench import ranks
-from metabench.errors import InterruptionError, RunError
+from metabench.errors import InterruptionError, NotFiniteError, RunError
 from metabench.evaluation.loop import evaluate
 from metabench.evaluation.progress import Progress
 from metabench.learner import Learner, Stage, Trainable, TrainingOptions
@@ -49,7 +49,8 @@ def train(
             without the interruption (on CPU, with the same number of threads).
 
     Raises:
-        RunError: a loss that is not finite; the checkpoint is kept.
+        NotFiniteError: a loss that is not finite; the checkpoint is kept.
+        RunError: a loss of another form than the contract has.
         InterruptionError: an interruption (SIGINT); likewise.
         UsageError: the checkpoint is damaged.
         DataError: the checkpoint cannot be written.
@@ -222,7 +223,7 @@ class _StageRun:
                 part.backward()
                 total += part.item()
         if total - total != 0:  # true of nan and of both infinities
-            raise RunError(
+            raise NotFiniteError(
                 f"the loss is {total} at step {self.step + 1} of stage '{self.stage.name}'; "
                 f"lower the learning rate, e.g. --set learning_rate={self.stage.options.learning_rate / 10:g}"
             )

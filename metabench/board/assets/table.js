@@ -70,7 +70,7 @@ function nameCell(row, board, button) {
   const given = [
     row.transductive ? "transductive" : null, row.outside_data ? "outside data" : null,
     row.test_classes === "yes" ? "test classes in it" : null,
-    row.origin === "own" ? null : row.origin,
+    row.origin === "own" ? null : row.origin, row.chosen,
   ].filter(Boolean);
   const settings = [row.settings, row.apart].filter(Boolean).join(" "), paper = paperOf(row);
   return element("th", {scope: "row", class: "learner"}, button,

@@ -8,7 +8,7 @@ import pytest
 from metabench.board.details import MOST_POINTS, MOST_RUNS, MOST_STAGES, details
 from metabench.board.rows import Run, entries
 from metabench.records.record import Training
-from tests.made_records import WEIGHTS, make_record
+from tests.made_records import WEIGHTS, make_record, selection
 from tests.made_rows import curve, make_row
 
 
@@ -80,3 +80,13 @@ def test_a_record_that_began_with_weights_says_what_they_have_read() -> None:
     facts = dict(details(make_row("a", 50, 49, 51, weights=WEIGHTS), None)["facts"])
     assert facts["Pre-trained"] == "masked-text, then simcse on clinc150: 12,345 texts, none of the test"
     assert "Pre-trained" not in dict(details(make_row("a", 50, 49, 51), None)["facts"])
+
+
+def test_a_row_tells_what_was_tried() -> None:
+    chosen = selection(s1=0.5, s3=0.75, s5=None)
+    row = make_row("maml", 50, 49, 51, options={"inner_steps": 3}, selection=chosen)
+    facts = dict(details(row)["facts"])
+    assert facts["Chosen"] == "inner_steps 3 from 3 of 4 on 60 validation tasks"
+    assert facts["Search"] == "90.0 s, 60.0 s of processor time"
+    assert facts["Tries"] == "inner_steps 1 50.00%; inner_steps 3 75.00%; inner_steps 5 not finite"
+    assert not {"Chosen", "Search", "Tries"} & dict(details(make_row("maml", 50, 49, 51))["facts"]).keys()

@@ -6,12 +6,13 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from metabench.board.columns import COLUMNS
+from metabench.board.latex import latex
 from metabench.board.rows import entries
-from metabench.board.text import csv, markdown
+from metabench.board.text import csv, markdown, printable
 from metabench.records.record import Floor
 from metabench.records.runs import Run, read_runs
 from tests.conftest import PROJECT
-from tests.made_records import UNTRAINED, make_record
+from tests.made_records import UNTRAINED, make_record, selection
 
 FORMULA = '=HYPERLINK("http://example.org","x")'
 SCRIPT = "<script>alert(1)</script> | [a](javascript:b)"
@@ -26,7 +27,7 @@ def test_the_csv_is_read_back_as_the_entries() -> None:
     rows = entries(read_runs(PROJECT / "results" / "reference")[0])
     table = pd.read_csv(io.StringIO(csv(rows)), keep_default_na=False)
     assert list(table.columns) == list(COLUMNS)
-    assert set(table["schema_version"]) == {3}
+    assert set(table["schema_version"]) == {4}
     lows = [str(entry.rank.low) if entry.rank else "" for entry in rows]
     assert table["rank_low"].astype(str).tolist() == lows
     assert table["task"].tolist() == [entry.values.task for entry in rows]
@@ -85,3 +86,20 @@ def test_text_of_records_is_no_markup_in_markdown() -> None:
 def test_the_reference_table_is_up_to_date() -> None:
     folder = PROJECT / "results" / "reference"
     assert Path(folder, "leaderboard.csv").read_text(encoding="utf-8") == csv(entries(read_runs(folder)[0]))
+
+
+def test_a_run_says_from_how_many_settings_its_own_were_chosen() -> None:
+    chosen = {"options": {"inner_steps": 3}, "changed_options": {"inner_steps": 3}}
+    rows = entries(
+        [
+            run(0.5 + TASKS, selection=selection(s1=0.5, s3=0.75), **chosen, **UNTRAINED),
+            run(0.1 + TASKS, **UNTRAINED),
+        ]
+    )
+    note = "chosen from 2 on validation, 60 s"
+    table = pd.read_csv(io.StringIO(csv(rows)), keep_default_na=False)
+    assert table["tries"].tolist() == [2, 1]
+    assert table["search_seconds"].astype(str).tolist() == ["60.0", ""]
+    assert table["settings"].tolist() == ["inner_steps=1|3 tries=2", ""]
+    assert [text.count(note) for text in (markdown(rows), latex(rows))] == [1, 1]
+    assert printable(rows, 200).count(f"[outside data, {note}]") == 1

@@ -70,7 +70,7 @@ def test_predictions_are_those_that_the_record_knows(tmp_path: Path) -> None:
     path.with_name("predictions.parquet").write_bytes(b"predictions")
     assert read_record(path)[0].predictions == digest(b"predictions")
     path.with_name("predictions.parquet").unlink()  # records are passed on without them
-    assert read_record(path)[0].schema_version == 8
+    assert read_record(path)[0].schema_version == 9
 
 
 def test_places_on_the_machine_are_not_recorded(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def damage(path: Path, how: str) -> None:
     elif how == "version":
         path.write_text(json.dumps({**json.loads(text), "schema_version": 99}))
     elif how == "text version":
-        path.write_text(text.replace('"schema_version": 8', '"schema_version": "' + "9" * 1000 + '"'))
+        path.write_text(text.replace('"schema_version": 9', '"schema_version": "' + "9" * 1000 + '"'))
     elif how == "predictions":
         path.with_name("predictions.parquet").write_bytes(b"of another run")
     elif how == "no table":
@@ -109,8 +109,8 @@ def damage(path: Path, how: str) -> None:
         ("cut", "is not a valid record: Invalid JSON"),
         ("field", r"is not a valid record: score.mean: Input should be a valid number"),
         ("two scores", "is not a valid record: score.accuracy: Extra inputs are not permitted"),
-        ("version", "is not a valid record: it has schema version 99, and this metabench reads 1 to 8; install"),
-        ("text version", "is not a valid record: it has schema version '9{19}, and this metabench reads 1 to 8"),
+        ("version", "is not a valid record: it has schema version 99, and this metabench reads 1 to 9; install"),
+        ("text version", "is not a valid record: it has schema version '9{19}, and this metabench reads 1 to 9"),
         ("predictions", "'.*predictions.parquet' does not fit record '.*': other predictions; restore one of the two"),
         ("no table", "cannot read '.*scores.csv', the scores of record"),
         ("other tasks", "does not fit record"),

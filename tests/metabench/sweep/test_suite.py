@@ -107,6 +107,8 @@ def test_an_unknown_suite(name: str, message: str) -> None:
 def test_a_suite_with_learners_is_a_study() -> None:
     with pytest.raises(UsageError, match=r"^a suite is the same for every learner; leave 'learner' out of its file"):
         suite_points({"learner": "maml", "dataset": "glyphs"}, "protonet", {})
+    with pytest.raises(UsageError, match=r"^a suite chooses no options; leave 'select' out of its file"):
+        suite_points({"dataset": "glyphs", "select": "validation"}, "protonet", {"steps": ["1", "2"]})
 
 
 def test_a_file_may_not_name_code_but_the_command_line_may(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
