@@ -1,6 +1,7 @@
 """Learners by name, through the entry-point group `metabench.learners`. Listing imports nothing.
 
-Methods of other packages are learners by `prefix:name`, through the group `metabench.adapters` (see `get_adapter`).
+Methods of other packages, and ensembles, are learners by `prefix:name`, through the group `metabench.adapters` (see
+`get_adapter`).
 
 A plug-in may raise anything: here it becomes one line that says where.
 """
@@ -62,7 +63,7 @@ def get_learner(name: str) -> type[Learner]:
 
 
 def adapter_names() -> list[str]:
-    """The prefixes under which other packages' methods are learners, sorted: group `metabench.adapters`."""
+    """The prefixes of learners as `prefix:name`, such as methods of other packages, sorted."""
     return plugin_names(ADAPTERS)
 
 

@@ -1,1 +1,1 @@
-"""Methods of other packages as learners, by `prefix:name`; the packages are imported when one is asked for."""
+"""Learners by `prefix:name`: methods of other packages, imported when one is asked for, and ensembles of settings."""

@@ -43,15 +43,19 @@ def by_family() -> str:
 
 
 def _adapters() -> Iterator[str]:
-    """What other packages have that are learners by `prefix:name`; or why they cannot be listed."""
+    """What else is a learner by `prefix:name`: methods of other packages, or why they cannot be listed."""
     for prefix in adapter_names():
-        yield f"other packages, as {prefix}:NAME"
         try:
-            yield textwrap.fill(
-                ", ".join(get_adapter(prefix).learner_names()), WIDTH, initial_indent="  ", subsequent_indent="  "
-            )
+            adapter = get_adapter(prefix)
+            names = adapter.learner_names()
         except (DataError, UsageError) as error:
-            yield f"  {error}"
+            yield from (f"other packages, as {prefix}:NAME", f"  {error}")
+            continue
+        if names == learner_names():
+            yield from (f"each of these, as {prefix}:NAME", f"  {first_line(adapter)}")
+        else:
+            yield f"other packages, as {prefix}:NAME"
+            yield textwrap.fill(", ".join(names), WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _in_a_line(learner: type[Learner]) -> str:

@@ -72,9 +72,9 @@ def sweep(
 
     STUDY is a YAML file with the settings of `run --config`, where a list has a run for each of its values. With
     `select: validation`, a list of an option has tries instead, of which each run takes the best on tasks of the
-    validation classes. Runs that have a record in --output are not made again. One that fails is tried again, and takes
-    no other along; the exit code is then 1. `metabench sweep status` says what is done, running, waiting and failed of
-    each study in --output.
+    validation classes; with `select: ensemble` a run averages their predictions. Runs that have a record in --output
+    are not made again. One that fails is tried again, and takes no other along; the exit code is then 1. `metabench
+    sweep status` says what is done, running, waiting and failed of each study in --output.
     """
     if str(study) == STATUS:
         from metabench.sweep.status import describe_status
@@ -85,6 +85,7 @@ def sweep(
     from metabench.sweep import cells as found
     from metabench.sweep.choice import choices
     from metabench.sweep.engine import Limits
+    from metabench.sweep.ensemble import ensembles
     from metabench.sweep.rule import rule_of
     from metabench.sweep.study import points
 
@@ -94,8 +95,11 @@ def sweep(
     asked = points(values)
     if not allow_import:
         found.refuse_imports(asked)
-    resolve = choices if rule_of(values) else found.resolve
-    runs = resolve(asked, threads_each(workers))
+    rule, threads = rule_of(values), threads_each(workers)
+    if rule and rule.how == "validation":
+        runs: Sequence[Cell | Choice] = choices(asked, threads)
+    else:
+        runs = found.resolve(ensembles(asked) if rule else asked, threads)
     if not carry_out(study.stem, runs, Limits(workers, retries, timeout), dry_run, live):
         sys.exit(RUN_ERROR)
 

@@ -5,7 +5,7 @@ A run's tries are cells like others, which an engine makes. What each gave is in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from metabench.metrics.metric import Metric
 from metabench.records.keys import run_digest
 from metabench.records.selection import Selection, Try
 from metabench.sweep.cells import Cell, Found, look_up, with_shared_stages
+from metabench.sweep.rule import refuse_other_numbers
 from metabench.sweep.store import Store, try_digest
 from metabench.sweep.study import Point
 
@@ -90,27 +91,11 @@ def choices(points: Sequence[Point], threads: int | None) -> list[Choice]:
     for found in look_up(points, threads):
         groups.setdefault(found.point.of, {}).setdefault(found.cell.digest, found)
     every = [list(group.values()) for group in groups.values()]
-    _refuse_other_numbers(every)
+    refuse_other_numbers([(str(group[0].point.settings["learner"]), len(group)) for group in every])
     cells = with_shared_stages({found.cell.digest: found.cell for group in every for found in group}.values())
     stages = {cell.digest: cell.stage for cell in cells}
     made = [_choice(group, stages) for group in every]
     return list({choice.digest: choice for choice in made}.values())
-
-
-def _refuse_other_numbers(groups: Collection[Sequence[Found]]) -> None:
-    """Raise UsageError unless all runs have the same number of tries, which is at least two."""
-    fewest, most = (function(groups, key=len) for function in (min, max))
-    if len(fewest) < len(most):
-        few, many = (f"{group[0].point.settings['learner']} has {len(group)}" for group in (fewest, most))
-        raise UsageError(
-            f"select: {many} settings to try and {few}, and every learner gets the same number of tries: give lists "
-            f"of the same length, or `tries: N` for N of each; what has nothing to choose goes into another study"
-        )
-    if len(most) < 2:
-        raise UsageError(
-            "select: no run has two settings to try; give an option a list of values, as learning_rate: [1e-3, 1e-4], "
-            "or leave select out"
-        )
 
 
 def _choice(group: Sequence[Found], stages: dict[str, str | None]) -> Choice:

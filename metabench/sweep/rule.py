@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -11,7 +11,7 @@ from metabench.errors import UsageError
 from metabench.escape import plain
 
 OF_STUDY = ("select", "tries")  # of a study's keys
-How = Literal["validation"]
+How = Literal["validation", "ensemble"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Rule:
     """How a study chooses options.
 
     Attributes:
-        how: by the tasks of the validation classes.
+        how: by the tasks of the validation classes; or not at all, with all settings as one ensemble.
         tries: how many settings of each run are tried; None for all that the study has.
     """
 
@@ -41,7 +41,9 @@ def rule_of(values: Mapping[str, Any]) -> Rule | None:
             )
         return None
     if how == "test":
-        raise UsageError("select: what is chosen by its test tasks has no honest score on them; give validation")
+        raise UsageError(
+            "select: what is chosen by its test tasks has no honest score on them; give validation or ensemble"
+        )
     if how not in get_args(How):
         known = get_args(How)
         raise UsageError(f"select: give {' or '.join(known)}; found {plain(repr(how), 60)}{nearest(str(how), known)}")
@@ -50,3 +52,19 @@ def rule_of(values: Mapping[str, Any]) -> Rule | None:
     if not str(tries).isascii() or not str(tries).isdecimal() or int(tries) < 2:
         raise UsageError(f"tries: give a whole number of at least 2; found {plain(repr(tries), 60)}")
     return Rule(how, int(tries))
+
+
+def refuse_other_numbers(counts: Collection[tuple[str, int]]) -> None:
+    """Raise UsageError unless all runs, each with its learner, have the same number of settings, at least two."""
+    (few, fewest), (many, most) = (function(counts, key=lambda each: each[1]) for function in (min, max))
+    if fewest < most:
+        raise UsageError(
+            f"select: {many} has {most} settings to try and {few} has {fewest}, and every learner gets the same number "
+            "of tries: give lists of the same length, or `tries: N` for N of each; what has nothing to choose goes "
+            "into another study"
+        )
+    if most < 2:
+        raise UsageError(
+            "select: no run has two settings to try; give an option a list of values, as learning_rate: [1e-3, 1e-4], "
+            "or leave select out"
+        )

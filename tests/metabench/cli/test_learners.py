@@ -35,6 +35,7 @@ def test_the_methods_of_other_packages_are_listed_by_their_prefix(monkeypatch: p
     pytest.importorskip("easyfsl")
     assert "\nother packages, as easyfsl:NAME\n  bd_cspn, feat, finetune, " in by_family()
     assert "\nother packages, as l2l:NAME\n  gbml, maml, metasgd\n" in by_family()
+    assert "\neach of these, as ensemble:NAME\n  Ensembles of a learner's settings: " in by_family()
     assert in_full("easyfsl:tim").startswith("easyfsl:tim (baselines.adapters.easyfsl:TIM)\n\neasyfsl's tim: ")
     monkeypatch.setitem(sys.modules, "easyfsl", None)
     missing = (

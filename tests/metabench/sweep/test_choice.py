@@ -20,8 +20,10 @@ from metabench.records.record import RunRecord
 from metabench.records.selection import Tried
 from metabench.rerun.reproduce import reproduce
 from metabench.rerun.verify import verify
+from metabench.sweep.cells import refuse_imports, resolve
 from metabench.sweep.choice import Choice, choices
 from metabench.sweep.engine import Limits
+from metabench.sweep.ensemble import ensembles
 from metabench.sweep.status import describe_status
 from metabench.sweep.store import Store
 from metabench.sweep.study import Point, points
@@ -94,7 +96,7 @@ def test_the_best_on_validation_is_chosen_though_the_test_has_another(place: Pat
     assert record_digest(record) == run.digest
 
 
-def test_a_try_draws_no_test_task(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_try_draws_no_test_task_and_its_run_no_training_task(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: set[str] = set()
     gather = ImageBank.gather
 
@@ -108,8 +110,9 @@ def test_a_try_draws_no_test_task(place: Path, monkeypatch: pytest.MonkeyPatch) 
     tried = try_config(config)
     assert (tried.episodes, tried.mean is None) == (5, False)
     assert drawn == {"glyphs/train", "glyphs/validation"}
-    run_config(config)
-    assert "glyphs/test" in drawn
+    drawn.clear()
+    run_config(config.changed(output=Path("elsewhere")), tried=config.output.output)
+    assert drawn == {"glyphs/validation", "glyphs/test"}
 
 
 def test_the_chosen_run_is_that_of_its_setting_alone_and_trained_once(place: Path) -> None:
@@ -179,9 +182,15 @@ def tries(**changes: Any) -> list[Point]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"select": "test"}, "select: what is chosen by its test tasks has no honest score on them; give validation"),
-        ({"select": "validations"}, "select: give validation; found 'validations'; did you mean 'validation'?"),
-        ({"select": ["validation"]}, "select: give validation; found ['validation']"),
+        (
+            {"select": "test"},
+            "select: what is chosen by its test tasks has no honest score on them; give validation or ensemble",
+        ),
+        (
+            {"select": "validations"},
+            "select: give validation or ensemble; found 'validations'; did you mean 'validation'?",
+        ),
+        ({"select": ["validation"]}, "select: give validation or ensemble; found ['validation']"),
         ({"selects": "validation", "select": None}, "the study has no setting 'selects'; did you mean 'select'?"),
         ({"select": None, "tries": "4"}, "tries: it is how many settings `select: validation` tries; give that too"),
         ({"tries": "1"}, "tries: give a whole number of at least 2; found '1'"),
@@ -277,3 +286,32 @@ def test_a_try_that_fails_is_no_choice(place: Path) -> None:
     store.keep_try(run.tries[1].digest, Tried(digest="ab", mean=0.25, **costs))
     cell = run.chosen(store)
     assert (cell.digest, cell.tried, cell.config.options["transform"]) == (run.digest, run.tries[1].digest, "l2n")
+
+
+def test_an_ensemble_is_a_run_with_all_settings_as_members() -> None:
+    learner = {"protonet": {"train_queries": ["1", "2"]}}
+    found = ensembles(tries(learner=learner, options={"steps": "3"}, seed=["0", "1"]))
+    assert [point.title for point in found] == [
+        f"ensemble:protonet on glyphs, seed {seed}, members train_queries=1|train_queries=2" for seed in (0, 1)
+    ]
+    (cell, _) = resolve(found, threads=1)
+    assert cell.config.options == {"steps": "3", "members": "train_queries=1|train_queries=2"}
+    refuse_imports(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "select: no run has two settings to try"),
+        ({"options": {"backbone": ["hf:a,b", "hf:c"]}}, "select: backbone hf:a,b cannot be of a member of an ensemble"),
+        ({"options": {"inner_steps": ["1", "2"]}}, "no learner of the study has a use for 'inner_steps'"),
+        (
+            {"learner": {"protonet": {"steps": ["1", "2", "3"]}, "maml": {"steps": ["1", "2"]}}},
+            "select: protonet has 3 settings to try and maml has 2, and every learner gets the same number",
+        ),
+    ],
+)
+def test_what_is_no_ensemble_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        ensembles(tries(**changes))
+    assert message in str(raised.value)
