@@ -71,7 +71,8 @@ class DataConfig(_Section):
     Attributes:
         dataset: see `metabench list datasets`.
         data_root, split, image_size, channels, max_tokens, across: see `episodes.DataOptions`.
-        test_dataset, test_split: another dataset to test on (see `episodes.datasets.combine.cross_domain`).
+        test_dataset, test_split: another dataset to test on (see `episodes.datasets.combine.cross_domain`), by a split
+            of its own, or `all` to test on all its classes.
     """
 
     dataset: str = "glyphs"
@@ -388,7 +389,17 @@ def make_config(**values: Any) -> RunConfig:
         raise UsageError(
             f"--test-split {config.data.test_split} needs --test-dataset; the split of --dataset is --split"
         )
+    refuse_all_classes(config.data.split)
     return config
+
+
+def refuse_all_classes(split: str | None) -> None:
+    """Raise UsageError for a class split that leaves nothing to train on."""
+    if split == "all":
+        raise UsageError(
+            "--split all makes every class a test class, and leaves none to train on; train on another --dataset, and "
+            "give this one as --test-dataset with --test-split all"
+        )
 
 
 def _with_ways(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from episodes.errors import DataError, counted, nearest
 from episodes.files.archives import user_path
 
 DEFAULT, SMALL = "seed=0", "small-seed=0"  # for as many classes as ENOUGH, and for fewer
+ALL = "all"  # every class in every part, for a test on classes of another dataset than that of training
 ENOUGH = 31  # classes from which a fifth for test is 6, enough for 5 ways
 HELD = 5  # classes of validation, and of test, in a small split of 15 classes or more
 MOST_BYTES = 2**26  # of a file with a split
@@ -48,13 +49,16 @@ def split_classes(bank: AnyItems, split: str | None) -> Dataset[AnyItems]:
         split: `seed=N` for a shuffle of the sorted class names in parts of 64, 16 and 20 in a hundred (as
             mini-ImageNet's), each of at least 2 classes; `small-seed=N` for 5 classes for validation and 5 for test, or
             a third each where there are fewer than 15 classes, and the rest for training; None for `seed=0`, and below
-            31 classes for `small-seed=0`; or a JSON file `{"train": [...], "validation": [...], "test": [...]}` of
-            class names.
+            31 classes for `small-seed=0`; a JSON file `{"train": [...], "validation": [...], "test": [...]}` of class
+            names; or `all` for all classes in each of the three, which is for tests of what was trained on another
+            dataset.
 
     Raises:
         DataError: too few classes, an unknown or doubled class, or a file that cannot be read.
     """
     chosen = split or split_name(None, bank.classes)
+    if chosen == ALL:
+        return Dataset(bank.name, ALL, *(bank.renamed(f"{bank.name}/{part}") for part in PARTS))
     if is_file(split):
         names = _read_list(user_path(split), bank)
     elif re.fullmatch(r"(small-)?seed=[0-9]{1,18}", chosen):

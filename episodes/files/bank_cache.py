@@ -52,10 +52,17 @@ def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset[I
 
 
 def _write(file: IO[bytes], dataset: Dataset[ImageBank]) -> None:
-    """The banks with their fingerprints, and the file's time of modification, which shows later writing."""
+    """The banks with their fingerprints, and the file's time of modification, which shows later writing.
+
+    Images that several banks share are written once.
+    """
     banks = {part: getattr(dataset, part) for part in PARTS}
-    tensors = {part: bank.images.contiguous().numpy() for part, bank in banks.items()}
-    about = {part: {fact: getattr(bank, fact) for fact in (*FACTS, "fingerprint")} for part, bank in banks.items()}
+    first = {part: next(each for each in PARTS if banks[each].images is bank.images) for part, bank in banks.items()}
+    tensors = {part: banks[part].images.contiguous().numpy() for part in {*first.values()}}
+    about = {
+        part: {"images": first[part], **{fact: getattr(bank, fact) for fact in (*FACTS, "fingerprint")}}
+        for part, bank in banks.items()
+    }
     written = int(time.time()) // 2 * 2 * 10**9  # nanoseconds; every file system keeps even seconds
     try:
         save_file(tensors, file.name, {"dataset": json.dumps({"recipe": RECIPE, "written": written, "banks": about})})
@@ -73,7 +80,7 @@ def _read(path: Path, name: str, split: str) -> Dataset[ImageBank]:
         banks = {}
         for part, facts in about["banks"].items():
             named = {fact: tuple(facts[fact]) for fact in FACTS}
-            banks[part] = ImageBank(f"{name}/{part}", file.get_tensor(part), **named)
+            banks[part] = ImageBank(f"{name}/{part}", file.get_tensor(facts.get("images", part)), **named)
     written = about["written"]
     if path.stat().st_mtime_ns != written:
         if any(bank.fingerprint != about["banks"][part]["fingerprint"] for part, bank in banks.items()):

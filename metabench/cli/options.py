@@ -56,7 +56,7 @@ def data_settings(command: Any) -> Any:
         click.option(
             "--test-dataset", help="Test on the test classes of another dataset. Training stays on --dataset."
         ),
-        click.option("--test-split", help="Class split of --test-dataset."),
+        click.option("--test-split", help="Class split of --test-dataset; all: test on every class that it has."),
         click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024."),
         click.option("--channels", type=int, help="1 for grey, 3 for colour."),
         click.option(

@@ -12,6 +12,7 @@ from episodes.banks.vocabulary import SIZE
 from episodes.errors import nearest
 from episodes.files.token_cache import MOST_TOKENS
 from episodes.names import full_name, short_name
+from metabench.config import refuse_all_classes
 from metabench.errors import UsageError
 from metabench.values import check_given, first_problem
 from metabench.weights.encoder_file import short_backbone
@@ -113,6 +114,7 @@ def make_pretrain_config(**values: Any) -> PretrainConfig:
         raise UsageError(first_problem(error, "--")) from None
     if config.split and not config.dataset:
         raise UsageError(f"--split {config.split} is of a dataset; give --dataset too")
+    refuse_all_classes(config.split)
     return config.model_copy(
         update={name: full_name(value) for name in ("dataset", "without") if (value := getattr(config, name))}
     )

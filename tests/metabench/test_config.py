@@ -24,6 +24,7 @@ def test_values_are_converted_and_defaults_kept() -> None:
         ({"ways": "many"}, "--ways: give a whole number; found 'many'"),
         ({"device": "gpu"}, "--device: give 'auto', 'cpu' or 'cuda'; found 'gpu'"),
         ({"test_split": "lake"}, "--test-split lake needs --test-dataset; the split of --dataset is --split"),
+        ({"split": "all"}, "--split all makes every class a test class, and leaves none to train on; train on another"),
         ({"validation_episodes": 0}, "--validation-episodes: give at least 1"),
     ],
 )

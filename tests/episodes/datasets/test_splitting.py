@@ -32,6 +32,13 @@ def test_the_smallest_dataset_has_two_classes_a_part() -> None:
         split_classes(animals(5), None)
 
 
+def test_all_classes_may_be_for_test_however_few_they_are() -> None:
+    dataset = split_classes(animals(3), "all")
+    assert dataset.split == "all"
+    assert names(dataset) == [animals(3).class_names] * 3
+    assert dataset.test.fingerprint == animals(3).fingerprint
+
+
 def test_the_images_go_with_their_classes() -> None:
     dataset = split_classes(animals(10), None)
     for bank in (dataset.train, dataset.validation, dataset.test):

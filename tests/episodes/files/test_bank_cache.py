@@ -4,6 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,16 @@ def test_what_is_read_is_what_was_made(own_cache: Path, toy: Dataset) -> None:
         recomputed = ImageBank(second.name, second.images, second.class_names, second.class_sizes, second.groups)
         assert first.fingerprint == second.fingerprint == recomputed.fingerprint
     assert [path.name for path in own_cache.iterdir()] == ["toy-k1.safetensors"]
+
+
+def test_images_that_several_parts_share_are_written_once(own_cache: Path, toy: Dataset) -> None:
+    shared = replace(toy, train=replace(toy.test, class_names=tuple("abcdefgh")), validation=toy.test)
+    cached_dataset("toy", "fixed", "k1", lambda: shared)
+    read = cached_dataset("toy", "fixed", "k1", must_not_be_made)
+    for part in ("train", "validation", "test"):
+        assert torch.equal(getattr(read, part).images, toy.test.images)
+    assert (read.train.class_names, read.test.class_names) == (tuple("abcdefgh"), toy.test.class_names)
+    assert (own_cache / "toy-k1.safetensors").stat().st_size < 1.2 * toy.test.images.nbytes
 
 
 def test_name_and_split_are_those_that_were_asked_for(own_cache: Path, toy: Dataset) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import metabench
 from episodes import DataError, Dataset, EpisodeList, EpisodeSampler, FixedTask, NamedTask
@@ -279,6 +280,21 @@ def test_another_dataset_is_tested_on(data_root: Path, tmp_path: Path) -> None:
     assert record.dataset.name == "glyphs to omniglot"
     assert record.dataset.classes.test == 423
     assert record.dataset.image_shape == (1, 28, 28)
+
+
+def test_every_class_of_another_dataset_may_be_tested_on(tmp_path: Path) -> None:
+    """Of three classes, too few for parts of their own."""
+    for number in range(3):
+        (tmp_path / "land" / f"c{number}").mkdir(parents=True)
+        Image.new("RGB", (20, 20), (80 * number, 0, 0)).save(tmp_path / "land" / f"c{number}" / "a.png")
+    crossing = {"dataset": "tests.made_pictures:colour", "test_dataset": f"folder:{tmp_path / 'land'}"}
+    _, crossed = load_data(make_config(**crossing, test_split="all"))
+    assert (crossed.name, crossed.split) == ("tests.made_pictures:colour to folder:land", "s to all")
+    assert crossed.train.classes == crossed.validation.classes == 6
+    assert crossed.test.class_names == ("c0", "c1", "c2")
+    assert crossed.test.images.amax((1, 2, 3)).tolist() == [0, 80, 160]
+    with pytest.raises(DataError, match="'folder:land' has 3 classes; train, validation and test need at least 6"):
+        load_data(make_config(**crossing))
 
 
 def test_all_classes_at_once_leave_none_to_train_on(tmp_path: Path) -> None:
