@@ -89,10 +89,10 @@ class Pictures:
             )
         return Counter(_ending(path) or "no ending" for path in others)
 
-    def files(self) -> list[Path]:
-        """The files that what is read depends on: each picture, or the archive that has them all."""
+    def files(self, paths: Sequence[str] | None = None) -> list[Path]:
+        """The files that what is read depends on: each picture, or those of `paths`; or the archive that has them."""
         root = self.root.resolve()
-        return [root / path for path in self.paths] if root.is_dir() else [root]
+        return [root / path for path in (self.paths if paths is None else paths)] if root.is_dir() else [root]
 
     def decode(self, paths: Sequence[str], size: int, channels: int) -> Tensor:
         """`[len(paths), channels, size, size]` uint8, see `decode_picture`; in parallel.

@@ -9,12 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets.images.layout import Layout, check_parts, read_layout
-from episodes.datasets.splitting import by_names, split_classes, split_key, split_name
+from episodes.datasets.images.labelled import Labelled
+from episodes.datasets.images.layout import Layout, read_layout
 from episodes.errors import DataError
 from episodes.files.archives import is_archive
-from episodes.files.bank_cache import cached_dataset
-from episodes.files.cache import content_key
 from episodes.files.pictures import Pictures, describe_left_out
 from episodes.files.remembered import remember, user_place
 from episodes.names import full_name, short_name
@@ -27,11 +25,8 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """Every picture under `name/CLASS/`, nested folders too, as RGB (--channels 1: grey) of 84 x 84 (--image-size).
 
     Folders train, validation and test are the split, and folders above classes are groups (see
-    `layout.read_layout`). Otherwise it is split as `episodes.datasets.splitting.split_classes` says.
-
-    A picture's shorter side is resized to the size with antialiasing, then the middle is cropped. EXIF rotation is
-    applied, and transparent pictures are put on white (see `episodes.banks.pixels.flat`). Decoded once, in parallel,
-    then read from the cache until a file is added, removed or written (see `episodes.files.cache.content_key`).
+    `layout.read_layout`). Otherwise it is split as `episodes.datasets.splitting.split_classes` says. How pictures are
+    read is with `Labelled`.
 
     What is left out, such as files that are not pictures, and pictures that are there twice, is warned of.
 
@@ -40,25 +35,12 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     """
     root = find(name, options)
     pictures = Pictures(root)
-    paths = pictures.paths
     left_out = pictures.left_out
     layout = read_layout(pictures)
     if left_out:
         warnings.warn(f"'{root}': left out {describe_left_out(left_out)}", stacklevel=2)
-    own = options.split is None and bool(layout.parts)
-    if own:
-        check_parts(root, layout.parts)
-    asked = OWN if own else options.split or split_name(None, len(layout.groups))
-    size, channels = options.image_size or 84, options.channels or 3
-    key = content_key(pictures.files(), size, channels, split_key(asked))
     short = short_name(full_name(f"folder:{root}"))
-
-    def make() -> Dataset[ImageBank]:
-        bank = _bank(short, pictures, paths, layout, size, channels)
-        _warn_of_copies(pictures, dict(zip(paths, layout.classes, strict=True)))
-        return by_names(bank, bank.name, OWN, layout.parts) if own else split_classes(bank, asked)
-
-    dataset = cached_dataset(short, split_name(asked, 0), key, make)
+    dataset = Labelled(pictures, pictures.paths, layout).load(short, options, OWN)
     remember(short, root)
     return dataset
 
@@ -104,26 +86,5 @@ def read_classes(name: str, pictures: Pictures, paths: Sequence[str], size: int,
             + (f"'{min(paths, key=len)}' is in none" if paths else "it has no pictures")
         )
     classes = [parts[above] for parts in folders]
-    return _bank(name, pictures, paths, Layout(classes, {each: each for each in classes}, {}), size, channels)
-
-
-def _bank(name: str, pictures: Pictures, paths: Sequence[str], layout: Layout, size: int, channels: int) -> ImageBank:
-    classes = sorted(layout.groups)
-    number = {class_name: index for index, class_name in enumerate(classes)}
-    labels = [number[each] for each in layout.classes]
-    groups = [layout.groups[each] for each in classes]
-    return ImageBank.from_labels(name, pictures.decode(paths, size, channels), labels, classes, groups)
-
-
-def _warn_of_copies(pictures: Pictures, class_of: dict[str, str]) -> None:
-    """A picture that is in a class twice may be support and query of one task; in two classes, it has two labels."""
-    for what, copies in {
-        "the same class": [pair for pair in pictures.copies if class_of[pair[0]] == class_of[pair[1]]],
-        "different classes": [pair for pair in pictures.copies if class_of[pair[0]] != class_of[pair[1]]],
-    }.items():
-        if copies:
-            warnings.warn(
-                f"'{pictures.root}' has {len(copies)} pictures that are copies of others in {what}, such as "
-                f"'{copies[0][0]}' of '{copies[0][1]}'; scores are too high or too low by them: remove copies",
-                stacklevel=2,
-            )
+    found = Labelled(pictures, paths, Layout(classes, {each: each for each in classes}, {}))
+    return found.bank(name, pictures.decode(paths, size, channels))

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import unicodedata
@@ -90,15 +91,18 @@ def lines(text: Iterable[str], path: Path) -> Iterator[str]:
         yield line
 
 
-def read_json(path: Path, advice: str = "download it again") -> Any:
+def read_json(path: Path, advice: str = "download it again", most: int | None = None) -> Any:
     """The content of a JSON file; `advice` is how the error for another ends.
 
     Raises:
-        DataError: it cannot be read, or is no JSON.
+        DataError: it cannot be read, is no JSON, or has more than `most` characters.
     """
     with opened(path) as file:
+        text = file.read(-1 if most is None else most + 1)
+        if most is not None and len(text) > most:
+            raise DataError(f"'{path}' has more than {most:,} characters; {advice}")
         try:
-            return json.load(file)
+            return json.loads(text)
         except UnicodeDecodeError:  # a ValueError too, of which the context knows more
             raise
         except (ValueError, RecursionError) as error:
@@ -110,6 +114,22 @@ class Row(NamedTuple):
 
     line: int
     fields: list[str | None]
+
+
+def read_header(path: Path) -> tuple[list[str], bool]:
+    """The names of a table's columns, and whether tabs are between them: where its first line has some and no comma.
+
+    Raises:
+        DataError: as `opened`, or the line is not a row of a table.
+    """
+    with _own_limit(), opened(path, newline="") as file:
+        found = lines(file, path)
+        first = next(found, "")
+        tabs = "\t" in first and "," not in first
+        try:
+            return _names(_reader(itertools.chain([first], found), tabs)), tabs
+        except csv.Error as error:
+            raise _bad_row(path, 1, error) from None
 
 
 def read_rows(
@@ -128,22 +148,32 @@ def read_rows(
         DataError: a column is missing or there twice, a row has more or fewer fields than the header, a quotation mark
             is not closed; or as `opened`.
     """
+    with _own_limit(), opened(path, newline="") as file:
+        yield from _rows(_reader(lines(file, path), tabs), path, needed, possible, advice)
+
+
+@contextmanager
+def _own_limit() -> Iterator[None]:
     limit = csv.field_size_limit(MOST_FIELD)
     try:
-        with opened(path, newline="") as file:
-            found = lines(file, path)
-            reader = (
-                csv.reader(found, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.reader(found, strict=True)
-            )
-            yield from _rows(reader, path, needed, possible, advice)
+        yield
     finally:
         csv.field_size_limit(limit)
+
+
+def _reader(found: Iterable[str], tabs: bool) -> Any:
+    return csv.reader(found, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.reader(found, strict=True)
+
+
+def _names(reader: Any) -> list[str]:
+    """The names of the columns, from the first row."""
+    return [name.strip() for name in next(reader, [])]
 
 
 def _rows(reader: Any, path: Path, needed: Sequence[str], possible: Sequence[str], advice: str) -> Iterator[Row]:
     start = 1
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = _names(reader)
         places = _places(path, header, needed, possible, advice)
         width, start = len(header), reader.line_num + 1
         for fields in reader:
@@ -156,10 +186,14 @@ def _rows(reader: Any, path: Path, needed: Sequence[str], possible: Sequence[str
                 )
             start = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(
-            f"'{path}', the row of line {start}: {error}; put a field that has quotation marks in quotation marks, and "
-            "double those within it"
-        ) from None
+        raise _bad_row(path, start, error) from None
+
+
+def _bad_row(path: Path, line: int, error: csv.Error) -> DataError:
+    return DataError(
+        f"'{path}', the row of line {line}: {error}; put a field that has quotation marks in quotation marks, and "
+        "double those within it"
+    )
 
 
 def _places(
@@ -169,10 +203,15 @@ def _places(
         if header.count(name) > 1:
             raise DataError(f"'{path}' has column '{name}' {header.count(name)} times; leave it once")
     if missing := [name for name in needed if name not in header]:
-        found = f"columns {', '.join(map(repr, header))}"[:300] if any(header) else "an empty first line"
-        meant = nearest(missing[0], header) if len(header) > 1 else ""
-        raise DataError(f"'{path}' has no column '{missing[0]}': found {found}{meant or f'; {advice}'}")
+        raise no_column(path, f"column '{missing[0]}'", missing[:1], header, advice)
     return [header.index(name) if name in header else None for name in (*needed, *possible)]
+
+
+def no_column(path: Path, what: str, names: Sequence[str], header: Sequence[str], advice: str) -> DataError:
+    """The error for a column that is not there: with the nearest to its names, or else `advice`."""
+    found = f"columns {', '.join(map(repr, header))}"[:300] if any(header) else "an empty first line"
+    meant = next(filter(None, (nearest(name, header) for name in names)), "") if len(header) > 1 else ""
+    return DataError(f"'{path}' has no {what}: found {found}{meant or f'; {advice}'}")
 
 
 def _encoding(content: IO[bytes]) -> str:

@@ -11,10 +11,11 @@ from episodes.banks.text import TextBank
 from episodes.banks.vocabulary import PARTS
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.item_split import halves
-from episodes.datasets.splitting import PART_NAMES, refuse_split, split_classes
-from episodes.datasets.text.reading import clean, clean_label
+from episodes.datasets.rows import add_group, label_of, part_of, refuse_alone, says_tests
+from episodes.datasets.splitting import refuse_split, split_classes
+from episodes.datasets.text.reading import clean
 from episodes.datasets.text.sources import own_file
-from episodes.errors import DataError, nearest
+from episodes.errors import DataError
 from episodes.files.remembered import remember
 from episodes.names import full_name, short_name
 
@@ -49,19 +50,18 @@ class Table:
         Raises:
             DataError: no label, a label in two groups, or a split that is none.
         """
-        label = clean_label(values["label"] or "")
-        if not label:
-            raise DataError(f"'{self.place}', {where}: no label; give it one, or remove the row")
+        label = label_of(self.place, where, values["label"])
         texts = [clean(values["text"] or "").strip()]
         if values["text_b"] is not None:
             texts.append(clean(values["text_b"]).strip())
         if not all(texts):
             self._empty[label] += 1
             return
-        self._add_group(where, label, values["group"])
+        add_group(self._groups, self.place, where, label, values["group"])
         self._texts.append(PARTS.join(texts))
         self._labels.append(label)
-        self._tests.append(self._is_test(where, values["split"]))
+        part = part_of(self.place, where, values["split"])
+        self._tests.append(None if part is None else part == "test")
 
     def load(self, short: str, split: str | None) -> Dataset[TextBank]:
         """Its classes as train, validation and test (see `splitting.split_classes`).
@@ -85,24 +85,10 @@ class Table:
             DataError: no texts, some rows say it and others do not, or a class without texts for one of the two.
         """
         self._warn()
-        said = set(self._tests)
-        if said <= {None}:
+        if not says_tests(self.place, self._tests):
             return halves(self._bank(short, None))
-        if None in said:
-            raise DataError(f"'{self.place}' has rows with a split and rows without; give every row train or test")
-        for test in (False, True):
-            if test not in said:
-                raise DataError(
-                    f"'{self.place}' has no row whose split is {'test' if test else 'train'}; add some, or leave the "
-                    "column out"
-                )
         training, test_bank = self._bank(f"{short}/train", False), self._bank(f"{short}/test", True)
-        for one, other, what in ((training, test_bank, "train"), (test_bank, training, "test")):
-            if alone := [name for name in one.class_names if name not in set(other.class_names)]:
-                raise DataError(
-                    f"'{self.place}' has class '{alone[0]}' ({len(alone)} in all) in {what} alone, and --task all-way "
-                    "takes all classes in both; add texts of it, or leave the class out"
-                )
+        refuse_alone(self.place, training.noun, training.class_names, test_bank.class_names)
         return training, test_bank
 
     def _bank(self, called: str, test: bool | None) -> TextBank:
@@ -119,24 +105,6 @@ class Table:
             names,
             [self._groups[name] for name in names],
         )
-
-    def _add_group(self, where: object, label: str, written: str | None) -> None:
-        group = (clean_label(written) if written else "") or label
-        known = self._groups.setdefault(label, group)
-        if group != known:
-            raise DataError(
-                f"'{self.place}', {where}: class '{label}' is in group '{group}', and before in '{known}'; put a class "
-                "in one group"
-            )
-
-    def _is_test(self, where: object, written: str | None) -> bool | None:
-        if written is None or not written.strip():
-            return None
-        part = PART_NAMES.get(written.strip().lower())
-        if part is None:
-            meant = nearest(written.strip().lower(), PART_NAMES) or "; give train, validation or test"
-            raise DataError(f"'{self.place}', {where}: there is no split '{written.strip()[:40]}'{meant}")
-        return part == "test"
 
     def _warn(self) -> None:
         """Of texts that are left out, and of those that are there twice."""

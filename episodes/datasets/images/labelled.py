@@ -1,0 +1,121 @@
+"""Pictures whose classes are known, from folders or a table: decoded once, split, then read from the cache."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from episodes.banks.images import ImageBank
+from episodes.dataset import DataOptions, Dataset
+from episodes.datasets.images.layout import Layout, check_parts
+from episodes.datasets.splitting import by_names, split_classes, split_key, split_name
+from episodes.files.bank_cache import cached_dataset
+from episodes.files.cache import content_key
+from episodes.files.pictures import Pictures
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pictures of a folder or an archive with their classes.
+
+    A picture's shorter side is resized to the size with antialiasing, then the middle is cropped. EXIF rotation is
+    applied, and transparent pictures are put on white (see `episodes.banks.pixels.flat`). Decoded once, in parallel,
+    then read from the cache until a file is added, removed or written (see `episodes.files.cache.content_key`).
+
+    Attributes:
+        pictures: that have them.
+        paths: of those that count, below its root.
+        layout: the class of each, in their order; the classes' groups; and the parts of their own split, if any.
+        source: files beside them on which the classes depend, such as a table.
+    """
+
+    pictures: Pictures
+    paths: Sequence[str]
+    layout: Layout
+    source: Sequence[Path] = ()
+
+    def load(self, name: str, options: DataOptions, own: str) -> Dataset[ImageBank]:
+        """The dataset of that name, as RGB (--channels 1: grey) of 84 x 84 (--image-size).
+
+        Split as asked, or by its own parts, or else as `episodes.datasets.splitting.split_classes` says. Pictures that
+        are there twice are warned of.
+
+        Args:
+            name: short, without a path.
+            options: what was asked.
+            own: what records call the split by its own parts.
+
+        Raises:
+            DataError: parts that make no split, pictures that cannot be read, or as `split_classes`.
+        """
+        parts = {} if options.split else self.layout.parts
+        if parts:
+            check_parts(self.pictures.root, parts)
+        asked = own if parts else options.split or split_name(None, len(self.layout.groups))
+        size, channels = _shape(options)
+
+        def make() -> Dataset[ImageBank]:
+            bank = self.bank(name, self._images(size, channels))
+            return by_names(bank, bank.name, own, parts) if parts else split_classes(bank, asked)
+
+        return cached_dataset(name, split_name(asked, 0), self._key(size, channels, split_key(asked)), make)
+
+    def load_all(
+        self, name: str, options: DataOptions, training: Collection[int], test: Collection[int]
+    ) -> tuple[ImageBank, ImageBank]:
+        """All classes for training and for test, from the pictures of the given numbers; arguments and errors as of
+        `load`, and every class has pictures in both."""
+        size, channels = _shape(options)
+
+        def make() -> Dataset[ImageBank]:
+            images = self._images(size, channels)
+            learn, tell = (
+                self.bank(f"{name}/{part}", images, rows) for part, rows in (("train", training), ("test", test))
+            )
+            return Dataset(name, "", learn, learn, tell)
+
+        key = self._key(size, channels, repr((sorted(training), sorted(test))))
+        dataset = cached_dataset(name, "", key, make)
+        return dataset.train, dataset.test
+
+    def bank(self, name: str, images: Tensor, rows: Collection[int] | None = None) -> ImageBank:
+        """A bank of all decoded images, or of those of the given numbers; its classes are sorted by name."""
+        classes = sorted(self.layout.groups)
+        number = {class_name: index for index, class_name in enumerate(classes)}
+        labels = [number[each] for each in self.layout.classes]
+        if rows is not None:
+            images, labels = images[torch.tensor(sorted(rows))], [labels[row] for row in sorted(rows)]
+        groups = [self.layout.groups[each] for each in classes]
+        return ImageBank.from_labels(name, images, labels, classes, groups)
+
+    def _images(self, size: int, channels: int) -> Tensor:
+        images = self.pictures.decode(self.paths, size, channels)
+        self._warn_of_copies()
+        return images
+
+    def _warn_of_copies(self) -> None:
+        """A picture that is in a class twice may be support and query of one task; in two classes, it has two labels."""
+        class_of = dict(zip(self.paths, self.layout.classes, strict=True))
+        for what, copies in {
+            "the same class": [pair for pair in self.pictures.copies if class_of[pair[0]] == class_of[pair[1]]],
+            "different classes": [pair for pair in self.pictures.copies if class_of[pair[0]] != class_of[pair[1]]],
+        }.items():
+            if copies:
+                warnings.warn(
+                    f"'{self.pictures.root}' has {len(copies)} pictures that are copies of others in {what}, such as "
+                    f"'{copies[0][0]}' of '{copies[0][1]}'; scores are too high or too low by them: remove copies",
+                    stacklevel=2,
+                )
+
+    def _key(self, size: int, channels: int, split: str) -> str:
+        return content_key([*self.pictures.files(self.paths), *self.source], size, channels, split)
+
+
+def _shape(options: DataOptions) -> tuple[int, int]:
+    """The size and the channels that are asked for."""
+    return options.image_size or 84, options.channels or 3

@@ -1,0 +1,94 @@
+"""What a row of a user's table says of its item: a class, that class's group, a part of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from episodes.datasets.splitting import PART_NAMES
+from episodes.datasets.text.reading import clean_label
+from episodes.errors import DataError, nearest
+
+
+def label_of(place: Path, where: object, written: str | None) -> str:
+    """The class, see `clean_label`.
+
+    Args:
+        place: the file, for messages.
+        where: what to call the row in a message, e.g. `line 7`.
+        written: what stands there.
+
+    Raises:
+        DataError: nothing stands there.
+    """
+    if label := clean_label(written or ""):
+        return label
+    raise DataError(f"'{place}', {where}: no label; give it one, or remove the row")
+
+
+def add_group(groups: dict[str, str], place: Path, where: object, label: str, written: str | None) -> None:
+    """Put the class into its group, which is the class itself where nothing is written; other arguments as `label_of`.
+
+    Raises:
+        DataError: the class is in another group already.
+    """
+    group = (clean_label(written) if written else "") or label
+    known = groups.setdefault(label, group)
+    if group != known:
+        raise DataError(
+            f"'{place}', {where}: class '{label}' is in group '{group}', and before in '{known}'; put a class in one "
+            "group"
+        )
+
+
+def part_of(place: Path, where: object, written: str | None) -> str | None:
+    """`train`, `validation` or `test`, or None where nothing is written; arguments as `label_of`.
+
+    Raises:
+        DataError: there is no such part.
+    """
+    if written is None or not written.strip():
+        return None
+    if part := PART_NAMES.get(written.strip().lower()):
+        return part
+    meant = nearest(written.strip().lower(), PART_NAMES) or "; give train, validation or test"
+    raise DataError(f"'{place}', {where}: there is no split '{written.strip()[:40]}'{meant}")
+
+
+def says_tests(place: Path, tests: Collection[bool | None]) -> bool:
+    """Whether the rows say which items are for training and which for test.
+
+    Args:
+        place: the file, for messages.
+        tests: of each row what it says: for test, for training, or nothing.
+
+    Raises:
+        DataError: some say it and others do not, or there are none for one of the two.
+    """
+    said = set(tests)
+    if said <= {None}:
+        return False
+    if None in said:
+        raise DataError(f"'{place}' has rows with a split and rows without; give every row train or test")
+    for test in (False, True):
+        if test not in said:
+            raise DataError(
+                f"'{place}' has no row whose split is {'test' if test else 'train'}; add some, or leave the column out"
+            )
+    return True
+
+
+def refuse_alone(place: Path, noun: str, training: Collection[str], test: Collection[str]) -> None:
+    """Raise DataError for classes that are among those for training or for test alone.
+
+    Args:
+        place: the file, for the message.
+        noun: what it calls items.
+        training, test: the names of the classes.
+    """
+    for one, other, what in ((training, test, "train"), (test, training, "test")):
+        if alone := sorted(set(one) - set(other)):
+            raise DataError(
+                f"'{place}' has class '{alone[0]}' ({len(alone)} in all) in {what} alone, and --task all-way takes all "
+                f"classes in both; add {noun} of it, or leave the class out"
+            )
