@@ -10,7 +10,7 @@ from pathlib import Path
 from episodes.plugins import plugin_names
 
 GROUP = "episodes.datasets"
-FILES = ("csv:", "jsonl:", "conll:", "squad:")  # what begins the name of a dataset at a place of the user's
+FILES = ("csv:", "jsonl:", "table:", "conll:", "squad:")  # what begins the name of a dataset at a place of the user's
 FOLDERS = ("folder:", "txt:")  # likewise
 
 

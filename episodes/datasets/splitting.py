@@ -58,7 +58,8 @@ def split_classes(bank: AnyItems, split: str | None) -> Dataset[AnyItems]:
     """
     chosen = split or split_name(None, bank.classes)
     if chosen == ALL:
-        return Dataset(bank.name, ALL, *(bank.renamed(f"{bank.name}/{part}") for part in PARTS))
+        train, validation, test = (bank.renamed(f"{bank.name}/{part}") for part in PARTS)
+        return Dataset(bank.name, ALL, train, validation, test)
     if is_file(split):
         names = _read_list(user_path(split), bank)
     elif re.fullmatch(r"(small-)?seed=[0-9]{1,18}", chosen):

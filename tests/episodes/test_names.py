@@ -12,6 +12,8 @@ SHORT = {
     "folder:tiny/": "folder:tiny",
     "folder:/data/tiny": "folder:tiny",
     "folder:../tiny": "folder:tiny",
+    "table:/data/birds/labels.csv": "table:labels.csv",
+    "mini-imagenet to table:/data/birds/": "mini-imagenet to table:birds",
     "folder:/data/tiny.zip": "folder:tiny.zip",
     "folder:a/b+c": "folder:b+c",
     "folder:/a+folder:/b/a2/": "folder:a+folder:a2",

@@ -99,7 +99,7 @@ class Labelled:
         return images
 
     def _warn_of_copies(self) -> None:
-        """A picture that is in a class twice may be support and query of one task; in two classes, it has two labels."""
+        """A picture that is twice in a class may be support and query of a task; in two classes, it has two labels."""
         class_of = dict(zip(self.paths, self.layout.classes, strict=True))
         for what, copies in {
             "the same class": [pair for pair in self.pictures.copies if class_of[pair[0]] == class_of[pair[1]]],

@@ -111,7 +111,10 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     ("settings", "said"),
     [
         ({"split": "s", "text": ("a",)}, "--split s is of a dataset; give --dataset too"),
-        ({"split": "all", "dataset": "csv:a.csv"}, "--split all makes every class a test class, and leaves none to train"),
+        (
+            {"split": "all", "dataset": "csv:a.csv"},
+            "--split all makes every class a test class, and leaves none to train",
+        ),
         ({"dataset": "x", "max_tokens": 4}, "--max-tokens: give at least 8; found 4"),
         ({"dataset": "x", "vocabulary": 7}, "--vocabulary: give at least 100"),
         ({"dataset": "x", "sed": 7}, "there is no setting 'sed'; did you mean 'seed'"),

@@ -189,6 +189,27 @@ def test_a_run_on_a_folder_is_verified_from_anywhere(tmp_path: Path, monkeypatch
         verify(folder, data_root=pictures)
 
 
+def test_a_run_on_a_table_that_is_tested_on_all_classes_of_another_is_verified(tmp_path: Path) -> None:
+    for name, shift in {"trained": 0, "tested": 20}.items():
+        (tmp_path / name).mkdir()
+        rows = [(f"{number}-{shade}.png", f"{name}{number}") for number in range(6) for shade in range(4)]
+        for row, (file, _) in enumerate(rows):
+            Image.new("L", (16, 16), 40 * (row // 4) + shift + row % 4).save(tmp_path / name / file)
+        (tmp_path / name / "labels.csv").write_text("\n".join(["file,label", *map(",".join, rows), ""]))
+    record = metabench.run(
+        dataset=f"table:{tmp_path / 'trained'}",
+        test_dataset=f"table:{tmp_path / 'tested' / 'labels.csv'}",
+        test_split="all",
+        output=tmp_path / "results",
+        **{"learner": "nearest", "ways": 2, "queries": 2, "episodes": 4, "image_size": 16, "threads": 1},
+    )
+    folder = tmp_path / "results" / record.id
+    assert (record.dataset.name, record.dataset.split) == ("table:trained to table:labels.csv", "small-seed=0 to all")
+    assert record.dataset.classes.test == 6
+    assert str(tmp_path) not in (folder / "record.json").read_text()
+    assert not verify(folder).problems
+
+
 def test_an_encoder_of_ones_own_is_found_again(
     texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
