@@ -124,9 +124,9 @@ def test_pictures_are_found_in_images_in_other_folders_and_without_their_endings
             shutil.copy(pictures / f"colour{number}" / name, there)
             names.append((unicodedata.normalize("NFD", there.stem), f"colour{number}"))
     assert colours(load(write(root / "t.csv", names), SMALL)) == EVERY
-    shutil.copy(root / "é 0a.png", root / "images")  # the one beside the table counts
+    shutil.copy(pictures / "colour1" / "a.png", root / "images" / "é 0a.png")  # the one beside the table counts
     assert colours(load(write(root / "t.csv", names), SMALL)) == EVERY
-    shutil.copy(root / "é 0a.png", root / "images_000")
+    shutil.copy(pictures / "colour2" / "a.png", root / "images_000" / "é 0a.png")
     assert colours(load(write(root / "t.csv", names), SMALL)) == EVERY
     (root / "é 0a.png").unlink()
     (root / "images" / "é 0a.png").rename(root / "images_001" / "é 0a.png")
