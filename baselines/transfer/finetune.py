@@ -69,7 +69,7 @@ class FineTune(PretrainedLearner):
         )
         logit_scale: Positive = option(10.0, "head=ridge and prototypes: factor from scores to logits")
         tuning_steps: Annotated[int, Field(ge=0)] = option(20, "gradient steps on the support, unless scope is head")
-        tuning_rate: Positive = option(0.01, "their learning rate")
+        tuning_rate: Positive = option(0.001, "their learning rate")
         tuning_optimizer: Literal["sgd", "adam"] = option("sgd", "plain gradient descent, or adam")
         tuning_batch: Count | None = option(None, "support items per step; default all of them")
         tuning_stop: Positive | None = option(
