@@ -10,6 +10,7 @@ from statistics import fmean
 
 import pandas as pd
 
+from episodes.errors import counted
 from metabench.board.lines import apart, line_of
 from metabench.board.rows import Entry
 from metabench.board.text import beside, score
@@ -100,7 +101,7 @@ def _alone(entry: Entry) -> str:
 
 
 def _note(made: Sequence[SuiteRow], sets: Sequence[str]) -> str:
-    text = f"rank: average over {len(sets)} sets, by the mean on each"
+    text = f"rank: average over {counted(len(sets), 'sets')}, by the mean on each"
     if len(made) < 2 or len(sets) < ranking.FEWEST_BLOCKS:
         return f"{text}."
     critical = ranking.critical_difference(len(made), len(sets))

@@ -45,7 +45,8 @@ def test_shipped_suites_are_studies_that_name_no_code_and_say_what_they_are(name
     values = read_config_file(suite_file(name), "suite")
     points = suite_points(values, "protonet", {})
     refuse_imports(points)
-    assert len(points) > 1
+    assert len(points) > 3
+    assert len({set_name(point) for point in points}) == len(points)
     assert values[ABOUT] == values[ABOUT].strip(" .")
 
 
