@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metabench.cli.options import RUN_ERROR, given, learner_settings, of_learner
-from metabench.cli.sweep import carry_out, making, threads_each
+from metabench.cli.sweep import Means, carry_out, making
 
 if TYPE_CHECKING:
     from metabench.sweep.suite import Suite
@@ -39,11 +39,7 @@ def suite(
     seed: tuple[int, ...],
     reference: bool,
     csv: Path | None,
-    dry_run: bool,
-    workers: int,
-    retries: int,
-    timeout: float | None,
-    live: bool,
+    means: Means,
     **settings: Any,
 ) -> None:
     """Run a learner on a fixed list of datasets: one row, with its average rank.
@@ -56,7 +52,6 @@ def suite(
     from metabench.config import SETTINGS
     from metabench.sweep import cells as found
     from metabench.sweep import suite as suites
-    from metabench.sweep.engine import Limits
 
     file = suites.suite_file(name)
     values = {**read_config_file(file, "suite"), **given(settings), **({"seed": list(seed)} if seed else {})}
@@ -64,12 +59,12 @@ def suite(
     usual = SETTINGS["learner"].default
     found.refuse_imports(suites.suite_points(values, usual, {}))  # of the file; the command line may name code
     points = suites.suite_points(values, learner or usual, of_command)
-    looked_up = suites.resolve_suite(points, threads_each(workers))
-    for each, why in looked_up.missing.items():
-        click.echo(f"metabench: {each} is left out: {why}", err=True)
-    limits = Limits(workers, retries, timeout)
-    made = carry_out(file.stem, [cell for _, cell in looked_up.cells], limits, dry_run, live)
-    if not dry_run:
+    with means.cluster() as cluster:
+        looked_up = suites.resolve_suite(points, means.threads())
+        for each, why in looked_up.missing.items():
+            click.echo(f"metabench: {each} is left out: {why}", err=True)
+        made = carry_out(file.stem, [cell for _, cell in looked_up.cells], means, cluster)
+    if not means.dry_run:
         _show(looked_up, reference, csv)
     if not made:
         sys.exit(RUN_ERROR)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from metabench.cli.options import RUN_ERROR
 if TYPE_CHECKING:
     from metabench.sweep.cells import Cell
     from metabench.sweep.choice import Choice
-    from metabench.sweep.engine import Limits
+    from metabench.sweep.cluster import Cluster
 
 STATUS = "status"
 
@@ -31,12 +33,51 @@ def seconds(context: click.Context, parameter: click.Parameter, text: str | None
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def making(command: Any) -> Any:
-    """The options of how runs are made, shared by the commands that make several."""
+@dataclass(frozen=True)
+class Means:
+    """How several runs are made: the options of `making`, by their names."""
+
+    dry_run: bool
+    workers: int | None
+    retries: int
+    timeout: float | None
+    ray: bool
+    ray_address: str | None
+    gpus_per_run: float | None
+    live: bool
+
+    @contextmanager
+    def cluster(self) -> Iterator[Cluster | None]:
+        """Ray's, if that is asked for, until the end of the context."""
+        if not (self.ray or self.ray_address):
+            if self.gpus_per_run is not None:
+                raise click.UsageError("--gpus-per-run is for Ray; give --ray or --ray-address, or leave it out")
+            yield None
+            return
+        from metabench.sweep.cluster import connected
+
+        with connected(self.ray_address, self.gpus_per_run) as cluster:
+            yield cluster
+
+    def threads(self) -> int | None:
+        """CPU threads of each run that does not say; None is torch's own choice, for a single run at a time."""
+        if self.ray or self.ray_address:
+            return 1
+        if not self.workers or self.workers == 1:
+            return None
+        import torch
+
+        return max(1, torch.get_num_threads() // self.workers)
+
+
+def making(command: Callable[..., None]) -> Any:
+    """The options of how runs are made, shared by the commands that make several, which get them as `means`."""
     options = [
         click.option("--dry-run", is_flag=True, help="Only list the runs, with how long each may take."),
         click.option(
-            "--workers", type=click.IntRange(1, 1024), default=1, show_default=True, help="Runs at the same time."
+            "--workers",
+            type=click.IntRange(1, 1024),
+            help="Runs at the same time.  [default: 1; with Ray as many as it has room for]",
         ),
         click.option(
             "--retries",
@@ -46,28 +87,32 @@ def making(command: Any) -> Any:
             help="How often a run that failed is tried again, from its checkpoint.",
         ),
         click.option("--timeout", metavar="TIME", callback=seconds, help="Time that a run may take, e.g. 90s or 2h."),
+        click.option("--ray", is_flag=True, help="Let Ray share out this machine's CPUs and GPUs."),
+        click.option(
+            "--ray-address", metavar="ADDRESS", help="Make the runs on a cluster of Ray's: HOST:PORT, or auto."
+        ),
+        click.option(
+            "--gpus-per-run",
+            type=click.FloatRange(0, 1024),
+            metavar="NUMBER",
+            help="With Ray, GPUs of each run, such as 0.5.  [default: 1 where there are any]",
+        ),
         click.option("--live", is_flag=True, help="Serve the leaderboard of --output to this machine meanwhile."),
         click.option("--output", type=click.Path(path_type=Path), help="Folder of the runs.  [default: results]"),
     ]
-    for each in reversed(options):
-        command = each(command)
-    return command
+
+    @functools.wraps(command)
+    def with_means(**values: Any) -> None:
+        command(means=Means(**{item.name: values.pop(item.name) for item in fields(Means)}), **values)
+
+    return functools.reduce(lambda made, option: option(made), reversed(options), with_means)
 
 
 @click.command()
 @click.argument("study", metavar="STUDY|status", type=click.Path(path_type=Path))
 @making
 @click.option("--allow-import", is_flag=True, help="Let the study name code as package.module:name.")
-def sweep(
-    study: Path,
-    dry_run: bool,
-    workers: int,
-    retries: int,
-    timeout: float | None,
-    live: bool,
-    allow_import: bool,
-    output: Path | None,
-) -> None:
+def sweep(study: Path, means: Means, allow_import: bool, output: Path | None) -> None:
     """Make the runs of a study: learners by datasets by tasks by seeds.
 
     STUDY is a YAML file with the settings of `run --config`, where a list has a run for each of its values. With
@@ -84,7 +129,6 @@ def sweep(
     from metabench.cli.config_file import read_config_file
     from metabench.sweep import cells as found
     from metabench.sweep.choice import choices
-    from metabench.sweep.engine import Limits
     from metabench.sweep.ensemble import ensembles
     from metabench.sweep.rule import rule_of
     from metabench.sweep.study import points
@@ -95,27 +139,32 @@ def sweep(
     asked = points(values)
     if not allow_import:
         found.refuse_imports(asked)
-    rule, threads = rule_of(values), threads_each(workers)
-    if rule and rule.how == "validation":
-        runs: Sequence[Cell | Choice] = choices(asked, threads)
-    else:
-        runs = found.resolve(ensembles(asked) if rule else asked, threads)
-    if not carry_out(study.stem, runs, Limits(workers, retries, timeout), dry_run, live):
+    rule, threads = rule_of(values), means.threads()
+    with means.cluster() as cluster:
+        if rule and rule.how == "validation":
+            runs: Sequence[Cell | Choice] = choices(asked, threads)
+        else:
+            runs = found.resolve(ensembles(asked) if rule else asked, threads)
+        made = carry_out(study.stem, runs, means, cluster)
+    if not made:
         sys.exit(RUN_ERROR)
 
 
-def carry_out(study: str, runs: Sequence[Cell | Choice], limits: Limits, dry_run: bool, live: bool) -> bool:
+def carry_out(study: str, runs: Sequence[Cell | Choice], means: Means, cluster: Cluster | None) -> bool:
     """Make the runs, or list them, and say what came of it; False where one failed."""
+    from metabench.sweep.engine import Limits
+    from metabench.sweep.local import run_cells
     from metabench.sweep.store import Store
     from metabench.sweep.sweep import describe_plan
     from metabench.sweep.sweep import sweep as make
 
     store = Store(runs[0].config.output.output)
-    if dry_run:
+    limits = Limits(means.workers or (cluster.room(runs[0].config) if cluster else 1), means.retries, means.timeout)
+    if means.dry_run:
         click.echo(describe_plan(runs, store, limits))
         return True
-    with _served(store.results) if live else nullcontext():
-        made = make(study, runs, store, limits)
+    with _served(store.results) if means.live else nullcontext():
+        made = make(study, runs, store, limits, cluster or run_cells)
     there = f"; {made.there} were there already" if made.there else ""
     tries = f", after {made.tries} tries" if made.tries else ""
     click.echo(f"{len(made.done)} of {len(runs)} runs made{tries}{there}; records: {store.results}")
@@ -133,12 +182,3 @@ def _served(results: Path) -> Iterator[None]:
     with live(results) as address:
         click.echo(f"metabench: the leaderboard of {results} is at {address} until the sweep ends", err=True)
         yield
-
-
-def threads_each(workers: int) -> int | None:
-    """CPU threads of each of several runs at a time; None, torch's own choice, of a single one."""
-    if workers == 1:
-        return None
-    import torch
-
-    return max(1, torch.get_num_threads() // workers)

@@ -144,7 +144,8 @@ def _of_run(point: Point, config: RunConfig, run: Prepared) -> Found:
     cell = Cell(
         digest=run_digest(resolved, data, weights),
         title=point.title,
-        config=config,
+        # The digest has the precision, which another machine might choose otherwise.
+        config=config.changed(precision=resolved.training.precision),
         steps=int(options.get("steps") or 0),
         episodes=resolved.test.episodes or 0,
         backbone=str(options.get("backbone")),

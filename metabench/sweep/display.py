@@ -15,6 +15,7 @@ from metabench.sweep.cells import Cell
 from metabench.sweep.engine import Event
 from metabench.sweep.estimate import total
 
+MOST_ROWS = 20  # of running cells on a terminal
 EVERY = 60.0  # seconds between lines on what is running, where there is no terminal
 
 
@@ -34,7 +35,7 @@ class Display:
         self.lines: dict[str, tuple[Cell, str]] = {}
         layout = "{desc} |{bar}| {n_fmt} of {total_fmt}, {elapsed}{postfix}"
         self.bar: Any = tqdm(total=cells, desc="sweep", bar_format=layout, disable=None)
-        places = 0 if self.bar.disable else workers
+        places = 0 if self.bar.disable else min(workers, MOST_ROWS)
         self.rows: list[Any] = [tqdm(bar_format="{desc}", position=place + 1, leave=False) for place in range(places)]
         self.said = time.monotonic()
 

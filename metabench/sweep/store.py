@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -224,11 +223,9 @@ class Store:
         except (OSError, ValueError, TypeError):
             return []
 
-    def add_failure(self, digest: str, reason: str, seconds: float) -> Failure:
-        """Keep that an attempt failed, with the last lines of its log."""
-        failure = Failure(
-            time=now(), host=socket.gethostname(), seconds=round(seconds, 1), reason=reason, lines=self.tail(digest)
-        )
+    def add_failure(self, digest: str, reason: str, seconds: float, host: str) -> Failure:
+        """Keep that an attempt failed on that machine, with the last lines of its log."""
+        failure = Failure(time=now(), host=host, seconds=round(seconds, 1), reason=reason, lines=self.tail(digest))
         every = [each.model_dump() for each in (*self.failures(digest), failure)]
         write_bytes(self.run_folder(digest) / FAILURES_FILE, (json.dumps(every, indent=2) + "\n").encode())
         return failure

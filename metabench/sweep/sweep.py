@@ -15,6 +15,7 @@ from metabench.sweep.engine import Engine, Limits
 from metabench.sweep.estimate import estimate, total
 from metabench.sweep.local import run_cells
 from metabench.sweep.store import Known, Store
+from metabench.training.signals import Stop
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _made(
     failed: list[tuple[Cell | Choice, str]] = []
     if not cells:
         return done, failed
-    with Display(len(cells), limits.workers, estimates(cells, known)) as display:
+    with Stop() as stop, Display(len(cells), limits.workers, estimates(cells, known)) as display:
         events = engine(cells, store, limits)
         try:
             for event in events:
@@ -90,9 +91,9 @@ def _made(
                     done.append(event.cell)
                 elif event.kind == "failed":
                     failed.append((event.cell, event.text))
-        except KeyboardInterrupt as error:
+        except KeyboardInterrupt:
             raise InterruptionError(
-                f"{str(error) or 'interrupted'} with {len(done)} of {len(cells)} {what} made; the same command makes "
+                f"{stop.asked or 'interrupted'} with {len(done)} of {len(cells)} {what} made; the same command makes "
                 "the others, from their checkpoints"
             ) from None
         finally:

@@ -42,7 +42,8 @@ def _work(cell: Cell, store: Store) -> int:
     with store.claimed(cell.digest) as free:
         if not free:
             return BUSY
-        if store.tried(cell.digest) if cell.is_try else cell.digest in store.done():
+        # Records are read only where a process began the run before, since reading all takes long in a large study.
+        if store.tried(cell.digest) if cell.is_try else store.log(cell.digest).exists() and cell.digest in store.done():
             return 0
         _prepare_process(store.log(cell.digest))
         try:

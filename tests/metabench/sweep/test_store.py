@@ -128,8 +128,8 @@ def test_failures_are_kept_with_the_last_lines(tmp_path: Path) -> None:
     assert store.failures("ab") == []
     store.log("ab").parent.mkdir(parents=True)
     store.log("ab").write_bytes(b"".join(b"line %d\n\n" % number for number in range(5000)) + b"\xff\n")
-    store.add_failure("ab", "it broke", 1.23)
-    store.add_failure("ab", "it broke again", 2)
+    store.add_failure("ab", "it broke", 1.23, "here")
+    store.add_failure("ab", "it broke again", 2, "here")
     first, second = store.failures("ab")
     assert (first.reason, first.seconds, second.reason) == ("it broke", 1.2, "it broke again")
     assert first.lines == [*(f"line {number}" for number in range(4981, 5000)), "\N{REPLACEMENT CHARACTER}"]
@@ -145,8 +145,8 @@ def test_status_says_what_is_known(tmp_path: Path) -> None:
     store.write_plan("mine", {done: "one", "ab": "two", "cd": "three", "ef": "four"})
     store.run_folder("ab").mkdir(parents=True)
     store.log("ab").write_text("metabench: train: step 5 of 9\n")
-    store.add_failure("cd", "it broke", 1.0)
-    store.add_failure("cd", "it is broken", 1.0)
+    store.add_failure("cd", "it broke", 1.0, "here")
+    store.add_failure("cd", "it is broken", 1.0, "here")
     code = "import sys; from metabench.sweep.status import describe_status; from pathlib import Path; "
     code += f"print(describe_status(Path({str(tmp_path)!r})), 'torch' in sys.modules)"
     with store.claimed("ab"):

@@ -1,14 +1,10 @@
 """Sweeps with real processes: what is missing is made, once, whatever happens to runs and drivers."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,77 +12,13 @@ import torch
 from metabench.cli.config_file import read_config_file
 from metabench.cli.main import main
 from metabench.experiment.runner import run_config
-from metabench.records.record import RunRecord
-from metabench.sweep.cells import Cell, resolve
+from metabench.sweep.cells import resolve
 from metabench.sweep.engine import Limits
 from metabench.sweep.local import run_cells
 from metabench.sweep.status import describe_status
-from metabench.sweep.store import Known, Store
+from metabench.sweep.store import Store
 from metabench.sweep.study import points
-from metabench.sweep.sweep import Made, sweep
-
-QUICK: dict[str, Any] = {
-    "ways": "3",
-    "queries": "3",
-    "episodes": "4",
-    "validation_episodes": "2",
-    "device": "cpu",
-    "options": {"backbone": "conv4:4", "steps": "10"},
-}
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder with the faulty learner in it."""
-    shutil.copy(Path(__file__).with_name("faulty.py"), tmp_path / "faulty.py")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "faulty", raising=False)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    return tmp_path
-
-
-def cells_of(**changes: Any) -> list[Cell]:
-    return resolve(points({**QUICK, "output": "runs", **changes}), threads=1)
-
-
-def made(cells: list[Cell], **limits: Any) -> Made:
-    return sweep("study", cells, Store(Path("runs")), Limits(**limits))
-
-
-def records() -> dict[str, Path]:
-    """Every run's folder by its digest, of which there must be one each."""
-    found = [path.parent for path in Path("runs").rglob("record.json")]
-    known = Store(Path("runs")).done()
-    assert len(found) == len(known)
-    return {digest: folder for folder in found for digest in [digest_of(folder)]}
-
-
-def digest_of(folder: Path) -> str:
-    return Known.of(RunRecord.model_validate_json((folder / "record.json").read_text())).digest
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < until, "it takes too long"
-        time.sleep(0.05)
-
-
-def same_runs(folder: Path, alone: Path) -> None:
-    """All of two runs but times and places."""
-    ours, theirs = (RunRecord.model_validate_json((each / "record.json").read_text()) for each in (folder, alone))
-    assert ours.config == theirs.config
-    costs = {"task_milliseconds", "task_megabytes"}
-    assert ours.score.model_dump(exclude=costs) == theirs.score.model_dump(exclude=costs)
-    assert ours.predictions == theirs.predictions
-    assert ours.training.curve == theirs.training.curve
-    assert ours.training.best == theirs.training.best
-    assert ours.training.images == theirs.training.images
-    assert ours.training.multiply_adds == theirs.training.multiply_adds
-    assert (folder / "scores.csv").read_bytes() == (alone / "scores.csv").read_bytes()
-    weights = [torch.load(each / "learner.pt", weights_only=True)["learner"] for each in (folder, alone)]
-    assert weights[0].keys() == weights[1].keys()
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+from tests.made_sweeps import cells_of, made, records, same_runs, wait_for
 
 
 def test_a_study_makes_the_runs_that_one_by_one_would(place: Path) -> None:
