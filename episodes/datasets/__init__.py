@@ -37,7 +37,8 @@ _kept: ContextVar[dict[tuple[str, DataOptions], Dataset[Any]] | None] = ContextV
 @contextmanager
 def loading_once() -> Iterator[None]:
     """Within it `load` reads each dataset once, and gives the same one again: for many runs that are looked up."""
-    token = _kept.set({})
+    kept = _kept.get()
+    token = _kept.set({} if kept is None else kept)
     try:
         yield
     finally:

@@ -121,7 +121,7 @@ def _chosen(record: RunRecord) -> dict[str, str]:
     if not selection:
         return {}
     count, grid, best = len(selection.tries), selection.grid, selection.best(record.scored_by)
-    some = f"{count} of {grid}" if count < grid else str(count)
+    some = f"{count} of {grid}" if grid and count < grid else str(count)
     tries = [
         f"{_named(each.options)} {'not finite' if each.mean is None else text(each.mean)}" for each in selection.tries
     ]

@@ -116,10 +116,10 @@ def sweep(study: Path, means: Means, allow_import: bool, output: Path | None) ->
     """Make the runs of a study: learners by datasets by tasks by seeds.
 
     STUDY is a YAML file with the settings of `run --config`, where a list has a run for each of its values. With
-    `select: validation`, a list of an option has tries instead, of which each run takes the best on tasks of the
-    validation classes; with `select: ensemble` a run averages their predictions. Runs that have a record in --output
-    are not made again. One that fails is tried again, and takes no other along; the exit code is then 1. `metabench
-    sweep status` says what is done, running, waiting and failed of each study in --output.
+    `select: validation`, a list or range of an option has tries instead, of which each run takes the best on tasks of
+    the validation classes; with `select: ensemble` a run averages their predictions. Runs that have a record in
+    --output are not made again. One that fails is tried again, and takes no other along; the exit code is then 1.
+    `metabench sweep status` says what is done, running, waiting and failed of each study in --output.
     """
     if str(study) == STATUS:
         from metabench.sweep.status import describe_status

@@ -11,6 +11,7 @@ from episodes.names import join_names
 from metabench.config import NUMBERS, SETTINGS, RunConfig
 from metabench.escape import plain
 from metabench.records.record import Banks, DatasetInfo, RunRecord
+from metabench.records.selection import Range
 
 
 class Board(NamedTuple):
@@ -45,8 +46,8 @@ def task(record: RunRecord) -> str:
 def settings(record: RunRecord) -> str:
     """What was changed from the defaults, as `name=value` in the order of the names.
 
-    An option that was chosen has all values that were tried, so that runs with other seeds are of the same row,
-    whatever each chose.
+    An option that was chosen has all values that were tried, or the range that they are from, so that runs with other
+    seeds are of the same row, whatever each chose.
     """
     changed = dict(record.changed_options)
     if record.weights:  # two files may have one name
@@ -61,7 +62,8 @@ def settings(record: RunRecord) -> str:
     texts = {name: _text(value) for name, value in changed.items()}
     if selection := record.selection:
         for name in selection.names:
-            texts[name] = "|".join(dict.fromkeys(_text(each.options[name]) for each in selection.tries))
+            axis = selection.searched[name] if selection.searched else [each.options[name] for each in selection.tries]
+            texts[name] = str(axis) if isinstance(axis, Range) else "|".join(dict.fromkeys(map(_text, axis)))
         texts["tries"] = str(len(selection.tries))
     return " ".join(f"{name}={text}" for name, text in sorted(texts.items()))
 

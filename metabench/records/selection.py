@@ -26,18 +26,59 @@ class Try(Part):
     processor_seconds: Amount
 
 
+class Range(Part):
+    """The numbers that an option may have, both ends included: whole ones where the ends are.
+
+    Attributes:
+        low, high: the ends.
+        log: whether equal ratios are as likely, in place of equal differences.
+    """
+
+    low: int | float
+    high: int | float
+    log: bool
+
+    @property
+    def whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def __str__(self) -> str:
+        return f"{'log' if self.log else 'range'}[{self.low},{self.high}]"
+
+    @model_validator(mode="after")
+    def _upwards(self) -> Range:
+        if not self.low < self.high:
+            raise ValueError("it ends where it begins, or below")
+        if self.log and self.low <= 0:
+            raise ValueError("a logarithmic range begins above 0")
+        return self
+
+
+Space = dict[str, Range | tuple[Any, ...]]  # of each option a range, or a list of values
+
+
+def identity_of(space: Space, tries: int) -> Any:
+    """What makes a search the same search, as JSON takes it: where settings are proposed, and how many."""
+    axes = {
+        name: axis.model_dump(mode="json") if isinstance(axis, Range) else list(axis) for name, axis in space.items()
+    }
+    return {"space": axes, "tries": tries}
+
+
 class Selection(Part):
     """How a run's options were chosen: by tasks of the validation classes alone, the same tasks for every try.
 
     Attributes:
         episodes: how many tasks each try was scored on.
-        grid: how many settings the study's lists had, of which the tries are all, or a part.
+        grid: how many settings the study's lists had, of which the tries are all, or a part; None with a range.
         tries: in order; the first of the best is the run's.
+        searched: with a range, where the tries were proposed one after another (see `metabench.sweep.proposals`).
     """
 
     episodes: Count
-    grid: Count
+    grid: Count | None
     tries: tuple[Try, ...] = Field(min_length=2)
+    searched: Space | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,6 +88,8 @@ class Selection(Part):
     @property
     def space(self) -> Any:
         """What was tried, as JSON takes it: with the other settings it makes a run the same run."""
+        if self.searched is not None:
+            return identity_of(self.searched, len(self.tries))
         return [each.options for each in self.tries]
 
     @property
@@ -73,8 +116,12 @@ class Selection(Part):
     def _of_the_same_options(self) -> Selection:
         if any(each.options.keys() != self.tries[0].options.keys() for each in self.tries):
             raise ValueError("its tries are not of the same options")
-        if self.grid < len(self.tries):
+        if (self.grid is None) != (self.searched is not None):
+            raise ValueError("it has tries of lists or of ranges, and so either grid or searched")
+        if self.grid is not None and self.grid < len(self.tries):
             raise ValueError("it has more tries than there were settings to try")
+        if self.searched is not None and self.searched.keys() != self.tries[0].options.keys():
+            raise ValueError("its tries are not of the options that were searched")
         return self
 
 

@@ -104,15 +104,20 @@ def look_up(points: Sequence[Point], threads: int | None) -> Iterator[Found]:
     unused = {name for point in points for name in point.common}
     with loading_once():
         for point in points:
-            with process_as_found():
-                try:
-                    found, used = _found(point, threads)
-                except (UsageError, DataError) as error:
-                    raise type(error)(f"{point.title}: {error}") from None
+            found, used = look_up_one(point, threads)
             unused -= used
             yield found
     for name in sorted(unused):
         raise UsageError(f"options: no learner of the study has a use for '{name}'; correct it, or leave it out")
+
+
+def look_up_one(point: Point, threads: int | None) -> tuple[Found, set[str]]:
+    """What is known of one point, and which of the common options it takes; arguments and errors as of `resolve`."""
+    with process_as_found():
+        try:
+            return _found(point, threads)
+        except (UsageError, DataError) as error:
+            raise type(error)(f"{point.title}: {error}") from None
 
 
 def with_shared_stages(cells: Iterable[Cell]) -> list[Cell]:
@@ -123,7 +128,6 @@ def with_shared_stages(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def _found(point: Point, threads: int | None) -> tuple[Found, set[str]]:
-    """What is known of a point, and which of the common options it takes."""
     known = {item.name for item in fields(get_learner(str(point.settings["learner"])).Options)}
     common = {name: value for name, value in point.common.items() if name in known}
     config = make_config(**point.settings, options={**common, **point.options})

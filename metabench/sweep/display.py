@@ -23,18 +23,16 @@ class Display:
     """Within it, events are shown on standard error.
 
     Args:
-        cells: how many there are to be made.
         workers: how many at once.
-        estimates: seconds by digest, where they can be told.
     """
 
-    def __init__(self, cells: int, workers: int, estimates: Mapping[str, float | None]) -> None:
-        self.workers, self.left, self.cells = workers, dict(estimates), cells
+    def __init__(self, workers: int) -> None:
+        self.workers, self.left, self.cells, self.ahead = workers, dict[str, float | None](), 0, 0
         self.began: dict[str, float] = {}
         self.took: list[tuple[float, float | None]] = []  # seconds, and what they were estimated
         self.lines: dict[str, tuple[Cell, str]] = {}
         layout = "{desc} |{bar}| {n_fmt} of {total_fmt}, {elapsed}{postfix}"
-        self.bar: Any = tqdm(total=cells, desc="sweep", bar_format=layout, disable=None)
+        self.bar: Any = tqdm(total=0, desc="sweep", bar_format=layout, disable=None)
         places = 0 if self.bar.disable else min(workers, MOST_ROWS)
         self.rows: list[Any] = [tqdm(bar_format="{desc}", position=place + 1, leave=False) for place in range(places)]
         self.said = time.monotonic()
@@ -45,6 +43,17 @@ class Display:
     def __exit__(self, *error: object) -> None:
         for row in (*reversed(self.rows), self.bar):
             row.close()
+
+    def expect(self, estimates: Mapping[str, float | None], ahead: int) -> None:
+        """More cells are to be made.
+
+        Args:
+            estimates: seconds by digest, where they can be told.
+            ahead: how many others will come after them.
+        """
+        self.left |= estimates
+        self.ahead = ahead
+        self.cells = self.bar.total = len(self.took) + len(self.left) + ahead
 
     def show(self, event: Event) -> None:
         """One more event."""
@@ -76,6 +85,7 @@ class Display:
             whole = estimate * factor if estimate is not None else mean
             gone = now - self.began[digest] if digest in self.began else 0.0
             left[digest] = max(0.0, whole - gone) if whole is not None else None
+        left |= {f"ahead {number}": mean for number in range(self.ahead)}
         return total(left, self.workers)
 
     def _draw(self) -> None:

@@ -20,7 +20,7 @@ class Rule:
 
     Attributes:
         how: by the tasks of the validation classes; or not at all, with all settings as one ensemble.
-        tries: how many settings of each run are tried; None for all that the study has.
+        tries: how many settings of each run are tried; None for all that the study's lists have.
     """
 
     how: How
@@ -52,6 +52,18 @@ def rule_of(values: Mapping[str, Any]) -> Rule | None:
     if not str(tries).isascii() or not str(tries).isdecimal() or int(tries) < 2:
         raise UsageError(f"tries: give a whole number of at least 2; found {plain(repr(tries), 60)}")
     return Rule(how, int(tries))
+
+
+def refuse_range(name: str, rule: Rule | None) -> None:
+    """Raise UsageError unless the study may have a range, of the option of that name."""
+    if rule is None:
+        raise UsageError(
+            f"{name}: a range is searched with `select: validation` and `tries: N`; give both, or a list in its place"
+        )
+    if rule.how == "ensemble":
+        raise UsageError(f"{name}: an ensemble has a member for each value; give a list in place of the range")
+    if rule.tries is None:
+        raise UsageError(f"{name}: a range has no number of settings; say how many are tried, as `tries: 20`")
 
 
 def refuse_other_numbers(counts: Collection[tuple[str, int]]) -> None:

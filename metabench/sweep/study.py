@@ -17,7 +17,8 @@ from episodes.errors import nearest
 from metabench.config import SECTION_OF, SETTINGS, flat, make_config
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.sweep.rule import OF_STUDY, Rule, rule_of
+from metabench.sweep.rule import OF_STUDY, Rule, refuse_range, rule_of
+from metabench.sweep.space import OneOf, is_open, read_range
 
 LISTS = ("train_task", "test_task")  # settings whose value is a list
 ONE = ("data_root", "tasks", "device", "threads", "output", "tensorboard", "mlflow")  # the same for all runs
@@ -37,6 +38,7 @@ class Point:
         varied: the names of what is not the same in all of the study's runs.
         of: the number of the run that it is a try of, where the study chooses options.
         grid: then, how many settings the study has for that run, if only some of them are tried.
+        tries: how many settings are proposed, where options have a range: then it stands for all tries of its run.
     """
 
     settings: dict[str, Any]
@@ -45,6 +47,7 @@ class Point:
     varied: tuple[str, ...] = ()
     of: int = 0
     grid: int = 0
+    tries: int = 0
 
     @property
     def title(self) -> str:
@@ -55,14 +58,14 @@ class Point:
         """The title without some names."""
         names = [name for name in self.varied if name not in ("learner", "dataset", *but)]
         values = {**self.common, **self.options, **self.settings}
-        varied = [f"{name} {values[name]}" for name in names if name in values]
+        varied = [f"{name} {_short(values[name])}" for name in names if name in values]
         return plain(", ".join([f"{self.settings['learner']} on {self.settings['dataset']}", *varied]), 200)
 
 
 def points(values: Mapping[str, Any]) -> list[Point]:
     """The runs of a study, in the order of its lists, the last one's values in turn first.
 
-    Where options are chosen (`select`), they are the tries.
+    Where options are chosen (`select`), they are the tries; with a range, one for all tries of a run.
 
     Args:
         values: the file's content, as `metabench.cli.config_file.read_config_file` gives it.
@@ -86,21 +89,38 @@ def points(values: Mapping[str, Any]) -> list[Point]:
         beside = {"learner": learner, "dataset": dataset}
         settings = {**rest, **_of_dataset(dataset, of_dataset)}
         shared = {name: value for name, value in common.items() if name not in own}
-        axes = [
-            *((("settings", name), _values(name, value)) for name, value in settings.items()),
-            *((("common", name), _values(name, value)) for name, value in shared.items()),
-            *((("options", name), _values(name, value)) for name, value in own.items()),
-        ]
+        of_options, tries = _option_axes({"common": shared, "options": own}, rule)
+        axes = [*((("settings", name), _values(name, value)) for name, value in settings.items()), *of_options]
         for chosen in itertools.product(*(of_axis for _, of_axis in axes)):
             parts: dict[str, dict[str, Any]] = {"settings": {}, "common": {}, "options": {}}
             for ((part, name), _), value in zip(axes, chosen, strict=True):
                 parts[part][name] = value
             of = numbers.setdefault(repr((place, parts["settings"])), len(numbers)) if rule else 0
-            made.append(Point({**beside, **parts["settings"]}, parts["options"], parts["common"], of=of))
+            settings_of = {**beside, **parts["settings"]}
+            made.append(Point(settings_of, parts["options"], parts["common"], of=of, tries=tries))
             if len(made) > MOST_RUNS:
                 raise UsageError(f"the study has more than {MOST_RUNS:,} runs; shorten its lists")
     left = _without(made, _excludes(excludes))
     return _titled(_drawn(left, rule) if rule else left)
+
+
+def _option_axes(
+    parts: Mapping[str, Mapping[str, Any]], rule: Rule | None
+) -> tuple[list[tuple[tuple[str, str], list[Any]]], int]:
+    """The values of each option; and how many settings are proposed, where one of them has a range.
+
+    Then each list is one value of the grid, and the range another.
+    """
+    given = {name: value for part in parts.values() for name, value in part.items()}
+    ranges = {name: read_range(name, value) for name, value in given.items() if isinstance(value, Mapping)}
+    for name in ranges:
+        refuse_range(name, rule)
+    axes = []
+    for part, options in parts.items():
+        for name, value in options.items():
+            values = [ranges[name]] if name in ranges else _values(name, value)
+            axes.append(((part, name), [OneOf(tuple(values))] if ranges and len(values) > 1 else values))
+    return axes, (rule.tries or 0) if rule and ranges else 0
 
 
 def _drawn(made: Sequence[Point], rule: Rule) -> Iterator[Point]:
@@ -110,8 +130,12 @@ def _drawn(made: Sequence[Point], rule: Rule) -> Iterator[Point]:
     """
     for _, group in itertools.groupby(made, key=lambda point: point.of):
         grid = list(group)
-        if len({(point.common | point.options).get("weights") for point in grid}) > 1:
+        weights = {(point.common | point.options).get("weights") for point in grid}
+        if len(weights) > 1 or any(isinstance(each, OneOf) for each in weights):
             raise UsageError("weights: a file of weights is not chosen; give one, or leave select out")
+        if grid[0].tries:
+            yield from grid
+            continue
         if rule.tries and len(grid) < rule.tries:
             title = f"{grid[0].settings['learner']} on {grid[0].settings['dataset']}"
             raise UsageError(
@@ -132,8 +156,13 @@ def _titled(points: Iterable[Point]) -> list[Point]:
     made = list(points)
     everything = [{**point.common, **point.options, **point.settings} for point in made]
     names = dict.fromkeys(name for each in everything for name in each)
-    varied = tuple(name for name in names if len({str(each.get(name)) for each in everything}) > 1)
+    searched = {name for each in everything for name, value in each.items() if is_open(value)}
+    varied = tuple(name for name in names if name in searched or len({str(each.get(name)) for each in everything}) > 1)
     return [replace(point, varied=varied) for point in made]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _named(what: str, value: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -240,7 +269,7 @@ def imports(point: Point, registered: Mapping[str, Sequence[str]]) -> Iterator[t
         for part in parts(str(point.settings.get(setting) or "")):
             if ":" in part and part.partition(":")[0] not in registered["dataset"]:
                 yield setting, part
-    for name, value in {**point.common, **point.options}.items():
-        text = str(value)
-        if name != "weights" and ":" in text and text.partition(":")[0] not in registered["backbone"]:
-            yield name, text
+    for name, given in {**point.common, **point.options}.items():
+        for text in map(str, given.values if isinstance(given, OneOf) else [given]):
+            if name != "weights" and ":" in text and text.partition(":")[0] not in registered["backbone"]:
+                yield name, text

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
+from episodes.datasets import loading_once
 from metabench.errors import InterruptionError, UsageError
 from metabench.evaluation.progress import spoken
 from metabench.records.reference import reference_runs
@@ -51,21 +54,39 @@ def sweep(study: str, runs: Sequence[Cell | Choice], store: Store, limits: Limit
     known = store.done()
     missing = [each for each in runs if each.digest not in known]
     chosen = [each for each in missing if isinstance(each, Choice)]
-    every = {each.digest: each for choice in chosen for each in choice.tries}
-    titles = ({each.digest: each.title for each in several} for several in (runs, every.values()))
-    store.write_plan(study, *titles)
-    wanted = {each.digest: each for choice in chosen for each in choice.wanted(store)}
-    tried, failed = _made([*wanted.values()], "tries", store, limits, engine, known)
+    tried, failed = _made(_rounds(study, runs, chosen, store), "tries", store, limits, engine, known)
     cells: list[Cell] = []
     for each in missing:
         try:
             cells.append(each.chosen(store) if isinstance(each, Choice) else each)
         except UsageError as error:
             failed.append((each, str(error)))
-    store.drop_training(every.keys() - {cell.tried for cell in cells} - _undecided(chosen, cells))
-    done, lost = _made(cells, "runs", store, limits, engine, known)
+    every = {each.digest for choice in chosen for each in choice.tries}
+    store.drop_training(every - {cell.tried for cell in cells} - _undecided(chosen, cells))
+    done, lost = _made([(cells, 0)] if cells else [], "runs", store, limits, engine, known)
     store.drop_training(cell.tried for cell in done if cell.tried)
     return Made(len(runs) - len(missing), tuple(done), (*failed, *lost), len(tried))
+
+
+def _rounds(
+    study: str, runs: Sequence[Cell | Choice], chosen: Sequence[Choice], store: Store
+) -> Iterator[tuple[Sequence[Cell], int]]:
+    """The tries that can be made at the same time, and how many will follow; again, when they were made, until none is.
+
+    A try that failed is not there again.
+    """
+    seen = set[str]()
+    while True:
+        with loading_once():
+            wanted = [(choice, choice.wanted(store)) for choice in chosen]
+        cells = {each.digest: each for _, tries in wanted for each in tries if each.digest not in seen}
+        every = (each for choice in chosen for each in choice.tries)
+        store.write_plan(study, *({each.digest: each.title for each in several} for several in (runs, every)))
+        if not cells:
+            return
+        seen |= cells.keys()
+        ahead = sum(choice.ahead for choice, tries in wanted if any(each.digest in cells for each in tries))
+        yield [*cells.values()], ahead
 
 
 def _undecided(choices: Sequence[Choice], cells: Sequence[Cell]) -> set[str]:
@@ -75,54 +96,72 @@ def _undecided(choices: Sequence[Choice], cells: Sequence[Cell]) -> set[str]:
 
 
 def _made(
-    cells: Sequence[Cell], what: str, store: Store, limits: Limits, engine: Engine, known: dict[str, Known]
+    rounds: Iterable[tuple[Sequence[Cell], int]],
+    what: str,
+    store: Store,
+    limits: Limits,
+    engine: Engine,
+    known: dict[str, Known],
 ) -> tuple[list[Cell], list[tuple[Cell | Choice, str]]]:
-    """Those of the cells that were made, and those that failed with the reasons."""
+    """Those of the cells that were made, and those that failed with the reasons.
+
+    Args:
+        rounds: cells that may be made at the same time, and how many follow; one after another.
+        what: the cells are.
+    """
     done: list[Cell] = []
     failed: list[tuple[Cell | Choice, str]] = []
-    if not cells:
+    left = iter(rounds)
+    first = next(left, None)
+    if first is None:
         return done, failed
-    with Stop() as stop, Display(len(cells), limits.workers, estimates(cells, known)) as display:
-        events = engine(cells, store, limits)
+    runs = _finished(known)
+    with Stop() as stop, Display(limits.workers) as display:
         try:
-            for event in events:
-                display.show(event)
-                if event.kind == "done":
-                    done.append(event.cell)
-                elif event.kind == "failed":
-                    failed.append((event.cell, event.text))
+            for cells, ahead in itertools.chain([first], left):
+                display.expect({cell.digest: estimate(cell, runs) for cell in cells}, ahead)
+                with closing(engine(cells, store, limits)) as events:  # type: ignore[type-var]
+                    for event in events:
+                        display.show(event)
+                        if event.kind == "done":
+                            done.append(event.cell)
+                        elif event.kind == "failed":
+                            failed.append((event.cell, event.text))
         except KeyboardInterrupt:
             raise InterruptionError(
-                f"{stop.asked or 'interrupted'} with {len(done)} of {len(cells)} {what} made; the same command makes "
-                "the others, from their checkpoints"
+                f"{stop.asked or 'interrupted'} with {len(done)} of {display.cells} {what} made; the same command "
+                "makes the others, from their checkpoints"
             ) from None
-        finally:
-            events.close()  # type: ignore[attr-defined]
     return done, failed
 
 
-def estimates(cells: Sequence[Cell], known: dict[str, Known]) -> dict[str, float | None]:
-    """How many seconds each will take, by digest, told from finished runs and reference records."""
-    runs = [*known.values(), *(Known.of(run.record) for run in reference_runs())]
-    return {cell.digest: estimate(cell, runs) for cell in cells}
+def _finished(known: dict[str, Known]) -> list[Known]:
+    """The runs that tell how long others take: those at hand and the reference records."""
+    return [*known.values(), *(Known.of(run.record) for run in reference_runs())]
 
 
 def describe_plan(runs: Sequence[Cell | Choice], store: Store, limits: Limits) -> str:
     """What `--dry-run` prints: each run, whether it is done, and how long it may take; of a choice its tries, too."""
     known = store.done()
     missing = [each for each in runs if each.digest not in known]
-    tries = {each.digest: each for choice in missing if isinstance(choice, Choice) for each in choice.tries}
-    left = [each for each in tries.values() if not store.tried(each.digest)]
+    with loading_once():
+        rows = [row for choice in missing if isinstance(choice, Choice) for row in choice.listed(store)]
+    tries = {row.cell.digest: row for row in rows}
+    left = [row for row in tries.values() if row.left]
     last = [each.test if isinstance(each, Choice) else each for each in missing]
-    seconds = estimates([*left, *last], known)
+    finished = _finished(known)
+    seconds = {cell.digest: estimate(cell, finished) for cell in (*(row.cell for row in left), *last)}
+    seconds |= {row.cell.digest: each * row.left for row in left if (each := seconds[row.cell.digest]) is not None}
+    titles = [*((digest, row.title) for digest, row in tries.items()), *((each.digest, each.title) for each in runs)]
     lines = []
-    for each in (*tries.values(), *runs):
-        state = spoken(seconds[each.digest]) if each.digest in seconds else "done"
-        lines.append(f"{state:>9}  {'try ' if each.digest in tries else ''}{each.title}")
-    shared = {cell.stage for cell in (*left, *last) if cell.stage}
+    for digest, title in titles:
+        state = spoken(seconds[digest]) if digest in seconds else "done"
+        lines.append(f"{state:>9}  {title}")
+    shared = {cell.stage for cell in (*(row.cell for row in left), *last) if cell.stage}
     stages = f", {len(shared)} first stages of which are trained once for several runs" if shared else ""
     about = spoken(total(seconds, limits.workers)) if missing else "0 s"
-    beside = f" and {len(left)} of {len(tries)} tries" if tries else ""
+    counts = sum(row.left for row in left), sum(row.number for row in tries.values())
+    beside = f" and {counts[0]} of {counts[1]} tries" if tries else ""
     lines.append(
         f"{len(runs)} runs, {len(runs) - len(missing)} done, {len(missing)}{beside} to make{stages}; about {about} "
         f"with --workers {limits.workers}"
