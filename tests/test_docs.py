@@ -132,10 +132,12 @@ def test_the_leaderboard_is_made_of_the_records() -> None:
     assert (RESULTS / "leaderboard.csv").read_text(encoding="utf-8") == csv(rows)
 
 
-def test_the_values_are_the_leaderboards() -> None:
+def test_the_values_are_the_leaderboards_and_the_studies() -> None:
     table = pd.read_csv(RESULTS / "leaderboard.csv")
     values = {f"{row.mean:.2f} ± {row.half_width:.2f}" for row in table.itertuples()}
     values |= {f"{row.mean:.4f} ± {row.half_width:.4f}" for row in table.itertuples()}
+    against_shots = pd.read_csv(PROJECT / "results" / "studies" / "shots.csv")
+    values |= {f"{row.accuracy:.1f} ± {row.half_width:.1f}" for row in against_shots.itertuples()}
     shown = set(
         re.findall(r"\d+\.\d+ ± \d+\.\d+", README.split("## Results")[1].split("## Learners")[0] + PAGES["results.md"])
     )
