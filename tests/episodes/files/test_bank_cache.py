@@ -193,6 +193,7 @@ print(opened, (own() - before) / 1024)
 """
 
 
+@pytest.mark.slow
 def test_60_000_colour_images_are_opened_without_being_read(own_cache: Path) -> None:
     """1.2 GB: the second process maps them, draws ten tasks, and needs a fraction of that memory for itself.
 
