@@ -9,11 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from episodes.datasets import loading_once
 from episodes.errors import DataError, nearest
 from episodes.names import short_name
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.sweep.cells import Cell, resolve
+from metabench.sweep.cells import Cell, look_up, with_shared_stages
 from metabench.sweep.study import Point, points
 
 FOLDER = files("metabench.sweep") / "suites"
@@ -82,21 +83,24 @@ def resolve_suite(made: Sequence[Point], threads: int | None) -> Suite:
         threads: of each run, where the suite does not say.
 
     Raises:
-        UsageError: as `resolve`.
+        UsageError: as `metabench.sweep.cells.resolve`.
         DataError: not one of the sets is there.
     """
-    cells: list[tuple[str, Cell]] = []
+    cells: dict[str, tuple[str, Cell]] = {}
     missing: dict[str, str] = {}
-    for name, group in itertools.groupby(made, key=set_name):
-        of_set = list(group)
-        try:
-            cells += [(name, cell) for cell in resolve(of_set, threads)]
-        except DataError as error:
-            missing[name] = str(error).removeprefix(f"{of_set[0].title}: ")
+    with loading_once():
+        for name, group in itertools.groupby(made, key=set_name):
+            of_set = list(group)
+            try:
+                cells |= {found.cell.digest: (name, found.cell) for found in look_up(of_set, threads)}
+            except DataError as error:
+                missing[name] = str(error).removeprefix(f"{of_set[0].title}: ")
     if not cells:
         name, why = next(iter(missing.items()))
         raise DataError(f"none of the suite's sets is there; {name}: {why}")
-    return Suite(tuple(dict.fromkeys(map(set_name, made))), tuple(cells), missing)
+    shared = with_shared_stages(cell for _, cell in cells.values())  # as of one training that is tested on several
+    names = [name for name, _ in cells.values()]
+    return Suite(tuple(dict.fromkeys(map(set_name, made))), tuple(zip(names, shared, strict=True)), missing)
 
 
 def set_name(point: Point) -> str:

@@ -88,6 +88,16 @@ def test_a_missing_set_is_named_and_the_others_run(place: Path, capfd: pytest.Ca
     assert len(list(place.glob("results/*/record.json"))) == 2
 
 
+def test_one_training_that_is_tested_on_two_sets_is_shared(place: Path) -> None:
+    values = {**read_config_file(Path("mine.yaml"), "suite"), "shots": "1"}
+    values["dataset"] = [{"folder:warm": {}}, {"folder:warm": {"test_dataset": "folder:cold", "test_split": "all"}}]
+    options = {"backbone": "conv4:4", "steps": "2"}
+    cells = [cell for _, cell in resolve_suite(suite_points(values, "finetune", options), None).cells]
+    assert len({cell.digest for cell in cells}) == 2
+    assert cells[0].stage
+    assert {cell.stage for cell in cells} == {cells[0].stage}
+
+
 def test_none_of_its_sets_is_there(place: Path) -> None:
     with pytest.raises(DataError, match=r"^none of the suite's sets is there; no: there is no folder"):
         resolve_suite(suite_points({"dataset": ["folder:no", "folder:not"]}, "nearest", {}), None)
