@@ -88,10 +88,7 @@ def get_learner(name: str) -> type[Learner]:
             namespace={"__module__": __name__},
         ),
         "inner": inner,
-        **{
-            each: getattr(inner, each)
-            for each in ("presets", "source", "kinds", "fixed_ways", "semi_supervised", "regression")
-        },
+        **{each: getattr(inner, each) for each in DECLARED},
     }
     return type(f"EnsembleOf{inner.__name__}", (Ensemble,), about)
 

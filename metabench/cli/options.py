@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ def _paths(group: click.Command, above: str = "metabench") -> Iterator[str]:
     for name, command in group.commands.items() if isinstance(group, click.Group) else ():
         yield f"{above} {name}"
         yield from _paths(command, f"{above} {name}")
+
+
+def with_options(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
+    """The command with these options of click's, in this order."""
+    return functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
 def data_settings(command: Any) -> Any:
@@ -97,9 +103,7 @@ def data_settings(command: Any) -> Any:
         ),
         click.option("--test-seed", type=int, help="Seed of the test tasks; the same for every learner.  [default: 0]"),
     ]
-    for each in reversed(options):
-        command = each(command)
-    return command
+    return with_options(command, options)
 
 
 def learner_settings(command: Any) -> Any:
@@ -115,9 +119,7 @@ def learner_settings(command: Any) -> Any:
         click.option("--weights", help="Short for --set weights=FILE: a file of `metabench pretrain` to begin with."),
         click.option("--steps", type=int, help="Short for --set steps=N: the training budget."),
     ]
-    for each in reversed(options):
-        command = each(command)
-    return command
+    return with_options(command, options)
 
 
 def of_learner(options: tuple[str, ...], **short: str | int | None) -> dict[str, str]:

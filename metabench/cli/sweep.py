@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metabench.cli.options import RUN_ERROR
+from metabench.cli.options import RUN_ERROR, with_options
 
 if TYPE_CHECKING:
     from metabench.sweep.cells import Cell
@@ -105,7 +105,7 @@ def making(command: Callable[..., None]) -> Any:
     def with_means(**values: Any) -> None:
         command(means=Means(**{item.name: values.pop(item.name) for item in fields(Means)}), **values)
 
-    return functools.reduce(lambda made, option: option(made), reversed(options), with_means)
+    return with_options(with_means, options)
 
 
 @click.command()

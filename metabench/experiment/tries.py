@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metabench.config import RunConfig
 from metabench.errors import NotFiniteError, RunError
@@ -20,6 +18,7 @@ from metabench.records.checkpoint import CHECKPOINT_FILE, find_checkpoint, kept
 from metabench.records.folder import claim_folder, in_folder
 from metabench.records.selection import Tried
 from metabench.registry import faults_of
+from metabench.training.loop import clocks
 from metabench.training.signals import Stop
 
 
@@ -43,18 +42,13 @@ def try_config(config: RunConfig, *, shared: Path | None = None) -> Tried:
         found = find_checkpoint(config, begun.name, begun.identity, required=False)
         folder, state = found or (claim_folder(config, begun.name), None)
         kept_of = partial(kept, folder / CHECKPOINT_FILE)
-        started, spent, mean = _clocks(), np.zeros(2), None
+        started, spent, mean = clocks(), np.zeros(2), None
         faults = faults_of(begun.run.learner_class, config.learner, RunError, kept_of)
         with suppress(NotFiniteError), in_folder(folder), faults:
             log = begun.train(folder, state, stop, shared)
-            started, spent = _clocks(), np.array([log.seconds, log.processor_seconds])
+            started, spent = clocks(), np.array([log.seconds, log.processor_seconds])
             mean = float(evaluate(begun.run.learner, tasks, episodes, "try").mean())
-        seconds, processor_seconds = (spent + _clocks() - started).tolist()
+        seconds, processor_seconds = (spent + clocks() - started).tolist()
         return Tried(
             digest=begun.digest, mean=mean, episodes=episodes, seconds=seconds, processor_seconds=processor_seconds
         )
-
-
-def _clocks() -> NDArray[np.float64]:
-    """`[2]` seconds: of the wall, and of the processor in all threads of this process."""
-    return np.array([time.perf_counter(), time.process_time()])

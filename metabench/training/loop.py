@@ -130,8 +130,8 @@ class _StageRun:
 
     def _run(self) -> None:
         steps = self.stage.options.steps
-        started = _clocks() - [self.log.seconds, self.log.processor_seconds if ranks.first() else 0.0]
-        validated = _clocks()
+        started = clocks() - [self.log.seconds, self.log.processor_seconds if ranks.first() else 0.0]
+        validated = clocks()
         self._train_mode()
         with (
             Progress(self.stage.name, self.step, steps) as progress,
@@ -144,13 +144,13 @@ class _StageRun:
                 progress.step(self.step - before)
                 if self._validates(self.step):
                     if self.shared:
-                        self.shared.keep(self.step, self.losses, self.log.images, _clocks() - validated)
+                        self.shared.keep(self.step, self.losses, self.log.images, clocks() - validated)
                     self._validate()
                     self._count(started)
                     progress.validated(self.log.curve[-1]["loss"], self._said())
                     self._save()
                     started += self._watched()
-                    validated = _clocks()
+                    validated = clocks()
                 if ranks.total(bool(stop.asked)):
                     self._count(started)
                     self._save()
@@ -191,13 +191,13 @@ class _StageRun:
 
     def _watched(self) -> NDArray[np.float64]:
         """The time that `watch` took, which does not count as training time."""
-        began = _clocks()
+        began = clocks()
         if self.plan.watch and ranks.first():
             self.plan.watch(self.log.curve)
-        return _clocks() - began
+        return clocks() - began
 
     def _count(self, started: NDArray[np.float64]) -> None:
-        seconds, own = (_clocks() - started).tolist()
+        seconds, own = (clocks() - started).tolist()
         everywhere = ranks.total(own)
         if not self.stage.beside:
             self.log.seconds, self.log.processor_seconds = seconds, everywhere
@@ -313,7 +313,7 @@ class _StageRun:
             torch.cuda.set_rng_state(state["cuda_random_state"], self.device)
 
 
-def _clocks() -> NDArray[np.float64]:
+def clocks() -> NDArray[np.float64]:
     """`[2]` seconds: of the wall, and of the processor in all threads of this process."""
     return np.array([time.perf_counter(), time.process_time()])
 

@@ -246,6 +246,14 @@ def test_all_classes_are_tested_on(pictures: Path) -> None:
     assert [colour(whole.test, row) for row in range(18)] == [row // 3 for row in range(18)]
 
 
+def refusal(table: Path, content: str) -> str:
+    """What is said of a table with that content."""
+    table.write_text(content)
+    with pytest.raises(DataError) as caught:
+        load(f"table:{table}", SMALL)
+    return str(caught.value)
+
+
 ROWS: dict[str, str] = {
     "../a.png,x": "line 2: the path '../a.png' leaves the folder of the table; write paths below it",
     "colour0/../../a.png,x": "line 2: the path 'colour0/../../a.png' leaves the folder",
@@ -267,11 +275,9 @@ ROWS: dict[str, str] = {
 
 @pytest.mark.parametrize("content", ROWS, ids=range(len(ROWS)))
 def test_what_is_wrong_with_a_row_is_said_in_one_line(content: str, pictures: Path) -> None:
-    (pictures / "t.csv").write_text(f"file,label\n{content}\n" if content else "file,label\n")
-    with pytest.raises(DataError) as caught:
-        load(f"table:{pictures / 't.csv'}", SMALL)
-    assert ROWS[content] in str(caught.value)
-    assert "\n" not in str(caught.value)
+    said = refusal(pictures / "t.csv", f"file,label\n{content}\n" if content else "file,label\n")
+    assert ROWS[content] in said
+    assert "\n" not in said
 
 
 HEADERS = {
@@ -286,10 +292,7 @@ HEADERS = {
 
 @pytest.mark.parametrize("header", HEADERS, ids=range(len(HEADERS)))
 def test_the_columns_that_are_needed_are_named(header: str, pictures: Path) -> None:
-    (pictures / "t.csv").write_text(header)
-    with pytest.raises(DataError) as caught:
-        load(f"table:{pictures / 't.csv'}", SMALL)
-    assert HEADERS[header] in str(caught.value)
+    assert HEADERS[header] in refusal(pictures / "t.csv", header)
 
 
 JSON: dict[str, str] = {
@@ -310,11 +313,9 @@ JSON: dict[str, str] = {
 
 @pytest.mark.parametrize("content", JSON, ids=range(len(JSON)))
 def test_what_is_wrong_with_a_published_split_is_said(content: str, pictures: Path) -> None:
-    (pictures / "s.json").write_text(content)
-    with pytest.raises(DataError) as caught:
-        load(f"table:{pictures / 's.json'}", SMALL)
-    assert JSON[content] in str(caught.value)
-    assert "\n" not in str(caught.value).encode("ascii").decode()
+    said = refusal(pictures / "s.json", content)
+    assert JSON[content] in said
+    assert "\n" not in said.encode("ascii").decode()
 
 
 def test_a_list_that_is_too_long_is_refused(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
