@@ -19,7 +19,9 @@ from metabench.metrics.metric import Metric
 from metabench.records.keys import run_digest
 from metabench.records.record import DatasetInfo
 from metabench.records.selection import Selection
-from metabench.registry import adapter_names, get_learner
+from metabench.registry import adapter_names, changed_options, get_learner
+from metabench.sweep.earlier import Facts, digest_of_record
+from metabench.sweep.store import Known, Store
 from metabench.sweep.study import Point, imports
 from metabench.training.shared import stage_key
 
@@ -62,6 +64,7 @@ class Found:
         config: of the run, as resolved.
         data: that it is of.
         metric: that it is scored by.
+        facts: that tell whether a run of an earlier version is the same.
     """
 
     point: Point
@@ -70,6 +73,7 @@ class Found:
     data: DatasetInfo
     weights: str | None
     metric: Metric
+    facts: Facts
 
 
 def refuse_imports(points: Sequence[Point]) -> None:
@@ -94,8 +98,8 @@ def resolve(points: Sequence[Point], threads: int | None) -> list[Cell]:
         UsageError, episodes.DataError: a run that cannot be made; the message begins with its title.
     """
     cells: dict[str, Cell] = {}
-    for found in look_up(points, threads):
-        cells.setdefault(found.cell.digest, found.cell)
+    for cell in as_recorded(look_up(points, threads)):
+        cells.setdefault(cell.digest, cell)
     return with_shared_stages(cells.values())
 
 
@@ -118,6 +122,14 @@ def look_up_one(point: Point, threads: int | None) -> tuple[Found, set[str]]:
             return _found(point, threads)
         except (UsageError, DataError) as error:
             raise type(error)(f"{point.title}: {error}") from None
+
+
+def as_recorded(every: Iterable[Found]) -> Iterator[Cell]:
+    """The cell of each, which has the digest of its record where an earlier version has made it."""
+    known: dict[str, Known] | None = None
+    for found in every:
+        known = Store(found.config.output.output).done() if known is None else known
+        yield replace(found.cell, digest=digest_of_record(found.cell.digest, found.facts, known))
 
 
 def with_shared_stages(cells: Iterable[Cell]) -> list[Cell]:
@@ -145,6 +157,13 @@ def _of_run(point: Point, config: RunConfig, run: Prepared) -> Found:
     resolved = run.config.changed(threads=config.machine.threads or torch.get_num_threads())
     options = resolved.options
     data, weights = dataset_info(run.dataset, run.manifest), run.weights.digest if run.weights else None
+    all_options = resolved.recorded.options
+    facts = Facts(
+        rest=run_digest(resolved, data, weights, tuple(all_options)),
+        options=all_options,
+        given=frozenset(changed_options(run.learner_class, resolved)),
+        idle=frozenset(run.learner.idle_options()),
+    )
     cell = Cell(
         digest=run_digest(resolved, data, weights),
         title=point.title,
@@ -155,4 +174,4 @@ def _of_run(point: Point, config: RunConfig, run: Prepared) -> Found:
         backbone=str(options.get("backbone")),
         stage=stage_key(resolved, run.learner, run.dataset),
     )
-    return Found(point, cell, resolved, data, weights, run.learner.problem.metric)
+    return Found(point, cell, resolved, data, weights, run.learner.problem.metric, facts)

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from episodes.files.atomic import write_bytes
 from metabench.config import RunConfig
 from metabench.errors import UsageError
-from metabench.records.keys import record_digest
+from metabench.records.keys import record_digest, run_digest
 from metabench.records.provenance import origin_of
 from metabench.records.reader import read_records, scores_file
 from metabench.records.record import RECORD_FILE, RunRecord, now
@@ -39,9 +39,16 @@ class _File(BaseModel):
 
 
 class Known(_File):
-    """A finished run: its digest, and what tells how long another will take."""
+    """A finished run: its digest, what tells runs of earlier versions apart, and what tells how long another will take.
+
+    Attributes:
+        rest: digest of all but the options; empty where options were chosen.
+        options: of the learner, as the record has them.
+    """
 
     digest: str
+    rest: str
+    options: dict[str, Any]
     learner: str
     dataset: str
     shots: int
@@ -56,8 +63,11 @@ class Known(_File):
     def of(cls, record: RunRecord) -> Known:
         """What the index keeps of a record."""
         config, options = record.config, record.config.options
+        weights = record.weights.sha256 if record.weights else None
         return cls(
             digest=record_digest(record),
+            rest="" if record.selection else run_digest(config, record.dataset, weights, tuple(options)),
+            options=options,
             learner=config.learner,
             dataset=record.dataset.name,
             shots=config.task.shots,
@@ -111,7 +121,7 @@ def try_digest(digest: str) -> str:
 
 
 # Another version where the settings of runs, and so their digests, are others.
-VERSION = hashlib.blake2b(json.dumps(RunConfig.model_json_schema()).encode() + b"1", digest_size=8).hexdigest()
+VERSION = hashlib.blake2b(json.dumps(RunConfig.model_json_schema()).encode() + b"2", digest_size=8).hexdigest()
 
 
 class Store:

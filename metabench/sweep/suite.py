@@ -14,7 +14,7 @@ from episodes.errors import DataError, nearest
 from episodes.names import short_name
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.sweep.cells import Cell, look_up, with_shared_stages
+from metabench.sweep.cells import Cell, as_recorded, look_up, with_shared_stages
 from metabench.sweep.study import Point, points
 
 FOLDER = files("metabench.sweep") / "suites"
@@ -92,7 +92,7 @@ def resolve_suite(made: Sequence[Point], threads: int | None) -> Suite:
         for name, group in itertools.groupby(made, key=set_name):
             of_set = list(group)
             try:
-                cells |= {found.cell.digest: (name, found.cell) for found in look_up(of_set, threads)}
+                cells |= {cell.digest: (name, cell) for cell in as_recorded(look_up(of_set, threads))}
             except DataError as error:
                 missing[name] = str(error).removeprefix(f"{of_set[0].title}: ")
     if not cells:
