@@ -23,6 +23,12 @@ class ReaderLeft(Exception):  # noqa: N818 - not an error: a reader such as `hea
 class Group(click.Group):
     """A group that for an unknown command names the one of another group, or the nearest of its own."""
 
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **settings)  # prints --help
+        except BrokenPipeError:
+            raise ReaderLeft from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

@@ -18,6 +18,7 @@ from metabench.board.page import page
 from metabench.board.rows import read_entries
 from metabench.errors import UsageError
 from metabench.escape import plain
+from metabench.records.record import RECORD_FILE
 
 HOST, PORT = "127.0.0.1", 8765
 RELOAD_AFTER = 30  # seconds; the page's address keeps filters and opened rows
@@ -57,7 +58,7 @@ class _Server(ThreadingHTTPServer):
     def page(self) -> str:
         """The page of today's records, made again only where there are others."""
         with self.lock:
-            stamp = {path: path.stat().st_mtime_ns for path in sorted(self.results.glob("*/record.json"))}
+            stamp = {path: path.stat().st_mtime_ns for path in sorted(self.results.rglob(RECORD_FILE))}
             if self.made[0] != stamp:
                 self.made = stamp, _page(self.results)
             return self.made[1]

@@ -14,7 +14,7 @@ State = Literal["running", "failed", "waiting", "done"]
 def describe_status(results: Path) -> str:
     """What `metabench sweep status` prints: of each study that was begun in a folder, what is done and what is not."""
     store = Store(results)
-    known, parts = store.done(), []
+    (known, unread), parts = store.read(), []
     for plan in store.plans():
         states: dict[State, list[str]] = {state: [] for state in get_args(State)}
         for digest, title in (plan.tries | plan.runs).items():
@@ -24,7 +24,7 @@ def describe_status(results: Path) -> str:
         shown = [plain(line, 300) for state, lines in states.items() if state != "done" for line in lines]
         tries = f" and {len(plan.tries)} tries" if plan.tries else ""
         parts.append("\n".join([f"{plan.study}: {len(plan.runs)} runs{tries}, {counts}", *shown]))
-    problems = [f"not read: {problem}" for problem in store.problems()]
+    problems = [f"not read: {problem}" for problem in unread]
     return "\n\n".join([*parts, *problems]) or f"no study was begun in '{results}'"
 
 

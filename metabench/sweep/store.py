@@ -133,7 +133,14 @@ class Store:
 
     def done(self) -> dict[str, Known]:
         """Every finished run by its digest, as the records are at this moment, without those from elsewhere."""
-        return {entry.run.digest: entry.run for entry in self._entries().values() if entry.run}
+        return self.read()[0]
+
+    def read(self) -> tuple[dict[str, Known], list[str]]:
+        """What `done` gives, and a line on each record that cannot be read, and so counts as none."""
+        entries = self._entries().values()
+        return {each.run.digest: each.run for each in entries if each.run}, [
+            each.problem for each in entries if each.problem
+        ]
 
     def _entries(self) -> dict[str, _Entry]:
         known = self._read_index()
@@ -161,10 +168,6 @@ class Store:
             return {}
         return index.entries if index.version == VERSION else {}
 
-    def problems(self) -> list[str]:
-        """A line on each record that cannot be read, and so counts as none."""
-        return [entry.problem for entry in self._entries().values() if entry.problem]
-
     def run_folder(self, digest: str) -> Path:
         """The folder of what is known of a run beside its record."""
         return self.folder / RUN_FOLDER / digest
@@ -172,6 +175,12 @@ class Store:
     def stage_folder(self, key: str) -> Path:
         """The folder of a stage that several runs share."""
         return self.folder / STAGE_FOLDER / key
+
+    def drop_stages(self) -> None:
+        """Remove the stages that runs shared, once every study that was begun here is done."""
+        known = self.done()
+        if all(plan.runs.keys() <= known.keys() for plan in self.plans()):
+            shutil.rmtree(self.folder / STAGE_FOLDER, ignore_errors=True)
 
     def log(self, digest: str) -> Path:
         """The file of what the last attempt at a run said."""

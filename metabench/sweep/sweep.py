@@ -65,6 +65,7 @@ def sweep(study: str, runs: Sequence[Cell | Choice], store: Store, limits: Limit
     store.drop_training(every - {cell.tried for cell in cells} - _undecided(chosen, cells))
     done, lost = _made([(cells, 0)] if cells else [], "runs", store, limits, engine, known)
     store.drop_training(cell.tried for cell in done if cell.tried)
+    store.drop_stages()
     return Made(len(runs) - len(missing), tuple(done), (*failed, *lost), len(tried))
 
 

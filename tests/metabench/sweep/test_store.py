@@ -86,12 +86,27 @@ def test_a_torn_record_is_not_done_and_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     (tmp_path / "c").mkdir()
     store = Store(tmp_path)
-    assert len(store.done()) == 1
-    (problem,) = store.problems()
+    known, (problem,) = store.read()
+    assert len(known) == 1
     assert str(path) in problem
     assert str(path) in describe_status(tmp_path)
     (tmp_path / "b" / "scores.csv").write_text("episode,learner\n0,1\n")
     assert store.done() == {}
+
+
+def test_shared_stages_stay_until_every_study_is_done(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", SCORES)
+    store = Store(tmp_path)
+    (digest,) = store.done()
+    stage = store.stage_folder("of-two")
+    stage.mkdir(parents=True)
+    store.write_plan("done", {digest: "a"})
+    store.write_plan("waiting", {"ab" * 16: "b"})
+    store.drop_stages()
+    assert stage.exists()
+    store.write_plan("waiting", {digest: "a"})
+    store.drop_stages()
+    assert not stage.exists()
 
 
 def test_records_from_elsewhere_do_not_count(tmp_path: Path) -> None:

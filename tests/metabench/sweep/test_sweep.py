@@ -29,6 +29,7 @@ def test_a_study_makes_the_runs_that_one_by_one_would(place: Path) -> None:
     found = made(cells, workers=2)
     assert (found.there, found.failed) == (0, ())
     assert {cell.digest for cell in found.done} == {cell.digest for cell in cells}
+    assert not any(Store(Path("runs")).stage_folder(key).exists() for key in stages)
     folders = records()
     with torch.random.fork_rng():
         for cell in cells[1:3]:  # of tim the one that followed the other, and one without training

@@ -160,6 +160,7 @@ def shell(folder: Path, script: str, **environment: str) -> subprocess.Completed
         ("METABENCH nothing 2>&-", 2, b""),
         ("METABENCH nothing 2> /dev/full", 2, b""),
         ("METABENCH list learners | true; exit ${PIPESTATUS[0]}", 141, b""),
+        ("METABENCH --help | true; exit ${PIPESTATUS[0]}", 141, b""),
     ],
 )
 def test_a_closed_or_full_stream_is_no_traceback(script: str, code: int, said: bytes, tmp_path: Path) -> None:
