@@ -75,7 +75,7 @@ def photographs(data_root: Path) -> Dataset:
     """160 classes of 120 real photographs, by the split that comes with them."""
     folder = data_root / "tiny-imagenet-160"
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* 1 pictures that are copies of others in different classes")
+        warnings.filterwarnings("ignore", ".* 1 picture with the content of others in different classes")
         return load(f"folder:{folder / 'images.zip'}", DataOptions(image_size=32, split=str(folder / "split.json")))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from episodes.banks.images import ImageBank
 from episodes.dataset import PARTS, DataOptions
 from episodes.datasets import about, dataset_names, find, get_dataset, load, usage
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 from episodes.files.cache import made_files
 from episodes.places import made_folder
 from metabench.backbone import backbone_names, get_backbone
@@ -76,7 +76,7 @@ def classes(name: str, options: DataOptions) -> str:
     lines = []
     for part in PARTS:
         bank: ImageBank = getattr(dataset, part)
-        lines.append(f"{part}: {bank.classes} classes")
+        lines.append(f"{part}: {counted(bank.classes, 'classes')}")
         if bank.groups == bank.class_names or len(bank.group_members) in (1, bank.classes):
             lines.append(_names(bank.class_names))
             continue

@@ -14,6 +14,7 @@ from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.layout import Layout, check_parts
 from episodes.datasets.splitting import by_names, split_classes, split_key, split_name
+from episodes.errors import counted
 from episodes.files.bank_cache import cached_dataset
 from episodes.files.cache import content_key
 from episodes.files.pictures import Pictures
@@ -107,8 +108,9 @@ class Labelled:
         }.items():
             if copies:
                 warnings.warn(
-                    f"'{self.pictures.root}' has {len(copies)} pictures that are copies of others in {what}, such as "
-                    f"'{copies[0][0]}' of '{copies[0][1]}'; scores are too high or too low by them: remove copies",
+                    f"'{self.pictures.root}' has {counted(len(copies), 'pictures')} with the content of others in "
+                    f"{what}, such as '{copies[0][0]}' of '{copies[0][1]}'; scores are too high or too low by them: "
+                    "remove copies",
                     stacklevel=2,
                 )
 

@@ -21,7 +21,7 @@ from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import refuse_split
 from episodes.datasets.text.reading import clean, read_json
 from episodes.datasets.text.sources import own_file
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 from episodes.files.remembered import remember
 from episodes.names import short_name
 
@@ -174,13 +174,13 @@ class _Reader:
             if answers:
                 where = "where answer_start says" if answers is self.moved else "in their texts"
                 warnings.warn(
-                    f"'{self.path}' has {len(answers):,} answers that are not {where}, '{answers[0][0][:40]}' of "
+                    f"'{self.path}' has {counted(len(answers), 'answers')} not {where}, '{answers[0][0][:40]}' of "
                     f"question '{answers[0][1]}' first; {what}",
                     stacklevel=4,
                 )
         if self.empty:
             warnings.warn(
-                f"'{self.path}' has {self.empty:,} questions without an answer in their texts, which are left out",
+                f"'{self.path}': left out {counted(self.empty, 'questions')} without an answer in the text",
                 stacklevel=4,
             )
 

@@ -15,7 +15,7 @@ from episodes.datasets.rows import add_group, label_of, part_of, refuse_alone, s
 from episodes.datasets.splitting import refuse_split, split_classes
 from episodes.datasets.text.reading import clean
 from episodes.datasets.text.sources import own_file
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 from episodes.files.remembered import remember
 from episodes.names import full_name, short_name
 
@@ -107,22 +107,35 @@ class Table:
         )
 
     def _warn(self) -> None:
-        """Of texts that are left out, and of those that are there twice."""
+        """Of texts that are left out, of those that are there twice, and of labels that may be the same."""
         self._warn_of_empty(1)
+        self._warn_of_spellings()
         first: dict[int, str] = {}  # the label of each text, known by its hash
-        alike = other = 0
+        same = other = 0
         for text, label in zip(self._texts, self._labels, strict=True):
             known = first.setdefault(hash(" ".join(text.casefold().split())), label)
             other += known != label
-            alike += known == label
-        alike -= len(first)  # each is its own first
-        for count, where in ((alike, "the same class"), (other, "different classes")):
+            same += known == label
+        same -= len(first)  # each is its own first
+        for count, where in ((same, "the same class"), (other, "different classes")):
             if count:
                 warnings.warn(
-                    f"'{self.place}' has {count:,} texts that are copies of others in {where} but for case and white "
-                    "space; scores are too high or too low by them: remove copies",
+                    f"'{self.place}' has {counted(count, 'texts')} with the content of others in {where} but for "
+                    "case and white space; scores are too high or too low by them: remove copies",
                     stacklevel=4,
                 )
+
+    def _warn_of_spellings(self) -> None:
+        spelt: dict[str, str] = {}
+        for label in dict.fromkeys(self._labels):
+            other = spelt.setdefault(" ".join(label.casefold().split()), label)
+            if other != label:
+                warnings.warn(
+                    f"'{self.place}' has labels that differ in case or white space alone, '{other}' and '{label}' "
+                    "first; each is a class of its own: spell them alike if they mean the same",
+                    stacklevel=5,
+                )
+                return
 
     def _warn_of_empty(self, further: int = 0) -> None:
         if self._empty:

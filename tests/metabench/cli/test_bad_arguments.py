@@ -184,5 +184,5 @@ def test_a_warning_is_one_line_without_its_place_in_the_code(tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "METABENCH_CACHE": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     (line,) = [each for each in done.stderr.splitlines() if "same class" in each]
-    assert line.startswith(f"metabench: warning: '{tmp_path / 'tiny'}' has 6 pictures that are copies of others")
+    assert line.startswith(f"metabench: warning: '{tmp_path / 'tiny'}' has 6 pictures with the content of others")
     assert "Warning" not in done.stderr

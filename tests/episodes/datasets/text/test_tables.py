@@ -120,6 +120,12 @@ def test_empty_texts_are_counted_and_left_out(write: Write, tmp_path: Path) -> N
         assert "a" not in texts(load(write(tmp_path / "t", pairs)))
 
 
+def test_labels_that_differ_in_case_alone_are_named(write: Write, tmp_path: Path) -> None:
+    other = [{"text": f"other {number}", "label": "A"} for number in range(3)]
+    with pytest.warns(UserWarning, match="labels that differ in case or white space alone, 'a' and 'A' first; each is"):
+        load(write(tmp_path / "t", classes(*other)))
+
+
 def test_texts_that_are_there_twice_are_counted(write: Write, tmp_path: Path) -> None:
     copies = [{"text": "A  0", "label": "a"}, {"text": "b 1", "label": "c"}, {"text": "b 1", "label": "d"}]
     with warnings.catch_warnings(record=True) as caught:
@@ -127,8 +133,8 @@ def test_texts_that_are_there_twice_are_counted(write: Write, tmp_path: Path) ->
         load(write(tmp_path / "t", classes(*copies)))
     said = [str(each.message) for each in caught]
     assert len(said) == 2
-    assert "has 1 texts that are copies of others in the same class" in said[0]
-    assert "has 2 texts that are copies of others in different classes" in said[1]
+    assert "has 1 text with the content of others in the same class" in said[0]
+    assert "has 2 texts with the content of others in different classes" in said[1]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load(write(tmp_path / "t", classes()))
