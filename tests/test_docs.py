@@ -145,7 +145,7 @@ def test_the_values_are_the_leaderboards_and_the_studies() -> None:
     assert shown <= values
 
 
-def test_results_names_every_record() -> None:
+def test_results_names_every_study() -> None:
     page = (RESULTS.parent / "README.md").read_text(encoding="utf-8")
-    for path in RESULTS.glob("*/record.json"):
-        assert f"`{path.parent.name}`" in page, path.parent.name
+    for path in (RESULTS.parent / "studies").glob("*.yaml"):
+        assert f"`{path.name}`" in page, path.name
