@@ -142,6 +142,18 @@ def test_one_process_goes_on_where_two_ranks_stopped(here: Path, two: tuple[Path
     check_resumed(INTERRUPTED, two[0], here)
 
 
+@pytest.mark.slow
+def test_two_ranks_go_on_where_one_process_stopped(here: Path, tmp_path: Path) -> None:
+    ((code, said, noted),) = end(start(tmp_path, 1, json.dumps([INTERRUPTED]), code=SCRIPT.replace('"1"', '"0"')))
+    assert code == 0, noted
+    assert said.startswith("InterruptionError stopped by SIGTERM at step ")
+    resume = "import json, sys, metabench; metabench.run(**json.loads(sys.argv[1]), resume=True)"
+    assert [code for code, *_ in end(start(tmp_path, 2, json.dumps(INTERRUPTED), code=resume))] == [0, 0]
+    resumed, _ = read(tmp_path, "*-maml-seed1")
+    assert len(resumed["environment"]["ranks"]) == 2
+    check_same(as_json(metabench.run(**INTERRUPTED)), resumed)
+
+
 def check_resumed(settings: dict[str, Any], interrupted: Path, elsewhere: Path) -> None:
     os.chdir(interrupted)
     resumed = metabench.run(**settings, resume=True)
