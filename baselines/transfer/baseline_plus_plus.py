@@ -88,7 +88,8 @@ class CosineHead(nn.Module):
 
     def __init__(self, features: int, classes: int, scale: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(classes, features))
+        # As small as in the paper's code: Adam turns a longer vector by less in each step.
+        self.weight = nn.Parameter(torch.empty(classes, features).uniform_(-1, 1) / features**0.5)
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
+import pytest
 import torch
 from torch import Tensor
 
-from baselines.transfer.baseline_plus_plus import BaselinePlusPlus
+from baselines.transfer.baseline_plus_plus import BaselinePlusPlus, CosineHead
 from metabench.checks import build
 from metabench.learner import EpisodeFeatures, LabelledBatch
 
@@ -63,3 +64,12 @@ def test_pretraining_compares_by_cosine() -> None:
     cosines = torch.cosine_similarity(found[:, None], learner.head.weight[None], dim=2)
     expected = -torch.log_softmax(5 * cosines, 1)[range(4), batch.labels].mean()
     torch.testing.assert_close(learner.loss(batch), expected)
+
+
+def test_the_head_begins_with_vectors_as_long_as_those_of_the_papers_code() -> None:
+    """Of torch's linear layer: an entry is uniform up to 1 / sqrt(D), so that a vector has a length near 1 / sqrt(3)."""
+    torch.manual_seed(0)
+    lengths = CosineHead(400, 1000, 10.0).weight.norm(dim=1)
+    theirs = torch.nn.Linear(400, 1000).weight.norm(dim=1)
+    assert lengths.mean().item() == pytest.approx(theirs.mean().item(), rel=0.01)
+    assert lengths.mean().item() == pytest.approx(3**-0.5, rel=0.01)
