@@ -67,7 +67,7 @@ def test_pretraining_compares_by_cosine() -> None:
 
 
 def test_the_head_begins_with_vectors_as_long_as_those_of_the_papers_code() -> None:
-    """Of torch's linear layer: an entry is uniform up to 1 / sqrt(D), so that a vector has a length near 1 / sqrt(3)."""
+    """Those of torch's linear layer: entries are uniform up to 1 / sqrt(D), so that lengths are near 1 / sqrt(3)."""
     torch.manual_seed(0)
     lengths = CosineHead(400, 1000, 10.0).weight.norm(dim=1)
     theirs = torch.nn.Linear(400, 1000).weight.norm(dim=1)
