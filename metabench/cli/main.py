@@ -50,15 +50,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _outcome(arguments: list[str] | None) -> int:
     """The exit code, after what there is to say was said."""
     try:
-        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
-        code = cli.main(arguments, prog_name="metabench", standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return _called(arguments)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(bool(error.code))
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return USAGE_ERROR
     except click.ClickException as error:
         # Every rank of torchrun reads the same words, and the first says what is wrong with them.
         return error.exit_code if _launched()[0] else _failed(error.format_message(), error.exit_code)
@@ -87,6 +81,18 @@ def _outcome(arguments: list[str] | None) -> int:
         if os.environ.get(TRACEBACK):
             raise
         return _failed(str(error), RUN_ERROR if isinstance(error, RunError) else USAGE_ERROR)
+
+
+def _called(arguments: list[str] | None) -> int:
+    """The exit code of a command that ends well, or of a group that was given none and prints its help."""
+    _refuse_empty(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = cli.main(arguments, prog_name="metabench", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE_ERROR
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
 
 
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EBADF, errno.EIO)
