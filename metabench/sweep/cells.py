@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -52,6 +52,11 @@ class Cell:
     is_try: bool = False
     selection: Selection | None = None
     tried: str | None = None
+
+    @property
+    def stages(self) -> Collection[str]:
+        """The key of its first stage, if that is shared; as of a run whose options are chosen."""
+        return [self.stage] if self.stage else []
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,6 +76,11 @@ class Choice:
         return [Listed(f"try {each.title}", each, 1, int(not store.tried(each.digest))) for each in self.tries]
 
     @property
+    def stages(self) -> Collection[str]:
+        """Keys of those that its tries share with others."""
+        return {each.stage for each in self.tries if each.stage}
+
+    @property
     def config(self) -> RunConfig:
         """Of the first try."""
         return self.tries[0].config
@@ -124,7 +129,7 @@ class Search(Choice):
         count: how many there will be.
         point: to which a proposal is added.
         threads: as of `choices`.
-        stages: those that several tries begin with.
+        known_stages: those that several tries begin with.
         values: the same space as the study has it.
         seed: of the proposals.
     """
@@ -132,7 +137,7 @@ class Search(Choice):
     count: int
     point: Point
     threads: int | None
-    stages: Collection[str]
+    known_stages: Collection[str]
     values: Space
     seed: int
     tries: list[Cell] = field(default_factory=list)
@@ -188,7 +193,7 @@ class Search(Choice):
             if key not in self.seen:
                 self.seen.add(key)
                 found, _ = look_up_one(_with(self.point, values), self.threads)
-                cell = _try(found, found.cell.stage if found.cell.stage in self.stages else None)
+                cell = _try(found, found.cell.stage if found.cell.stage in self.known_stages else None)
                 if all(cell.digest != each.digest for each in self.tries):
                     self.tries.append(cell)
                     self.options.append({name: found.config.options[name] for name in values})
@@ -320,7 +325,7 @@ def _search(point: Point, group: Sequence[Found], stages: Mapping[str, str | Non
         count=point.tries,
         point=first.point,
         threads=threads,
-        stages={stage for stage in stages.values() if stage},
+        known_stages={stage for stage in stages.values() if stage},
         values=values,
         seed=seed,
     )

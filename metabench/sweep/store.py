@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from episodes.files.atomic import write_bytes
+from episodes.files.atomic import made_by_one, write_bytes
 from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.records.keys import record_digest, run_digest
@@ -107,12 +107,17 @@ Titles = dict[Annotated[str, Field(pattern="^[0-9a-f]+$")], str]  # digests are 
 
 
 class Plan(_File):
-    """The runs of a study, by digest, with what to call them; and the tries that its settings are chosen from."""
+    """The runs of a study, by digest, with what to call them; and the tries that its settings are chosen from.
+
+    Attributes:
+        stages: of each stage that several share, by its key, the digests of the runs that need it.
+    """
 
     study: str
     started: str
     runs: Titles
     tries: Titles = {}
+    stages: dict[str, tuple[str, ...]] = {}
 
 
 def try_digest(digest: str) -> str:
@@ -176,11 +181,9 @@ class Store:
         """The folder of a stage that several runs share."""
         return self.folder / STAGE_FOLDER / key
 
-    def drop_stages(self) -> None:
-        """Remove the stages that runs shared, once every study that was begun here is done."""
-        known = self.done()
-        if all(plan.runs.keys() <= known.keys() for plan in self.plans()):
-            shutil.rmtree(self.folder / STAGE_FOLDER, ignore_errors=True)
+    def planning(self) -> AbstractContextManager[None]:
+        """Within it no other process plans, begins to use a stage or removes one."""
+        return made_by_one(self.folder / PLAN_FOLDER)
 
     def log(self, digest: str) -> Path:
         """The file of what the last attempt at a run said."""
@@ -263,10 +266,23 @@ class Store:
         """The last of these lines, without the program's name; empty where there is none."""
         return next(iter(self.tail(digest)[-1:]), "").removeprefix("metabench: ")
 
-    def write_plan(self, study: str, runs: dict[str, str], tries: dict[str, str] | None = None) -> None:
-        """Keep which runs and tries a study has, for `plans`."""
-        plan = Plan(study=study, started=now(), runs=runs, tries=tries or {})
-        write_bytes(self.folder / PLAN_FOLDER / f"{study}.json", (plan.model_dump_json(indent=2) + "\n").encode())
+    def write_plan(
+        self,
+        study: str,
+        runs: dict[str, str],
+        tries: dict[str, str] | None = None,
+        stages: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """Keep which runs and tries a study has, and which stages they share, for `plans`."""
+        plan = Plan(
+            study=study,
+            started=now(),
+            runs=runs,
+            tries=tries or {},
+            stages={key: tuple(digests) for key, digests in (stages or {}).items()},
+        )
+        with self.planning():
+            write_bytes(self.folder / PLAN_FOLDER / f"{study}.json", (plan.model_dump_json(indent=2) + "\n").encode())
 
     def plans(self) -> list[Plan]:
         """The studies that were begun here, the newest last."""

@@ -17,6 +17,7 @@ from metabench.sweep.display import Display
 from metabench.sweep.engine import Engine, Limits
 from metabench.sweep.estimate import estimate, total
 from metabench.sweep.local import run_cells
+from metabench.sweep.stages import drop_stages
 from metabench.sweep.store import Known, Store
 from metabench.training.signals import Stop
 
@@ -65,7 +66,7 @@ def sweep(study: str, runs: Sequence[Cell | Choice], store: Store, limits: Limit
     store.drop_training(every - {cell.tried for cell in cells} - _undecided(chosen, cells))
     done, lost = _made([(cells, 0)] if cells else [], "runs", store, limits, engine, known)
     store.drop_training(cell.tried for cell in done if cell.tried)
-    store.drop_stages()
+    drop_stages(store)
     return Made(len(runs) - len(missing), tuple(done), (*failed, *lost), len(tried))
 
 
@@ -82,12 +83,22 @@ def _rounds(
             wanted = [(choice, choice.wanted(store)) for choice in chosen]
         cells = {each.digest: each for _, tries in wanted for each in tries if each.digest not in seen}
         every = (each for choice in chosen for each in choice.tries)
-        store.write_plan(study, *({each.digest: each.title for each in several} for several in (runs, every)))
+        titles = ({each.digest: each.title for each in several} for several in (runs, every))
+        store.write_plan(study, *titles, _by_stage(runs))
         if not cells:
             return
         seen |= cells.keys()
         ahead = sum(choice.ahead for choice, tries in wanted if any(each.digest in cells for each in tries))
         yield [*cells.values()], ahead
+
+
+def _by_stage(runs: Iterable[Cell | Choice]) -> dict[str, list[str]]:
+    """Of each stage that several share, by its key, the digests of the runs that need it."""
+    found: dict[str, list[str]] = {}
+    for each in runs:
+        for key in each.stages:
+            found.setdefault(key, []).append(each.digest)
+    return found
 
 
 def _undecided(choices: Sequence[Choice], cells: Sequence[Cell]) -> set[str]:

@@ -20,6 +20,7 @@ from metabench.experiment.runner import run_config
 from metabench.experiment.tries import try_config
 from metabench.records.keys import record_digest
 from metabench.sweep.cells import Cell
+from metabench.sweep.stages import use_stage
 from metabench.sweep.store import Store, try_digest
 
 FAILED, REFUSED, BUSY = 1, 2, 75  # exit codes; the last as in sysexits.h: another process makes the run
@@ -87,7 +88,7 @@ def _try(cell: Cell, store: Store) -> str:
 
 
 def _stage(cell: Cell, store: Store) -> Path | None:
-    return store.stage_folder(cell.stage) if cell.stage else None
+    return use_stage(store, cell.stage, cell.digest) if cell.stage else None
 
 
 def _prepare_process(log: Path) -> None:

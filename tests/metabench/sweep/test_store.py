@@ -11,6 +11,7 @@ import pytest
 
 from metabench.records import reader
 from metabench.sweep import store as module
+from metabench.sweep.stages import drop_stages
 from metabench.sweep.status import describe_status
 from metabench.sweep.store import Store
 from tests.made_records import edit_record, write_run
@@ -94,19 +95,42 @@ def test_a_torn_record_is_not_done_and_is_named(tmp_path: Path) -> None:
     assert store.done() == {}
 
 
-def test_shared_stages_stay_until_every_study_is_done(tmp_path: Path) -> None:
+def test_a_shared_stage_stays_while_a_run_of_any_study_needs_it(tmp_path: Path) -> None:
     write_run(tmp_path / "a", SCORES)
     store = Store(tmp_path)
     (digest,) = store.done()
-    stage = store.stage_folder("of-two")
-    stage.mkdir(parents=True)
-    store.write_plan("done", {digest: "a"})
-    store.write_plan("waiting", {"ab" * 16: "b"})
-    store.drop_stages()
-    assert stage.exists()
+    needed, unneeded, left = (store.stage_folder(key) for key in ("00", "11", "11.gone"))
+    for folder in (needed, unneeded, left):
+        (folder / "deep").mkdir(parents=True)
+    store.write_plan("done", {digest: "a"}, stages={"00": [digest], "11": [digest]})
+    store.write_plan("waiting", {digest: "a", "ab" * 16: "b"}, stages={"00": [digest, "ab" * 16]})
+    drop_stages(store)
+    assert (needed.exists(), unneeded.exists(), left.exists()) == (True, False, False)
     store.write_plan("waiting", {digest: "a"})
-    store.drop_stages()
-    assert not stage.exists()
+    drop_stages(store)
+    assert not needed.parent.exists()
+    assert sorted(path.name for path in store.folder.iterdir()) == ["index.json", "studies"]
+
+
+def test_a_stage_in_use_stays_though_no_plan_has_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    code = f"""
+from pathlib import Path
+from metabench.sweep.stages import use_stage
+from metabench.sweep.store import Store
+store = Store(Path({str(tmp_path)!r}))
+with store.claimed("ab"):
+    print(use_stage(store, "00", "ab"), flush=True)
+    input()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as user:
+        assert user.stdout
+        assert user.stdout.readline().decode().strip() == str(store.stage_folder("00"))
+        drop_stages(store)
+        assert store.stage_folder("00").exists()
+        user.kill()
+    drop_stages(store)
+    assert not store.stage_folder("00").exists()
 
 
 def test_records_from_elsewhere_do_not_count(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ import torch
 from metabench.cli.config_file import read_config_file
 from metabench.cli.main import main
 from metabench.experiment.runner import run_config
-from metabench.sweep.cells import resolve
-from metabench.sweep.engine import Limits
+from metabench.sweep.cells import Cell, resolve
+from metabench.sweep.engine import Event, Limits
 from metabench.sweep.local import run_cells
 from metabench.sweep.status import describe_status
 from metabench.sweep.store import Store
 from metabench.sweep.study import points
+from metabench.sweep.sweep import sweep
+from metabench.training.shared import is_settled
 from tests.made_sweeps import cells_of, made, records, same_runs, wait_for
 
 
@@ -65,6 +68,27 @@ def test_a_run_that_fails_takes_no_other_along(place: Path) -> None:
     assert "3 failed, 0 waiting, 2 done" in describe_status(Path("runs"))
     record = run_config(once.config.changed(output=Path("alone")))
     same_runs(records()[once.digest], Path("alone") / record.id)
+
+
+def test_a_study_that_is_done_leaves_no_stage_and_one_with_a_failed_run_keeps_its_own(place: Path) -> None:
+    failing = cells_of(learner=[{"faulty:Faulty": {"fault": "once"}}], test_seed=["0", "1"])
+    sharing = cells_of(learner="finetune", test_seed=["0", "1"], seed="1")
+    store = Store(Path("runs"))
+    (kept,), (dropped,) = ({store.stage_folder(cell.stage or "") for cell in cells} for cells in (failing, sharing))
+    assert len(made(failing, retries=0).failed) == 1
+    assert kept.exists()
+    settled: list[bool] = []
+
+    def watched(cells: Sequence[Cell], store: Store, limits: Limits) -> Iterator[Event]:
+        for event in run_cells(cells, store, limits):
+            settled.append(is_settled(dropped))
+            yield event
+
+    assert len(sweep("other", sharing, store, Limits(), watched).done) == 2
+    assert any(settled)
+    assert (kept.exists(), dropped.exists()) == (True, False)
+    assert len(made(failing).done) == 1
+    assert not kept.exists()
 
 
 def test_a_run_past_its_time_is_stopped_and_kept(place: Path) -> None:
