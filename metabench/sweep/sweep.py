@@ -83,13 +83,16 @@ def _rounds(
             wanted = [(choice, choice.wanted(store)) for choice in chosen]
         cells = {each.digest: each for _, tries in wanted for each in tries if each.digest not in seen}
         every = (each for choice in chosen for each in choice.tries)
-        titles = ({each.digest: each.title for each in several} for several in (runs, every))
-        store.write_plan(study, *titles, _by_stage(runs))
+        store.write_plan(study, _titles(runs), _titles(every), _by_stage(runs))
         if not cells:
             return
         seen |= cells.keys()
         ahead = sum(choice.ahead for choice, tries in wanted if any(each.digest in cells for each in tries))
         yield [*cells.values()], ahead
+
+
+def _titles(several: Iterable[Cell | Choice]) -> dict[str, str]:
+    return {each.digest: each.title for each in several}
 
 
 def _by_stage(runs: Iterable[Cell | Choice]) -> dict[str, list[str]]:
