@@ -511,7 +511,7 @@ def test_tasks_are_drawn_until_the_interval_is_as_asked(tmp_path: Path, capsys: 
     assert record.config.test.until_interval == 1.5
     assert record.config.test.episodes == len(accuracies) > 200
     # As many as the deviation of them all calls for, give or take the last stage.
-    assert (1.96 * accuracies.std(ddof=1) / 0.015) ** 2 == pytest.approx(len(accuracies), rel=0.1)
+    assert (1.96 * accuracies.std(ddof=1) / 0.015) ** 2 == pytest.approx(len(accuracies), rel=0.2)
     assert record.score.covers is not None
     assert "not the choice of either, nor training" in record.score.covers
     assert call(*quick, "--until-interval=0.01", "--episodes=210") == 0
