@@ -69,6 +69,21 @@ def _gradients(
     dy: Tensor, x: Tensor, w: Tensor, geometry: Geometry, needed: tuple[bool, bool]
 ) -> tuple[Tensor | None, Tensor | None]:
     stride, padding, dilation, groups = geometry
+    if x.shape[1] == groups == 3:
+        return _gradients_of_three(dy, x, w, geometry, needed)
     backward = torch.ops.aten.convolution_backward
     dx, dw, _ = backward(dy, x, w, None, stride, padding, dilation, False, (0, 0), groups, (*needed, False))
     return dx, dw
+
+
+def _gradients_of_three(
+    dy: Tensor, x: Tensor, w: Tensor, geometry: Geometry, needed: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Those of three groups of one channel each, with a fourth beside them.
+
+    oneDNN takes three channels for a colour image, and sums in another order than it does for two groups or four.
+    """
+    each = len(w) // 3
+    dy, x = (torch.cat([of, of[:, :first]], 1) for of, first in ((dy, each), (x, 1)))
+    dx, dw = _gradients(dy, x, torch.cat([w, w[:each]]), (*geometry[:3], 4), needed)
+    return None if dx is None else dx[:, :3], None if dw is None else dw[: 3 * each]

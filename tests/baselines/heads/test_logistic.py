@@ -25,16 +25,16 @@ def probabilities(support: Tensor, labels: Tensor, query: Tensor, ways: int, pen
 
 
 def assert_scikit_learns(support: Tensor, labels: Tensor, query: Tensor, ways: int, penalty: float) -> None:
-    """Of each task, to 5e-4 of a probability: how far float32 comes depends on the processor."""
+    """Of each task, to 1e-4 of a probability, by Newton steps: its L-BFGS ends 2e-4 off where features are large."""
     found = probabilities(support, labels, query, ways, penalty)
     for task, (features, numbers) in enumerate(zip(support.double(), labels, strict=True)):
         # scikit-learn's C is of the sum over items, not of their mean; of two classes it penalises the difference.
         half = 0.5 if ways > 2 and len(numbers.unique()) == 2 else 1
         inverse = 1 / (half * penalty * len(numbers))
-        fitted = LogisticRegression(C=inverse, max_iter=10_000, tol=1e-8).fit(features, numbers)
+        fitted = LogisticRegression(C=inverse, solver="newton-cg", max_iter=10_000, tol=1e-8).fit(features, numbers)
         expected = np.zeros((query.shape[1], ways))
         expected[:, fitted.classes_] = fitted.predict_proba(query[task].double().numpy())
-        np.testing.assert_allclose(found[task].numpy(), expected, atol=5e-4)
+        np.testing.assert_allclose(found[task].numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:The number of unique classes")
