@@ -67,8 +67,10 @@ def by_label(support: Mapping[str, Sequence[Any]]) -> tuple[list[Any], list[str]
     """The examples of a mapping and their labels.
 
     Raises:
-        UsageError: a class that has none, or one example in place of a list.
+        UsageError: no class, one that has none, or one example in place of a list.
     """
+    if not support:
+        raise UsageError("the support has no examples; give some of at least two classes")
     for label, examples in support.items():
         if isinstance(examples, str | Path) or not isinstance(examples, Iterable):
             raise UsageError(f"support: class '{plain(str(label), 60)}' must have a list; found {examples!r:.60}")

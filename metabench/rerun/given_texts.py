@@ -41,6 +41,8 @@ def read_texts(
     """
     if isinstance(support, str | Path):
         texts, labels = _table(Path(support)).rows()
+        if not texts:
+            raise UsageError(f"--support '{support}' has no texts; give it examples of at least two classes")
     else:
         examples, labels = by_label(support)
         texts, labels = [_text(example, "support") for example in examples], list(map(clean_label, labels))

@@ -275,6 +275,10 @@ def test_what_is_wrong_with_texts_is_said(
     assert "has no queries" in said([folder, "--support", support, "--queries", tmp_path / "empty.txt"], capsys)
     alone = written(tmp_path / "alone.csv", [("taban", "a"), ("medor", "a")], "text", "label")
     assert "has one class, 'a'" in said([folder, "--support", alone, "a"], capsys)
+    bare = written(tmp_path / "bare.csv", [], "text", "label")
+    assert f"--support '{bare}' has no texts; give it examples" in said([folder, "--support", bare, "a"], capsys)
+    with pytest.raises(UsageError, match="the support has no examples"):
+        metabench.predict(folder, {}, "a")
     with pytest.raises(UsageError, match="class 'b' has no examples"):
         metabench.predict(folder, {"a": ["taban"], "b": []}, "a")
     with pytest.raises(UsageError, match="class 'a' must have a list; found 'taban'"):
