@@ -14,7 +14,7 @@ from typing import Any
 
 from episodes.banks.text import TextBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets.text.reading import lines, opened
+from episodes.datasets.text.reading import json_kind, lines, opened
 from episodes.datasets.text.table import NEEDED, POSSIBLE, Table, find_file, load_all_table, load_table
 from episodes.errors import DataError, nearest
 
@@ -79,7 +79,7 @@ def _values(path: Path, where: str, line: str, needed: Sequence[str]) -> dict[st
         reason = error.msg if isinstance(error, json.JSONDecodeError) else error
         raise DataError(f"'{path}', {where}: not valid JSON ({reason}); put one object on each line") from None
     if not isinstance(content, dict):
-        raise DataError(f"'{path}', {where}: {_kind(content)}, not an object; put one object on each line")
+        raise DataError(f"'{path}', {where}: {json_kind(content)}, not an object; put one object on each line")
     for name in needed:
         if name not in content:
             found = f"keys {', '.join(map(repr, content))}"[:300] if content else "an empty object"
@@ -94,9 +94,4 @@ def _text(path: Path, where: str, name: str, value: Any) -> str | None:
         return value
     if isinstance(value, int) and name != "text" and name != "text_b":
         return json.dumps(value)  # true and false as they are in the file
-    raise DataError(f"'{path}', {where}: '{name}' is {_kind(value)}; put it in quotation marks as a string")
-
-
-def _kind(value: Any) -> str:
-    names = {type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a string"}
-    return names.get(type(value), "a list" if isinstance(value, list) else "an object")
+    raise DataError(f"'{path}', {where}: '{name}' is {json_kind(value)}; put it in quotation marks as a string")

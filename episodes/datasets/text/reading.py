@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, TextIO, cast
 
-from episodes.errors import DataError, nearest
+from episodes.errors import DataError, counted, nearest
 
 GZIP = b"\x1f\x8b"
 BLOCK = 2**20  # bytes that are read at once where a fault is looked for
@@ -109,6 +109,12 @@ def read_json(path: Path, advice: str = "download it again", most: int | None = 
             raise DataError(f"'{path}' is not valid JSON: {error}; {advice}") from None
 
 
+def json_kind(value: Any) -> str:
+    """What JSON calls a value, with an article where it has one."""
+    names = {type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a string"}
+    return names.get(type(value), "a list" if isinstance(value, list) else "an object")
+
+
 class Row(NamedTuple):
     """One row of a table: the line that it begins on, and its fields in the order asked for; None for no column."""
 
@@ -181,8 +187,8 @@ def _rows(reader: Any, path: Path, needed: Sequence[str], possible: Sequence[str
                 yield Row(start, [None if place is None else fields[place] for place in places])
             elif fields:  # and not a blank line
                 raise DataError(
-                    f"'{path}', line {start}: {len(fields)} fields, and the header has {width}; put fields that have a "
-                    "separator or a line end in quotation marks"
+                    f"'{path}', line {start}: {counted(len(fields), 'fields')}, and the header has {width}; put fields "
+                    "that have a separator or a line end in quotation marks"
                 )
             start = reader.line_num + 1
     except csv.Error as error:

@@ -19,9 +19,9 @@ from typing import Any
 from episodes.banks.spans import QuestionBank, Sentence
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import refuse_split
-from episodes.datasets.text.reading import clean, read_json
+from episodes.datasets.text.reading import clean, json_kind, read_json
 from episodes.datasets.text.sources import own_file
-from episodes.errors import DataError, counted
+from episodes.errors import DataError, counted, nearest
 from episodes.files.remembered import remember
 from episodes.names import short_name
 
@@ -117,6 +117,7 @@ class _Reader:
     moved: the answers, with their questions, that are not where the file says.
     lost: those that are nowhere in their text.
     empty: how many questions have no answer.
+    wordless: how many are themselves empty.
     """
 
     path: Path
@@ -124,24 +125,37 @@ class _Reader:
     moved: list[tuple[str, str]] = field(default_factory=list)
     lost: list[tuple[str, str]] = field(default_factory=list)
     empty: int = 0
+    wordless: int = 0
 
     def articles(self, content: Any) -> Articles:
         articles = []
-        for article in self._list(content, "data", "the file"):
-            paragraphs = [self._paragraph(each) for each in self._list(article, "paragraphs", "an article")]
+        for number, article in enumerate(self._list(content, "data", "the file"), 1):
+            whose = f"article {number:,}"
+            paragraphs = [
+                self._paragraph(each, f"paragraph {place:,} of {whose}")
+                for place, each in enumerate(self._list(article, "paragraphs", whose), 1)
+            ]
             articles.append([each for each in paragraphs if each])
         return [each for each in articles if each]
 
-    def _paragraph(self, paragraph: Any) -> list[Sentence]:
-        text = _same_length(self._text(paragraph, "context", "a paragraph"))
+    def _paragraph(self, paragraph: Any, whose: str) -> list[Sentence]:
+        text = _same_length(self._text(paragraph, "context", whose))
         words = tuple(match.span() for match in WORD.finditer(text))
         document = self.documents.setdefault(text, len(self.documents))
-        made = (self._question(each, text, words, document) for each in self._list(paragraph, "qas", "a paragraph"))
+        made = (
+            self._question(each, text, words, document, f"question {place:,} of {whose}")
+            for place, each in enumerate(self._list(paragraph, "qas", whose), 1)
+        )
         return [each for each in made if each]
 
-    def _question(self, asked: Any, text: str, words: Sequence[tuple[int, int]], document: int) -> Sentence | None:
-        """The question with its text; None without an answer there. The first answer is the one in the labels."""
-        question = " ".join(clean(self._text(asked, "question", "a question")).split()) or "?"
+    def _question(
+        self, asked: Any, text: str, words: Sequence[tuple[int, int]], document: int, whose: str
+    ) -> Sentence | None:
+        """The question with its text; None if it is empty or has no answer there. The first answer is in the labels."""
+        question = " ".join(clean(self._text(asked, "question", whose)).split())
+        if not question:
+            self.wordless += 1
+            return None
         name = str(asked.get("id", question))[:60]
         places, accepted = [], []
         for answer in self._list(asked, "answers", f"question '{name}'"):
@@ -178,6 +192,8 @@ class _Reader:
                     f"question '{answers[0][1]}' first; {what}",
                     stacklevel=4,
                 )
+        if self.wordless:
+            warnings.warn(f"'{self.path}': left out {counted(self.wordless, 'questions')} without words", stacklevel=4)
         if self.empty:
             warnings.warn(
                 f"'{self.path}': left out {counted(self.empty, 'questions')} without an answer in the text",
@@ -193,8 +209,14 @@ class _Reader:
     def _field(self, value: Any, name: str, whose: str, kind: type, called: str) -> Any:
         found = value.get(name) if isinstance(value, dict) else None
         if not isinstance(found, kind):
-            shown = f"{type(found).__name__}" if isinstance(value, dict) and name in value else "none"
-            raise DataError(f"'{self.path}' is not of SQuAD's form: {whose} needs '{name}', {called}; found {shown}")
+            shown, meant = json_kind(found), ""
+            if not isinstance(value, dict):
+                shown = f"{json_kind(value)} in place of an object"
+            elif name not in value:
+                shown, meant = f"keys {', '.join(map(repr, value))}"[:300] if value else "none", nearest(name, value)
+            raise DataError(
+                f"'{self.path}' is not of SQuAD's form: {whose} needs '{name}', {called}; found {shown}{meant}"
+            )
         return found
 
 

@@ -264,7 +264,7 @@ ROWS: dict[str, str] = {
     ",x": "line 2: no picture; give its path, or remove the row",
     "./,x": "line 2: no picture; give its path",
     "colour0/a.png,": "line 2: no label; give it one, or remove the row",
-    "colour0/a.png": "line 2: 1 fields, and the header has 2",
+    "colour0/a.png": "line 2: 1 field, and the header has 2",
     "colour0/a.png,x\n\ncolour0/none.png,x\nnone.heic,x": "lists 2 of 3 pictures that are nowhere in ",
     "colour0/a.png,x\ncolour0/a,y": "line 3: the picture 'colour0/a' is in class 'y', and in class 'x' before (line 2)",
     "colour0/a.png,x\0": "has a NUL character in line 2",

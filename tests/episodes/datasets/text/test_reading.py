@@ -111,7 +111,7 @@ FAULTS = {
     "text;label\n1;2\n": "has no column 'a': found columns 'text;label'; do this",
     "aa,c\n": "has no column 'a': found columns 'aa', 'c'; did you mean 'aa'?",
     "a,b,a\n1,2,3\n": "has column 'a' 2 times; leave it once",
-    "a,b\n1,2\n\n3\n": "line 4: 1 fields, and the header has 2",
+    "a,b\n1,2\n\n3\n": "line 4: 1 field, and the header has 2",
     "a,b\n1,2,3\n": "line 2: 3 fields, and the header has 2; put fields that have a separator",
     'a,b\n1,2\n"3,4\n5,6\n': "the row of line 3: unexpected end of data",
     'a,b\n"1"x,2\n': "the row of line 2: ',' expected after '\"'",

@@ -104,16 +104,26 @@ def test_questions_without_answers_are_left_out_and_counted(tmp_path: Path) -> N
     assert "left out 3 questions without an answer in the text" in empty
 
 
+def test_a_question_without_words_is_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path, [[(TEXT, [asked(" ", **{"308": 26}), asked(**{"308": 26})])]])
+    with pytest.warns(UserWarning, match="x.json': left out 1 question without words"):
+        assert only(path).question == "How many?"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "is not valid JSON"),
         ("{", "is not valid JSON: .*; give a file of SQuAD's form"),
-        ("[]", "is not of SQuAD's form: the file needs 'data', a list; found none"),
-        ('{"data": 3}', "the file needs 'data', a list; found int"),
-        ('{"data": [1]}', "an article needs 'paragraphs', a list"),
-        ('{"data": [{"paragraphs": [{"qas": []}]}]}', "a paragraph needs 'context', a text"),
-        ('{"data": [{"paragraphs": [{"context": "a", "qas": [{"answers": []}]}]}]}', "a question needs 'question'"),
+        ("[]", "is not of SQuAD's form: the file needs 'data', a list; found a list in place of"),
+        ('{"Data": []}', "the file needs 'data', a list; found keys 'Data'; did you mean 'Data'"),
+        ('{"data": 3}', "the file needs 'data', a list; found a number"),
+        ('{"data": [1]}', "article 1 needs 'paragraphs', a list; found a number in place of"),
+        ('{"data": [{"paragraphs": [{"qas": []}]}]}', "paragraph 1 of article 1 needs 'context', a text"),
+        (
+            '{"data": [{"paragraphs": [{"context": "a", "qas": [{"answers": []}]}]}]}',
+            "question 1 of paragraph 1 of article 1 needs 'question'",
+        ),
         (
             '{"data": [{"paragraphs": [{"context": "a", "qas": [{"id": "z", "question": "b"}]}]}]}',
             "question 'z' needs 'answers', a list",
