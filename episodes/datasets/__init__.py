@@ -13,6 +13,7 @@ those for test (see `all_way`); where items are words, `load_spans(name, options
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -173,10 +174,21 @@ def _checked(options: DataOptions | None) -> DataOptions:
     return options
 
 
+def _of_place(name: str) -> str:
+    """How to ask for a place of the user's that is named without saying what it is; nothing where there is none."""
+    if os.path.isdir(name):  # noqa: PTH112 - a name may be what no path can be
+        return f"folder:{name} for pictures, or txt:{name} for texts"
+    endings = {".csv": "csv", ".jsonl": "jsonl", ".conll": "conll"}
+    kind = endings.get(Path(name.lower().removesuffix(".gz")).suffix)
+    return f"{kind}:{name}" if kind and os.path.isfile(name) else ""  # noqa: PTH113
+
+
 def _module(name: str) -> tuple[Any, str]:
     """A dataset, and what it is to be called with: what follows the colon, or the name."""
     source, colon, rest = name.partition(":")
     if source not in dataset_names():
+        if meant := _of_place(name):
+            raise DataError(f"'{name}' is a place and no dataset; give {meant}")
         return get_dataset(name), name
     found = get_dataset(source)
     takes, variants = getattr(found, "TAKES", ""), [f"{source}:{each}" for each in getattr(found, "VARIANTS", ())]
