@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 
@@ -39,6 +40,27 @@ def add_group(groups: dict[str, str], place: Path, where: object, label: str, wr
             f"'{place}', {where}: class '{label}' is in group '{group}', and before in '{known}'; put a class in one "
             "group"
         )
+
+
+def warn_of_case(place: Path, noun: str, names: Collection[str], further: int = 0) -> None:
+    """Warn of names that differ in case alone, since a class would be split over several, even in other parts.
+
+    Args:
+        place: the file, for the message.
+        noun: what the names are, of the plural.
+        names: each once.
+        further: how many calls lie between the caller and whoever is to be told.
+    """
+    spelt: dict[str, str] = {}
+    for name in names:
+        other = spelt.setdefault(name.casefold(), name)
+        if other != name:
+            warnings.warn(
+                f"'{place}' has {noun} that differ in case alone, '{other}' and '{name}' first; each is a class of its "
+                "own: spell them alike if they mean the same",
+                stacklevel=3 + further,
+            )
+            return
 
 
 def part_of(place: Path, where: object, written: str | None) -> str | None:

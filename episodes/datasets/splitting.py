@@ -41,7 +41,7 @@ PART_NAMES = {
 AnyItems = TypeVar("AnyItems", bound=ItemBank)
 
 
-def split_classes(bank: AnyItems, split: str | None) -> Dataset[AnyItems]:
+def split_classes(bank: AnyItems, split: str | None, otherwise: str = "give more") -> Dataset[AnyItems]:
     """The bank's classes as train, validation and test.
 
     Args:
@@ -52,6 +52,7 @@ def split_classes(bank: AnyItems, split: str | None) -> Dataset[AnyItems]:
             31 classes for `small-seed=0`; a JSON file `{"train": [...], "validation": [...], "test": [...]}` of class
             names; or `all` for all classes in each of the three, which is for tests of what was trained on another
             dataset.
+        otherwise: what to do with too few classes, for the message.
 
     Raises:
         DataError: too few classes, an unknown or doubled class, or a file that cannot be read.
@@ -63,7 +64,7 @@ def split_classes(bank: AnyItems, split: str | None) -> Dataset[AnyItems]:
     if is_file(split):
         names = _read_list(user_path(split), bank)
     elif re.fullmatch(r"(small-)?seed=[0-9]{1,18}", chosen):
-        names = _shuffled(bank, int(chosen.partition("=")[2]), small=chosen.startswith("small"))
+        names = _shuffled(bank, int(chosen.partition("=")[2]), small=chosen.startswith("small"), otherwise=otherwise)
     else:
         raise DataError(
             f"'{bank.name}' has no split '{chosen}'; give seed=N, small-seed=N, or a .json file of class names"
@@ -165,11 +166,12 @@ def by_names(bank: AnyItems, name: str, split: str, names: dict[str, list[str]])
     return Dataset(name, split, train, validation, test)
 
 
-def _shuffled(bank: ItemBank, seed: int, *, small: bool) -> dict[str, list[str]]:
+def _shuffled(bank: ItemBank, seed: int, *, small: bool, otherwise: str) -> dict[str, list[str]]:
     count = bank.classes
     if count < 6:
         raise DataError(
-            f"'{bank.name}' has {counted(count, 'classes')}; train, validation and test need at least 6, two for each"
+            f"'{bank.name}' has {counted(count, 'classes')}; train, validation and test need at least 6, two for each: "
+            f"{otherwise}"
         )
     names = sorted(bank.class_names)
     order = np.argsort(np.random.Philox(key=seed).random_raw(count), kind="stable")

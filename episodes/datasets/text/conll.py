@@ -17,11 +17,12 @@ from pathlib import Path
 
 from episodes.banks.spans import Sentence, SpanBank
 from episodes.dataset import DataOptions, Dataset
+from episodes.datasets.rows import warn_of_case
 from episodes.datasets.splitting import split_classes
 from episodes.datasets.text.reading import clean, lines, opened
 from episodes.datasets.text.sources import own_file
 from episodes.datasets.text.spans import ALL_CLASSES, held_out
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 from episodes.files.remembered import remember
 from episodes.names import short_name
 
@@ -44,8 +45,8 @@ def load(name: str, options: DataOptions) -> Dataset[SpanBank]:
     bank = once_each(SpanBank(short_name(f"{PREFIX}{path}"), *read_conll(path)))
     if bank.classes < 6:
         raise DataError(
-            f"'{bank.name}' has {bank.classes} types ({', '.join(bank.class_names)}), too few to train on some and "
-            "test on others; give --task all-way, which takes all of them"
+            f"'{bank.name}' has {counted(bank.classes, 'types')} ({', '.join(bank.class_names)}), too few to train on "
+            "some and test on others; give --task all-way, which takes all of them"
         )
     remember(bank.name, path)
     return split_classes(bank, options.split)
@@ -92,13 +93,15 @@ def read_conll(path: Path) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
     if not found.sentences:
         raise DataError(f"'{path}' has no words; it needs one per line, with its label after a tab")
     sentences = tuple(found.made(*each) for each in found.sentences)
+    types = sorted({name for each in sentences for _, _, name in each.mentions})
+    warn_of_case(path, "types", types)
     if found.orphans and found.begun:
         warnings.warn(
-            f"'{path}' has {len(found.orphans)} labels I-TYPE after no word of their type, '{found.orphans[0][1]}' of "
-            f"line {found.orphans[0][0]:,} first; each begins a mention",
+            f"'{path}' has {counted(len(found.orphans), 'labels')} I-TYPE after a word of another type or none, "
+            f"'{found.orphans[0][1]}' of line {found.orphans[0][0]:,} first; each begins a mention",
             stacklevel=2,
         )
-    return sentences, tuple(sorted({name for each in sentences for _, _, name in each.mentions}))
+    return sentences, tuple(types)
 
 
 @dataclass
@@ -106,14 +109,16 @@ class _Reader:
     """Attributes:
     path: of the file, for messages.
     sentences: the words and the labels of each, with the numbers of their lines.
-    plain: whether labels are types without a scheme; None before the first.
+    first: the line and the label of the first word that is not outside; None before it.
+    plain: whether labels are types without a scheme, as the first one is.
     orphans: the line and the label of each I-TYPE that follows no word of its type.
     begun: whether any mention after another type's word, or none, begins with B-: else I- does so by the scheme.
     """
 
     path: Path
     sentences: list[tuple[list[str], list[tuple[int, str]]]] = field(default_factory=list)
-    plain: bool | None = None
+    first: tuple[int, str] | None = None
+    plain: bool = False
     orphans: list[tuple[int, str]] = field(default_factory=list)
     begun: bool = False
 
@@ -165,15 +170,15 @@ class _Reader:
         if label in ("O", "o"):
             return False, ""
         scheme = SCHEME.fullmatch(label)
-        if self.plain is None:
-            self.plain = scheme is None
+        if self.first is None:
+            self.first, self.plain = (number, label), scheme is None
         if self.plain and not scheme:
             return label != before, label
         if self.plain or not scheme:
-            known = "types alone" if self.plain else "O, B-TYPE and I-TYPE"
             raise DataError(
-                f"'{self.path}', line {number:,}: label '{label[:60]}' is of another scheme than those before: "
-                f"{known}; give all lines labels of one scheme"
+                f"'{self.path}', line {number:,}: label '{label[:60]}' is of another scheme than "
+                f"'{self.first[1][:60]}' of line {self.first[0]:,}; give all lines B-TYPE, I-TYPE and O, or all types "
+                "alone and O"
             )
         begins, name = scheme[1] in BEGINS, scheme[2]
         if name != before:

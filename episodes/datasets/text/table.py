@@ -11,7 +11,7 @@ from episodes.banks.text import TextBank
 from episodes.banks.vocabulary import PARTS
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.item_split import halves
-from episodes.datasets.rows import add_group, label_of, part_of, refuse_alone, says_tests
+from episodes.datasets.rows import add_group, label_of, part_of, refuse_alone, says_tests, warn_of_case
 from episodes.datasets.splitting import refuse_split, split_classes
 from episodes.datasets.text.reading import clean
 from episodes.datasets.text.sources import own_file
@@ -70,12 +70,13 @@ class Table:
             DataError: no texts, or as `split_classes`.
         """
         self._warn()
-        return split_classes(self._bank(short, None), split)
+        return split_classes(self._bank(short, None), split, "give more, or --task all-way, which takes all of them")
 
     def rows(self) -> tuple[list[str], list[str]]:
-        """Its texts and their labels, in the order in which they were read; a warning says how many empty ones are not
-        among them."""
+        """Its texts and their labels, in the order in which they were read; warnings say how many empty ones are not
+        among them, and which labels differ in case alone."""
         self._warn_of_empty()
+        warn_of_case(self.place, "labels", self._groups, 1)
         return self._texts, self._labels
 
     def load_all(self, short: str) -> tuple[TextBank, TextBank]:
@@ -107,9 +108,9 @@ class Table:
         )
 
     def _warn(self) -> None:
-        """Of texts that are left out, of those that are there twice, and of labels that may be the same."""
+        """Of texts that are left out, of labels in upper and lower case, and of texts that are there twice."""
         self._warn_of_empty(1)
-        self._warn_of_spellings()
+        warn_of_case(self.place, "labels", self._groups, 2)
         first: dict[int, str] = {}  # the label of each text, known by its hash
         same = other = 0
         for text, label in zip(self._texts, self._labels, strict=True):
@@ -125,24 +126,13 @@ class Table:
                     stacklevel=4,
                 )
 
-    def _warn_of_spellings(self) -> None:
-        spelt: dict[str, str] = {}
-        for label in dict.fromkeys(self._labels):
-            other = spelt.setdefault(" ".join(label.casefold().split()), label)
-            if other != label:
-                warnings.warn(
-                    f"'{self.place}' has labels that differ in case or white space alone, '{other}' and '{label}' "
-                    "first; each is a class of its own: spell them alike if they mean the same",
-                    stacklevel=5,
-                )
-                return
-
     def _warn_of_empty(self, further: int = 0) -> None:
         if self._empty:
             lost = sorted(self._empty.keys() - self._groups.keys())
-            classes = f", and with them {len(lost):,} classes, such as '{lost[0]}'" if lost else ""
+            classes = f", and with them {counted(len(lost), 'classes')}, such as '{lost[0]}'" if lost else ""
+            texts = counted(self._empty.total(), "empty texts")
             warnings.warn(
-                f"'{self.place}': left out {self._empty.total():,} empty texts (or pairs with an empty part){classes}",
+                f"'{self.place}': left out {texts} (a pair is empty if a part of it is){classes}",
                 stacklevel=4 + further,
             )
 

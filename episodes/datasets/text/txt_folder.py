@@ -19,7 +19,7 @@ from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import PART_NAMES
 from episodes.datasets.text.reading import clean_label, decoded
 from episodes.datasets.text.table import Table, load_all_table, load_table
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 from episodes.files.archives import Container, Listing, is_archive, open_container, unreadable
 from episodes.files.remembered import user_place
 
@@ -101,7 +101,8 @@ def _paths(root: Path, listing: Listing) -> list[str]:
     paths = sorted(path for path in listing.sizes if path.lower().endswith(ENDING))
     if others := sorted({*listing.sizes, *listing.special} - {*paths}):
         warnings.warn(
-            f"'{root}': left out {len(others):,} files that are not .txt, such as '{others[0]}'", stacklevel=5
+            f"'{root}': left out {counted(len(others), 'files')} of another kind than .txt, such as '{others[0]}'",
+            stacklevel=5,
         )
     if not paths:
         raise DataError(f"'{root}' has no .txt files; put those of each class in a folder")
@@ -163,6 +164,6 @@ def _refuse_bad(root: Path, paths: list[str], folders: list[tuple[str, ...]], li
     filled = {folder[:depth] for folder in folders for depth in range(len(folder) + 1)}
     if empty := sorted(folder for folder in listing.folders if PurePosixPath(folder).parts not in filled):
         raise DataError(
-            f"'{root}' has {len(empty)} folders without .txt files, such as '{empty[0]}'; put the texts of the class "
-            "there, or remove the folder"
+            f"'{root}' has {counted(len(empty), 'folders')} without .txt files, such as '{empty[0]}'; put the texts of "
+            "the class there, or remove the folder"
         )

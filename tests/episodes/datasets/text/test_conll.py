@@ -70,7 +70,9 @@ def test_adjoining_mentions_are_kept_apart(tmp_path: Path) -> None:
 
 def test_an_inside_label_after_another_type_begins_a_mention_and_is_said(tmp_path: Path) -> None:
     path = write(tmp_path, "a\tB-x\n\nb\tO\nc\tI-x\nd\tI-x\ne\tI-y\n")
-    with pytest.warns(UserWarning, match="has 2 labels I-TYPE after no word of their type, 'I-x' of line 4 first"):
+    with pytest.warns(
+        UserWarning, match="has 2 labels I-TYPE after a word of another type or none, 'I-x' of line 4 first"
+    ):
         assert found(path)[1] == ("b c d e", [("c d", "x"), ("e", "y")])
 
 
@@ -87,8 +89,14 @@ def test_a_file_of_inside_labels_alone_is_another_scheme_and_no_fault(tmp_path: 
         ("a\tO\nb\n", "line 2: found 'b', and a line needs a word and its label"),
         ("a\t\n", "line 1: found 'a', and a line needs"),
         ("\tO\n", "line 1: found 'O', and a line needs"),
-        ("a\tB-x\nb\tperson\n", "line 2: label 'person' is of another scheme than those before: O, B-TYPE"),
-        ("a\tperson\nb\tB-x\n", "line 2: label 'B-x' is of another scheme than those before: types alone"),
+        (
+            "a\tB-x\nb\tperson\n",
+            "line 2: label 'person' is of another scheme than 'B-x' of line 1; give all lines B-TYPE",
+        ),
+        (
+            "a\tperson\nb\tB-x\n",
+            "line 2: label 'B-x' is of another scheme than 'person' of line 1; give all lines B-TYPE",
+        ),
         ("", "has no words"),
         ("\n\n-DOCSTART-\tO\n\n", "has no words"),
         (b"a\tO\n\xff\tO\n", r"is not UTF-8: its byte 5 \(0xFF\)"),
@@ -116,6 +124,12 @@ def test_types_are_split_and_sentences_once_each(tmp_path: Path) -> None:
     assert len({text for bank in banks for text in bank.texts()}) == 60
 
 
+def test_types_that_differ_in_case_alone_are_named(tmp_path: Path) -> None:
+    said = "has types that differ in case alone, 'X' and 'x' first; each is a class of its own"
+    with pytest.warns(UserWarning, match=said):
+        assert read_conll(write(tmp_path, "a\tB-x\nb\tB-X\n"))[1] == ("X", "x")
+
+
 def test_all_types_have_the_last_fifth_of_the_sentences_as_queries(tmp_path: Path) -> None:
     path = write(tmp_path, "".join(f"word{n}\tB-type{n % 2}\nand\tO\n\n" for n in range(52)))
     dataset = all_way_spans(f"conll:{path}", DataOptions())
@@ -129,6 +143,9 @@ def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
     path = write(tmp_path, PLAIN)
     with pytest.raises(DataError, match=r"has 3 types \(MISC, ORG, PER\), too few to train on some .* --task all-way"):
         load(f"conll:{path}")
+    one = write(tmp_path, "a\tB-x\n", "one.conll")
+    with pytest.raises(DataError, match=r"has 1 type \(x\), too few"):
+        load(f"conll:{one}")
     with pytest.raises(DataError, match=r"has too few sentences \(2\); --task all-way needs at least 5"):
         all_way_spans(f"conll:{path}", DataOptions())
     with pytest.raises(DataError, match="there is no file"):

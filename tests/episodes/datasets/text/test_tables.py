@@ -113,7 +113,7 @@ def test_groups_and_pairs(write: Write, tmp_path: Path) -> None:
 def test_empty_texts_are_counted_and_left_out(write: Write, tmp_path: Path) -> None:
     empty = [{"text": "", "label": "a"}, {"text": " \t", "label": "b"}, {"text": "\u3000\n", "label": "empty"}]
     name = write(tmp_path / "t", classes(*empty))
-    with pytest.warns(UserWarning, match=r"left out 3 empty texts .*, and with them 1 classes, such as 'empty'$"):
+    with pytest.warns(UserWarning, match=r"left out 3 empty texts .*, and with them 1 class, such as 'empty'$"):
         assert [len(found) for found in texts(load(name)).values()] == [3] * 6
     pairs = [{**row, "text_b": "b" if row["label"] != "a" else ""} for row in classes(labels="abcdefg")]
     with pytest.warns(UserWarning, match="left out 3 empty texts"):
@@ -122,7 +122,7 @@ def test_empty_texts_are_counted_and_left_out(write: Write, tmp_path: Path) -> N
 
 def test_labels_that_differ_in_case_alone_are_named(write: Write, tmp_path: Path) -> None:
     other = [{"text": f"other {number}", "label": "A"} for number in range(3)]
-    with pytest.warns(UserWarning, match="labels that differ in case or white space alone, 'a' and 'A' first; each is"):
+    with pytest.warns(UserWarning, match="labels that differ in case alone, 'a' and 'A' first; each is"):
         load(write(tmp_path / "t", classes(*other)))
 
 
@@ -170,10 +170,11 @@ def test_without_that_column_one_half_of_each_class_is_for_test(write: Write, tm
 
 
 def test_what_has_too_few_classes_or_no_texts_is_refused(write: Write, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has 1 class; train, validation and test need at least 6, two for each"):
+    few = "has 1 class; train, validation and test need at least 6, two for each: give more, or --task all-way, which"
+    with pytest.raises(DataError, match=few):
         load(write(tmp_path / "t", classes(labels="a")))
     with (
-        pytest.warns(UserWarning, match="left out 1 empty texts"),
+        pytest.warns(UserWarning, match="left out 1 empty text "),
         pytest.raises(DataError, match="has no texts; give it rows with a text and a label"),
     ):
         load(write(tmp_path / "t", [{"text": "", "label": "a"}]))
@@ -202,6 +203,17 @@ def test_what_is_not_a_file_is_refused(source: str, tmp_path: Path) -> None:
         load(f"{source}:\udcff.csv")
     with pytest.raises(DataError, match=f"there is no dataset '{source}'; did you mean '{source}:FILE'"):
         load(source)
+
+
+def test_a_place_without_its_kind_is_told_how_to_ask_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.csv", "mine.jsonl", "mine.conll", "mine.csv.gz"):
+        Path(name).touch()
+        with pytest.raises(DataError, match=f"'{name}' is a place and no dataset; give [a-z]+:{name}$"):
+            load(name)
+    Path("notes").mkdir()
+    with pytest.raises(DataError, match="'notes' is a place and no dataset; give folder:notes for pictures, or txt:n"):
+        load("notes")
 
 
 LINES = {

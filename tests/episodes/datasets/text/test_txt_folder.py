@@ -92,11 +92,11 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     name = write(tmp_path / "notes")
     (tmp_path / "notes" / "a" / "0.txt").write_text(" \n")
     (tmp_path / "notes" / ".DS_Store").write_text("")
-    with pytest.warns(UserWarning, match="left out 1 empty texts"):
+    with pytest.warns(UserWarning, match="left out 1 empty text "):
         load(name)
     (tmp_path / "notes" / "a" / "0.txt").write_text("x")
     (tmp_path / "notes" / "a" / "0.pdf").write_text("x")
-    with pytest.warns(UserWarning, match=r"left out 1 files that are not .txt, such as 'a/0.pdf'"):
+    with pytest.warns(UserWarning, match=r"left out 1 file of another kind than .txt, such as 'a/0.pdf'"):
         load(name)
 
 
@@ -117,7 +117,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'txt:notes' has 2 classes; train, validation and test need at least 6"):
         load(f"txt:{root}")
     (root / "c").mkdir()
-    with pytest.raises(DataError, match=r"has 1 folders without .txt files, such as 'c'; put the texts of the class"):
+    with pytest.raises(DataError, match=r"has 1 folder without .txt files, such as 'c'; put the texts of the class"):
         load(f"txt:{root}")
     os.mkfifo(root / "c" / "0.txt")
     with pytest.raises(DataError, match=r"c/0.txt' is a named pipe, a socket or a device, not a text; remove it"):
