@@ -237,9 +237,11 @@ def without_training(config: RunConfig, learner: type[Learner], options: Trainin
     training: dict[str, Any] = {name: 0 for name in TRAINING_STEPS if name in known}
     for name in training:
         if asked := int(config.options.get(name) or 0):
+            with_what = "--task all-way, which has"
+            if kind_of(config.data.dataset) == "questions":  # whose tasks are of that kind, unasked
+                with_what = f"--dataset {config.data.dataset}, whose learners see support alone and have"
             raise UsageError(
-                f"--set {name}={asked} does not go with --task all-way, which has no other classes to train on; "
-                "leave it out"
+                f"--set {name}={asked} does not go with {with_what} no other classes to train on; leave it out"
             )
     return replace(options, **training)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,16 @@ def check_stages(learner: Trainable, dataset: Dataset[Any], named_tasks: Sequenc
         try:
             _check_data(stage.data, dataset, named_tasks)
         except DataError as error:
-            raise UsageError(f"stage '{stage.name}': {error}; change the learner's options") from None
+            raise UsageError(f"stage '{stage.name}': {error}; {_advice(learner, stage.data)}") from None
+
+
+def _advice(learner: Trainable, data: Episodes | Batches | Texts) -> str:
+    """Which options change what a stage asks for, as users write them."""
+    options = getattr(learner, "Options", None)
+    names = [item.name for item in fields(options) if item.name.startswith("train_")] if options else []
+    if not names or not isinstance(data, Episodes):
+        return "change the learner's options"
+    return f"--set {', '.join(names[:-1])} and {names[-1]} say what training asks for"
 
 
 def _check_data(

@@ -152,7 +152,11 @@ def test_the_record_says_who_looks_at_several_queries(tmp_path: Path) -> None:
     ("learner", "options", "message"),
     [
         ("protonet", {"train_ways": 5000}, "stage 'train': .* has 415 classes; training ways 5000 needs at least 5000"),
-        ("protonet", {"train_shots": 39}, "training shots 39 and training queries 5 need 44"),
+        (
+            "protonet",
+            {"train_shots": 39},
+            "training shots 39 .* need 44: .*; --set train_ways, train_shots and train_queries",
+        ),
         ("finetune", {"batch_size": 10**6}, "stage 'pre-train': a batch of 1000000 images is not possible"),
     ],
 )

@@ -146,8 +146,11 @@ def test_questions_about_texts(tmp_path: Path, learner: str, options: dict[str, 
         ({"queries": 4}, "--queries does not go with"),
         ({"split": "seed=1"}, "--split does not go with"),
         ({"task": "variable"}, "--task does not go with"),
-        ({"shots": 1000}, "has 18 mentions of 'answer' to draw from; --shots 1000 need 1000"),
-        ({"options": {"steps": 3}}, "--set steps=3 does not go with --task all-way"),
+        ({"shots": 1000}, "has 18 mentions of 'answer' to draw from, of at least 1000 for --shots 1000: ask"),
+        (
+            {"options": {"steps": 3}},
+            "--set steps=3 does not go with --dataset squad:.*, whose learners see support alone",
+        ),
         ({"learner": "setfit"}, "learner 'setfit' takes text, and --dataset .* has questions"),
     ],
 )
