@@ -218,7 +218,7 @@ def warn_of_cut(name: str, cut: int, texts: int, most: int) -> None:
     """Say how many texts of a bank lost their end."""
     if cut:
         warnings.warn(
-            f"{cut:,} of the {texts:,} texts of '{name}' have more than {most} tokens and lose their end; "
-            "--max-tokens sets the limit",
+            f"the end of {cut:,} of the {texts:,} texts of '{name}' is cut, after {most} tokens; --max-tokens sets "
+            "the limit",
             stacklevel=3,
         )

@@ -83,8 +83,8 @@ def with_word_ids(dataset: Dataset[SpanBank], vocabulary: Vocabulary, most: int)
         ids, ends, window_ends = (tensors[f"{part}.{name}"] for name in ("ids", "ends", "windows"))
         if cut := int(tensors[f"{part}.cut"]):
             warnings.warn(
-                f"{cut:,} of the {len(bank):,} questions of '{bank.name}' have more than "
-                f"{min(MOST_OF_QUESTION, most // 2)} tokens and lose their end",
+                f"the end of {cut:,} of the {len(bank):,} questions of '{bank.name}' is cut, after "
+                f"{min(MOST_OF_QUESTION, most // 2)} tokens",
                 stacklevel=2,
             )
         shape = TextShape(most, vocabulary)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from episodes.episode import EpisodeIndices
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 from episodes.tasks.fixed import FixedTask
 from episodes.uniforms import Uniforms, distinct
 
@@ -55,8 +55,8 @@ class EntityTask(FixedTask):
         types = self.ways - 1
         if types > bank.classes:
             raise DataError(
-                f"'{bank.name}' has {bank.classes} types; {prefix}ways {types} needs as many: ask for fewer, or give a "
-                "--split with more in this part, such as a .json file of your own"
+                f"'{bank.name}' has {counted(bank.classes, 'types')}; {prefix}ways {types} needs as many: ask for "
+                "fewer, or give a --split with more in this part, such as a .json file of your own"
             )
         _check_mentions(bank, bank.mention_counts, self.shots + self.queries, f"{prefix}shots and {prefix}queries")
 
@@ -193,8 +193,8 @@ def _check_mentions(bank: SpanBank, counts: NDArray[np.int64], needed: int, aske
     fewest = int(mentions.argmin())
     if mentions[fewest] < needed:
         raise DataError(
-            f"'{bank.name}' has {mentions[fewest]} mentions of '{bank.class_names[fewest]}' to draw from; {asked} need "
-            f"{needed}: ask for fewer"
+            f"'{bank.name}' has {counted(int(mentions[fewest]), 'mentions')} of '{bank.class_names[fewest]}' to draw "
+            f"from, of at least {needed} for {asked}: ask for fewer, or give more"
         )
 
 

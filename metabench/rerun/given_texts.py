@@ -59,8 +59,7 @@ def _with_ids(bank: TextBank, shape: TextShape) -> TextBank:
     ids, ends, cut = shape.vocabulary.encode(list(bank.texts()), shape[0])
     if cut:
         warnings.warn(
-            f"{cut:,} of the {len(bank):,} texts have more than {shape[0]} tokens, the most in the run, and lose their "
-            "end",
+            f"the end of {cut:,} of the {len(bank):,} texts is cut, after {shape[0]} tokens, the most in the run",
             stacklevel=4,
         )
     return replace(bank, ids=torch.from_numpy(ids + 1), id_ends=torch.from_numpy(ends), shape=shape)

@@ -57,7 +57,7 @@ def test_texts_that_lose_their_end_are_counted_each_time(texts: Dataset[TextBank
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
             tokenised(texts, vocabulary, 8)
-        says = "1 of the 3 texts of 'x/{}' have more than 8 tokens and lose their end; --max-tokens sets the limit"
+        says = "the end of 1 of the 3 texts of 'x/{}' is cut, after 8 tokens; --max-tokens sets the limit"
         assert [str(each.message) for each in seen] == [says.format(part) for part in "tvs"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

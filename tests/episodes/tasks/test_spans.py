@@ -100,7 +100,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     bank = random_bank(60)
     with pytest.raises(DataError, match="'made/test' has 3 types; --ways 4 needs as many"):
         EntityTask(5, 1, 1).check(bank)
-    with pytest.raises(DataError, match=r"mentions of '\w+' to draw from; --shots and --queries need 1015"):
+    with pytest.raises(DataError, match=r"mentions of '\w+' to draw from, of at least 1015 for --shots and --queries"):
         EntityTask(2, 1000, 15).check(bank)
     with pytest.raises(DataError, match="holds nothing out for queries"):
         AllWaySpans(1).check(bank)

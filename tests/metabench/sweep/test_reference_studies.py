@@ -17,7 +17,7 @@ NEEDS_WEIGHTS = "pretrained_"  # files that are not kept; their digests are thos
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*with the content of others:UserWarning", "ignore:.*lose their end:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*with the content of others:UserWarning", "ignore:the end of:UserWarning")
 def test_nothing_is_left_to_make_and_every_record_has_its_study(
     data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
