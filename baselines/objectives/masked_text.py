@@ -127,5 +127,6 @@ class MaskedText(Objective):
             loss += float(F.cross_entropy(logits.double(), labels, reduction="sum"))
             right += int((logits.argmax(1) == labels).sum())
             hidden += len(labels)
-        hidden = max(1, hidden)
+        if not hidden:
+            raise UsageError("no token of the texts for validation is hidden, as they are so few; give more texts")
         return {"perplexity": math.exp(min(loss / hidden, 700.0)), "masked_accuracy": right / hidden}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from episodes.banks.text import TextBank, hash_text
 from episodes.dataset import AnyBank, DataOptions, Dataset
 from episodes.datasets import kind_of
 from episodes.datasets.all_way import all_way
+from episodes.datasets.text.reading import clean, lines, opened
 from episodes.errors import DataError
 from episodes.names import parts, short_name
 from metabench.errors import UsageError
@@ -74,9 +76,9 @@ def read_corpus(config: PretrainConfig) -> Corpus[TextBank]:
         sources.append(_of_file(path, len(kept), len(held)))
         train, validation, left_out = train + kept, validation + held, left_out + gone
     if not train or not validation:
+        without = f" (left out: {left_out:,} that classes for validation or test have)" if left_out else ""
         raise UsageError(
-            f"there are {len(train)} texts to train on and {len(validation)} to validate on, when {left_out} that "
-            "classes for validation or test have are left out; give more texts"
+            f"too few texts: {len(train)} to train on and {len(validation)} to validate on{without}; give more"
         )
     name = "+".join(source.name for source in sources)
     read = _bank(f"{name}/train", train)
@@ -88,20 +90,15 @@ def read_texts(path: Path) -> list[str]:
     """The lines of a file, without empty ones.
 
     Raises:
-        UsageError: it cannot be read, or is not text in UTF-8.
+        UsageError: there is no such file, or it has no texts.
+        DataError: it cannot be read, or is not text in UTF-8, or in UTF-16 with a byte order mark.
     """
     path = path.expanduser()
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"--text '{path}' is not text in UTF-8 (byte {error.start}); save it so, with a text on each line"
-        ) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise UsageError(
-            f"cannot read --text '{path}': {getattr(error, 'strerror', None) or error}; give a file of texts"
-        ) from None
-    found = [line.strip() for line in lines if line.strip()]
+    if not os.path.isfile(path):  # noqa: PTH113 - which takes a NUL in the path
+        fault = "no regular file" if os.path.exists(path) else "not there"  # noqa: PTH110
+        raise UsageError(f"--text '{path}' is {fault}; give a file with a text on each line")
+    with opened(path) as file:
+        found = [text for line in lines(file, path) if (text := clean(line).strip())]
     if not found:
         raise UsageError(f"--text '{path}' has no texts; give a file with a text on each line")
     return found

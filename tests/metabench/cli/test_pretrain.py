@@ -84,7 +84,7 @@ def test_from_pictures_to_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["simcse", *MADE, "-o", "x", "--set", "whole_word"], "--set whole_word is not KEY=VALUE"),
         (["masked-text", *MADE, "-o", "x", "--steps", "2", "--set", "steps=3"], "--set steps comes twice"),
         (["masked-text", *MADE, "-o", "x", "--weights", "lost"], "cannot read --weights 'lost': No such file"),
-        (["masked-text", *MADE, "-o", "x", "--text", "lost"], "cannot read --text 'lost': No such file"),
+        (["masked-text", *MADE, "-o", "x", "--text", "lost"], "--text 'lost' is not there; give a file"),
         (["masked-text", *MADE, "-o", "x", "--max-tokens", "3"], "--max-tokens: give at least 8; found 3"),
         (["masked-text", *MADE, "-o", "/proc/x/y", *QUICK], "cannot write to '/proc/x'"),
         (["masked-text", *MADE, "-o", "."], "-o '.' exists already, and weights are never overwritten"),

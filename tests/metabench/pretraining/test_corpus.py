@@ -85,17 +85,20 @@ def test_files_and_datasets_go_together(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes("caf\xe9".encode("latin-1"))
+    (tmp_path / "nul").write_bytes(b"a\nb\0\n")
     (tmp_path / "empty").write_text("\n \n")
     (tmp_path / "one").write_text("one line\n")
     for name, said in {
-        "latin": r"is not text in UTF-8 \(byte 3\); save it so",
+        "latin": r"is not UTF-8: its byte 4 \(0xE9\) does not fit",
+        "nul": "has a NUL character in line 2",
         "empty": "has no texts; give a file with a text on each line",
-        "none": "cannot read --text '.*none': No such file",
-        ".": "cannot read --text '.*': Is a directory",
+        "none": "--text '.*none' is not there; give a file with a text on each line",
+        "no\0ne": "--text '.*' is not there; give a file",
+        ".": "--text '.*' is no regular file; give a file with a text on each line",
     }.items():
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises((UsageError, DataError), match=said):
             read_texts(tmp_path / name)
-    with pytest.raises(UsageError, match="there are 0 texts to train on and 1 to validate on"):
+    with pytest.raises(UsageError, match="too few texts: 0 to train on and 1 to validate on; give more"):
         corpus(text=(tmp_path / "one",))
     with pytest.raises(DataError, match="'glyphs' has images, and this objective takes text; name a dataset of text"):
         corpus(dataset="glyphs")
