@@ -180,10 +180,18 @@ def _state(config: PretrainConfig, resume: bool, identity: dict[str, Any]) -> di
     state = load_tensors(config.checkpoint, identity=dict)
     if state["identity"] != identity:
         raise UsageError(
-            f"--resume finds in '{config.checkpoint}' a pre-training of other settings or data; give those of the "
-            "interrupted one, or delete it"
+            f"--resume finds in '{config.checkpoint}' a pre-training of {_other(state['identity'], identity)}; give "
+            "those of the interrupted one, or delete it"
         )
     return state
+
+
+def _other(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs, in words: the settings by their names, or else what was read."""
+    configs = [each.get("config", {}) for each in (before, now)]
+    one, other = ({**each, **each.get("options", {}), "options": None} for each in configs)
+    names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    return f"other settings ({', '.join(names)})" if names else "other data or weights"
 
 
 def _about(
