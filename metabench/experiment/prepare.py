@@ -116,6 +116,11 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
             f"--weights '{weights.name}' has no vocabulary, and {config.data.dataset} has texts; give a file of "
             "`metabench pretrain`, or --backbone hf:FOLDER"
         )
+    if ours and ours.about.kind == "text" and tasks.dataset.kind not in TEXTS:
+        raise UsageError(
+            f"--weights '{ours.name}' is of {ours.about.noun}, and {config.data.dataset} has {tasks.dataset.kind}; "
+            "give another file, or leave it out"
+        )
     config, device = _resolved(tasks.config, tasks.device, options), tasks.device
     check_kind(config, learner_class, tasks.dataset.kind)
     learner = build(config, tasks.dataset, options, weights)

@@ -77,7 +77,10 @@ def test_every_network_of_that_name_gets_the_weights(weights: Path) -> None:
         ),
         ({"options": {"backbone": "minilm"}}, "and learner 'protonet' has minilm; give --backbone bert-tiny"),
         ({"learner": "nearest"}, "learner 'nearest' has no network; choose another learner, or leave --weights"),
-        ({"dataset": "glyphs", "options": {"backbone": "conv4:8"}}, "learner 'protonet' has conv4:8"),
+        (
+            {"dataset": "glyphs", "options": {"backbone": "conv4:8"}},
+            "is of texts, and glyphs has images; give another file",
+        ),
     ],
 )
 def test_a_learner_without_that_network_is_told_what_it_has(changes: dict[str, Any], said: str, weights: Path) -> None:
