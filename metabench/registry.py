@@ -246,6 +246,15 @@ def without_training(config: RunConfig, learner: type[Learner], options: Trainin
     return replace(options, **training)
 
 
+def with_few_classes(config: RunConfig, options: TrainingOptions, classes: int) -> TrainingOptions:
+    """The options with no more classes per training episode than there are, where their number is a default."""
+    ways = getattr(options, "train_ways", None)
+    if ways is None or ways <= classes or "train_ways" in config.options:
+        return options
+    few: dict[str, Any] = {"train_ways": classes}
+    return replace(options, **few)
+
+
 def changed_options(learner: type[Learner], config: RunConfig) -> dict[str, Any]:
     """Those of a run's options that are not the learner's defaults for data and task, and that affect its result.
 

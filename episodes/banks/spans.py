@@ -17,7 +17,7 @@ from torch import Tensor
 from episodes.banks.bank import ItemBank, Kind
 from episodes.banks.text import hash_text
 from episodes.banks.vocabulary import TextShape
-from episodes.errors import DataError
+from episodes.errors import DataError, counted
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class SpanBank(ItemBank):
         if not self.sentences or not self.class_names or min(self.class_sizes) < 1:
             lacking = [name for name, size in zip(self.class_names, self.class_sizes, strict=True) if not size]
             what = f"mention of '{lacking[0]}'" if lacking else "mention of any type"
-            raise DataError(f"'{self.name}' has no {what} in its {len(self.sentences)} {self.noun}")
+            raise DataError(f"'{self.name}' has no {what} in its {counted(len(self.sentences), self.noun)}")
         if not 0 <= self.held < len(self.sentences):
             raise DataError(f"'{self.name}' holds out {self.held} of its {len(self.sentences)} {self.noun}")
 
@@ -223,9 +223,18 @@ class SpanBank(ItemBank):
         """The sentences all of whose mentions are of the given types, and that have any.
 
         So banks of different types share no sentence, and none has a mention of another's type without saying so.
+
+        Raises:
+            DataError: no such sentence has a mention of one of the types.
         """
         other = np.delete(self.mention_counts, classes, axis=1).any(1)
         rows = np.flatnonzero(~other & self.mention_counts.any(1))
+        found = self.mention_counts[rows].sum(0)
+        if lacking := [self.class_names[number] for number in classes if not found[number]]:
+            raise DataError(
+                f"'{name}' has no sentence with a mention of '{lacking[0]}' and none of a type of another part; "
+                "choose another --split, or give --task all-way, which takes all types"
+            )
         return replace(
             self,
             name=name,

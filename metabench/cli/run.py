@@ -46,7 +46,8 @@ def run(
 ) -> None:
     """Train a learner, score it on unseen classes, write a record.
 
-    Without --steps, the learner has its default budget for the dataset (see `metabench list learners NAME`).
+    Without --steps and --backbone, the learner has its default budget and network for the dataset (see `metabench
+    list learners NAME`).
     """
     from metabench import ranks
     from metabench.board.standing import standing

@@ -22,7 +22,16 @@ from metabench.experiment.pretrained import refuse_seen, weights_of
 from metabench.experiment.tokens import with_tokens
 from metabench.learner import Learner, TrainingOptions
 from metabench.records.record import Banks, DatasetInfo, RunRecord
-from metabench.registry import build, check_kind, check_ways, faults_of, get_learner, learner_options, without_training
+from metabench.registry import (
+    build,
+    check_kind,
+    check_ways,
+    faults_of,
+    get_learner,
+    learner_options,
+    with_few_classes,
+    without_training,
+)
 from metabench.weights.encoder_file import Weights
 from metabench.weights.state_file import GivenWeights
 
@@ -121,6 +130,7 @@ def prepare(config: RunConfig, again: tuple[Path, RunRecord] | None = None) -> P
             f"--weights '{ours.name}' is of {ours.about.noun}, and {config.data.dataset} has {tasks.dataset.kind}; "
             "give another file, or leave it out"
         )
+    options = with_few_classes(config, options, tasks.dataset.train.classes)
     config, device = _resolved(tasks.config, tasks.device, options), tasks.device
     check_kind(config, learner_class, tasks.dataset.kind)
     learner = build(config, tasks.dataset, options, weights)

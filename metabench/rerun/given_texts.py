@@ -49,6 +49,11 @@ def read_texts(
         if not all(labels):
             raise UsageError("support: found an empty label; give it a name")
     asked = _of_file(queries) if isinstance(queries, Path) else _given(queries)
+    if len({PARTS in text for text in texts + asked}) > 1:
+        raise UsageError(
+            f"some texts are pairs (with {SECOND}) and others are not; give labelled texts and queries alike, both "
+            f"parts in columns {TEXT} and {SECOND}"
+        )
     classes, numbers = sorted_by_label(labels)
     keys = [str(number) for number in range(len(classes) + 1)]
     bank = TextBank.from_labels("texts", texts + asked, numbers + [len(classes)] * len(asked), keys, keys)
@@ -120,6 +125,8 @@ def _given(queries: Sequence[str]) -> list[str]:
         named = isinstance(query, str) and query.lower().endswith(CSV + JSONL + TXT)
         if named and os.path.isfile(query):  # noqa: PTH113 - a text may be what no path can be
             raise UsageError(f"the query '{plain(query, 100)}' is a file; give it by --queries, or as a pathlib.Path")
+        if isinstance(query, str) and os.sep in query and os.path.isdir(query):  # noqa: PTH112 - as above
+            raise UsageError(f"the query '{plain(query, 100)}' is a folder; give texts, or a file of them by --queries")
     return [_text(query, "queries") for query in queries]
 
 

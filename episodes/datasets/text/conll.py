@@ -32,6 +32,7 @@ TAKES = "FILE"  # as users write it: conll:FILE
 PREFIX = "conll:"
 QUERIES = 5  # one in so many sentences is a query of --task all-way
 SCHEME = re.compile(r"([BIELSU])-(.+)")
+OTHER_FORM = re.compile(r"[Bb](?:[-_].+)?")  # of a label that begins a mention, as B, b-TYPE and B_TYPE
 BEGINS = "BSU"
 
 
@@ -85,7 +86,8 @@ def read_conll(path: Path) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
     """The sentences of a file, and the types of their mentions, sorted.
 
     Raises:
-        DataError: it cannot be read, or a line has no label or one of another scheme than the first.
+        DataError: it cannot be read, a line has no label or one of another scheme than the first, or labels are of no
+            scheme that is known.
     """
     found = _Reader(path)
     with opened(path) as file:
@@ -94,6 +96,7 @@ def read_conll(path: Path) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
         raise DataError(f"'{path}' has no words; it needs one per line, with its label after a tab")
     sentences = tuple(found.made(*each) for each in found.sentences)
     types = sorted({name for each in sentences for _, _, name in each.mentions})
+    _refuse_other_form(path, types)
     warn_of_case(path, "types", types)
     if found.orphans and found.begun:
         warnings.warn(
@@ -102,6 +105,16 @@ def read_conll(path: Path) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
             stacklevel=2,
         )
     return sentences, tuple(types)
+
+
+def _refuse_other_form(path: Path, types: Sequence[str]) -> None:
+    for name in types:
+        inside = ("I" if name[0] == "B" else "i") + name[1:]
+        if OTHER_FORM.fullmatch(name) and inside in types:
+            raise DataError(
+                f"'{path}' has labels '{name}' and '{inside}', which are not of the form B-TYPE and I-TYPE; write them "
+                "so, as 'B-location' and 'I-location'"
+            )
 
 
 @dataclass

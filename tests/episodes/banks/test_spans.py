@@ -73,6 +73,15 @@ def test_selected_types_share_no_sentence() -> None:
         assert found == {TYPES[number]} == set(part.class_names)
 
 
+def test_a_type_that_only_stands_with_types_of_other_parts_is_said() -> None:
+    bank = SpanBank(
+        "made", (sentence(["a", "b"], [(0, 1, "y"), (1, 2, "z")]), sentence(["a"], [(0, 1, "z")])), ("y", "z")
+    )
+    assert len(bank.select("z", [1])) == 1
+    with pytest.raises(DataError, match=r"'y' has no sentence with a mention of 'y' and none of .* another --split"):
+        bank.select("y", [0])
+
+
 def test_the_fingerprint_is_of_the_content() -> None:
     bank = random_bank()
     assert bank.fingerprint == random_bank(name="other").fingerprint
@@ -81,9 +90,9 @@ def test_the_fingerprint_is_of_the_content() -> None:
 
 
 def test_a_type_without_mention_and_a_bank_without_ids_are_refused() -> None:
-    with pytest.raises(DataError, match="'x' has no mention of 'z' in its 1 sentences"):
+    with pytest.raises(DataError, match=r"'x' has no mention of 'z' in its 1 sentence$"):
         SpanBank("x", (sentence(["a"], [(0, 1, "y")]),), ("y", "z"))
-    with pytest.raises(DataError, match="'x' has no mention of any type in its 1 sentences"):
+    with pytest.raises(DataError, match=r"'x' has no mention of any type in its 1 sentence$"):
         SpanBank("x", (sentence(["a"]),), ())
     with pytest.raises(DataError, match="have no token ids"):
         random_bank().gather(torch.tensor([0]))

@@ -50,6 +50,18 @@ def test_in_regression_ways_follow_from_the_data() -> None:
         prepare(make_config(dataset="sinusoid"))
 
 
+def test_a_default_takes_no_more_training_classes_than_there_are(tmp_path: Path) -> None:
+    """As a user's own texts may have fewer than the ten that learners take; what was asked for stays, to be refused."""
+    rows = [f"{label} {word},{label}" for label in "abcdefgh" for word in ("one", "two", "three")]
+    (tmp_path / "few.csv").write_text("text,label\n" + "\n".join(rows))
+    asked = {"dataset": f"csv:{tmp_path / 'few.csv'}", "learner": "protonet", "ways": 2, "shots": 1, "queries": 1}
+    config = make_config(**asked, options={"backbone": "bert-tiny", "train_queries": 2})
+    run = prepare(config)
+    assert run.config.options["train_ways"] == run.dataset.train.classes < 10
+    more = make_config(**asked, options={**config.options, "train_ways": 10})
+    assert prepare(more).config.options["train_ways"] == 10
+
+
 def test_frozen_tasks_give_their_numbers(tmp_path: Path) -> None:
     freeze(tmp_path / "t.parquet", ways=4, shots=3, queries=2, episodes=5)
     tasks = prepare_tasks(make_config(tasks=tmp_path / "t.parquet", device="cpu"))
