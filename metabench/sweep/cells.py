@@ -15,13 +15,14 @@ from metabench.config import RunConfig, make_config
 from metabench.errors import UsageError
 from metabench.experiment.environment import process_as_found
 from metabench.experiment.prepare import Prepared, dataset_info, prepare
+from metabench.experiment.pretrained import network_inputs
 from metabench.metrics.metric import Metric
 from metabench.records.keys import run_digest
 from metabench.records.record import DatasetInfo
 from metabench.records.selection import Selection
 from metabench.registry import adapter_names, changed_options, get_learner
 from metabench.sweep.earlier import Facts, digest_of_record
-from metabench.sweep.store import Known, Store
+from metabench.sweep.store import Known, Store, pixels
 from metabench.sweep.study import Point, imports
 from metabench.training.shared import stage_key
 
@@ -36,6 +37,7 @@ class Cell:
         config: as `metabench run` would have it.
         steps, episodes: training steps and test tasks, as resolved.
         backbone: of the learner.
+        pixels: see `metabench.sweep.store.pixels`.
         stage: key of its first stage, where other runs of the study begin with the same.
         is_try: whether it is scored on validation tasks, for a choice, and gets no record.
         selection: how its options were chosen, of a run that came of that.
@@ -48,6 +50,7 @@ class Cell:
     steps: int
     episodes: int
     backbone: str
+    pixels: int = 1
     stage: str | None = None
     is_try: bool = False
     selection: Selection | None = None
@@ -177,6 +180,7 @@ def _of_run(point: Point, config: RunConfig, run: Prepared) -> Found:
         steps=int(options.get("steps") or 0),
         episodes=resolved.test.episodes or 0,
         backbone=str(options.get("backbone")),
+        pixels=pixels(data, network_inputs(run.learner)),
         stage=stage_key(resolved, run.learner, run.dataset),
     )
     return Found(point, cell, resolved, data, weights, run.learner.problem.metric, facts)

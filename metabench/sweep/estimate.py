@@ -14,18 +14,19 @@ OVERHEAD = 5.0  # seconds of a run beside training and test: reading data, check
 def estimate(cell: Cell, known: Iterable[Known]) -> float | None:
     """Seconds, the median over the runs of the same learner that share most with the cell; None without any.
 
-    Training time is in proportion to steps, and test time to tasks. A shared stage counts for each of its cells.
+    Training time is in proportion to steps, test time to tasks, and both to pixels. A shared stage counts for each of
+    its cells.
     """
     config = cell.config
     alike: dict[int, list[float]] = {}
     for run in known:
         if run.learner != config.learner:
             continue
-        shared = 4 * (run.dataset == config.recorded.data.dataset) + 2 * (run.backbone == cell.backbone)
-        shared += (run.shots == config.task.shots) and (run.ways == config.task.ways)
+        shared = 8 * (run.dataset == config.recorded.data.dataset) + 4 * (run.backbone == cell.backbone)
+        shared += 2 * (run.pixels == cell.pixels) + (run.shots == config.task.shots and run.ways == config.task.ways)
         training = run.training_seconds * (cell.steps / run.steps if run.steps else 1)
         test = run.evaluation_seconds * (cell.episodes / run.episodes if run.episodes else 1)
-        alike.setdefault(shared, []).append(OVERHEAD + training + test)
+        alike.setdefault(shared, []).append(OVERHEAD + (training + test) * cell.pixels / run.pixels)
     return median(alike[max(alike)]) if alike else None
 
 

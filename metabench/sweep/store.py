@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -24,7 +25,7 @@ from metabench.errors import UsageError
 from metabench.records.keys import record_digest, run_digest
 from metabench.records.provenance import origin_of
 from metabench.records.reader import read_records, scores_file
-from metabench.records.record import RECORD_FILE, RunRecord, now
+from metabench.records.record import RECORD_FILE, DatasetInfo, NetworkInput, RunRecord, now
 from metabench.records.selection import Tried
 
 FOLDER = ".sweep"
@@ -44,6 +45,7 @@ class Known(_File):
     Attributes:
         rest: digest of all but the options; empty where options were chosen.
         options: of the learner, as the record has them.
+        pixels: see `pixels`.
     """
 
     digest: str
@@ -54,6 +56,7 @@ class Known(_File):
     shots: int
     ways: int
     backbone: str | None
+    pixels: int
     steps: int
     episodes: int
     training_seconds: float
@@ -73,11 +76,19 @@ class Known(_File):
             shots=config.task.shots,
             ways=config.task.ways,
             backbone=str(options["backbone"]) if options.get("backbone") else None,
+            pixels=pixels(record.dataset, record.inputs),
             steps=int(options.get("steps") or 0),
             episodes=config.test.episodes or 0,
             training_seconds=record.training.seconds,
             evaluation_seconds=record.evaluation_seconds,
         )
+
+
+def pixels(data: DatasetInfo, inputs: Mapping[str, NetworkInput]) -> int:
+    """Of a picture as networks see it: as the largest that scales pictures takes it; 1 of other items."""
+    if data.kind != "images":
+        return 1
+    return max((each.size**2 for each in inputs.values() if each.size), default=math.prod(data.image_shape[1:]))
 
 
 class _Entry(_File):
