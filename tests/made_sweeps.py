@@ -26,7 +26,7 @@ QUICK: dict[str, Any] = {
 
 
 def cells_of(**changes: Any) -> list[Cell]:
-    return resolve(points({**QUICK, "output": "runs", **changes}), threads=1)
+    return resolve(points({**QUICK, "output": "runs", **changes}), threads=1)[0]
 
 
 def made(cells: list[Cell], engine: Engine = run_cells, **limits: Any) -> Made:

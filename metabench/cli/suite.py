@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metabench.cli.options import RUN_ERROR, given, learner_settings, of_learner
-from metabench.cli.sweep import Means, carry_out, making
+from metabench.cli.sweep import Means, carry_out, making, say_missing
 
 if TYPE_CHECKING:
     from metabench.sweep.suite import Suite
@@ -61,8 +61,7 @@ def suite(
     points = suites.suite_points(values, learner or usual, of_command)
     with means.cluster() as cluster:
         looked_up = suites.resolve_suite(points, means.threads())
-        for each, why in looked_up.missing.items():
-            click.echo(f"metabench: {each} is left out: {why}", err=True)
+        say_missing(looked_up.missing)
         made = carry_out(file.stem, [cell for _, cell in looked_up.cells], means, cluster)
     if not means.dry_run:
         _show(looked_up, reference, csv)

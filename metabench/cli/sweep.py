@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metabench.cli.options import RUN_ERROR, with_options
+from metabench.escape import plain
 
 if TYPE_CHECKING:
-    from metabench.sweep.cells import Cell
+    from metabench.sweep.cells import Cell, Left
     from metabench.sweep.choice import Choice
     from metabench.sweep.cluster import Cluster
 
@@ -118,8 +119,9 @@ def sweep(study: Path, means: Means, allow_import: bool, output: Path | None) ->
     STUDY is a YAML file with the settings of `run --config`, where a list has a run for each of its values. With
     `select: validation`, a list or range of an option has tries instead, of which each run takes the best on tasks of
     the validation classes; with `select: ensemble` a run averages their predictions. Runs that have a record in
-    --output are not made again. One that fails is tried again, and takes no other along; the exit code is then 1.
-    `metabench sweep status` says what is done, running, waiting and failed of each study in --output.
+    --output are not made again. One that fails is tried again, and takes no other along; one whose data are missing is
+    left out; the exit code is then 1. `metabench sweep status` says what is done, running, waiting and failed of each
+    study in --output.
     """
     if str(study) == STATUS:
         from metabench.sweep.status import describe_status
@@ -131,7 +133,7 @@ def sweep(study: Path, means: Means, allow_import: bool, output: Path | None) ->
     from metabench.sweep.choice import choices
     from metabench.sweep.ensemble import ensembles
     from metabench.sweep.rule import rule_of
-    from metabench.sweep.study import points
+    from metabench.sweep.study import points, set_name
 
     values = read_config_file(study, "study")
     if output:
@@ -140,39 +142,56 @@ def sweep(study: Path, means: Means, allow_import: bool, output: Path | None) ->
     if not allow_import:
         found.refuse_imports(asked)
     rule, threads = rule_of(values), means.threads()
+    runs: Sequence[Cell | Choice]
     with means.cluster() as cluster:
         if rule and rule.how == "validation":
-            runs: Sequence[Cell | Choice] = choices(asked, threads)
+            runs, left_out = choices(asked, threads)
         else:
-            runs = found.resolve(ensembles(asked) if rule else asked, threads)
-        made = carry_out(study.stem, runs, means, cluster)
+            runs, left_out = found.resolve(ensembles(asked) if rule else asked, threads)
+        say_missing({set_name(each.point): each.why for each in left_out})
+        made = carry_out(study.stem, runs, means, cluster, left_out)
     if not made:
         sys.exit(RUN_ERROR)
 
 
-def carry_out(study: str, runs: Sequence[Cell | Choice], means: Means, cluster: Cluster | None) -> bool:
-    """Make the runs, or list them, and say what came of it; False where one failed."""
+def say_missing(sets: Mapping[str, str]) -> None:
+    """Say of datasets that are left out why that is."""
+    for name, why in sets.items():
+        click.echo(f"metabench: {plain(f'{name} is left out: {why}', 1000)}", err=True)
+
+
+def carry_out(
+    study: str,
+    runs: Sequence[Cell | Choice],
+    means: Means,
+    cluster: Cluster | None,
+    left_out: Sequence[Left] = (),
+) -> bool:
+    """Make the runs, or list them, and say what came of it; False where one failed, or was left out."""
     from metabench.sweep.engine import Limits
     from metabench.sweep.local import run_cells
     from metabench.sweep.store import Store
-    from metabench.sweep.sweep import describe_plan
+    from metabench.sweep.sweep import counted_left, describe_plan
     from metabench.sweep.sweep import sweep as make
 
     store = Store(runs[0].config.output.output)
     limits = Limits(means.workers or (cluster.room(runs[0].config) if cluster else 1), means.retries, means.timeout)
     if means.dry_run:
-        click.echo(describe_plan(runs, store, limits))
-        return True
+        click.echo(describe_plan(runs, store, limits, left_out))
+        return not left_out
     with _served(store.results) if means.live else nullcontext():
         made = make(study, runs, store, limits, cluster or run_cells)
     there = f"; {made.there} were there already" if made.there else ""
     tries = f", after {made.tries} tries" if made.tries else ""
-    click.echo(f"{len(made.done)} of {len(runs)} runs made{tries}{there}; records: {store.results}")
+    counts = f"{len(made.done)} of {len(runs) + len(left_out)} runs made{tries}{there}{counted_left(left_out)}"
+    click.echo(f"{counts}; records: {store.results}")
     for each, reason in made.failed:
         log = store.log(each.digest)
         see = f"; see '{log}'" if log.exists() else ""
         click.echo(f"metabench: failed: {each.title}: {reason}{see}", err=True)
-    return not made.failed
+    for left in left_out:
+        click.echo(f"metabench: left out: {left.point.title}: {plain(left.why, 1000)}", err=True)
+    return not (made.failed or left_out)
 
 
 @contextmanager

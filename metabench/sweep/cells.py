@@ -8,10 +8,11 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-from episodes.datasets import dataset_names, loading_once
+from episodes.datasets import dataset_names, find, kind_of, loading_once
 from episodes.errors import DataError
+from episodes.names import parts
 from metabench.backbone import backbone_names
-from metabench.config import RunConfig, make_config
+from metabench.config import SECTION_OF, RunConfig, make_config
 from metabench.errors import UsageError
 from metabench.experiment.environment import process_as_found
 from metabench.experiment.prepare import Prepared, dataset_info, prepare
@@ -84,6 +85,21 @@ class Found:
     facts: Facts
 
 
+@dataclass(frozen=True, eq=False)
+class Left:
+    """A run that cannot be made.
+
+    Attributes:
+        point: of the study; where options are chosen, without those.
+        why: in one line.
+        missing: whether files of its data are; else it is a task that they cannot give, or a setting.
+    """
+
+    point: Point
+    why: str
+    missing: bool
+
+
 def refuse_imports(points: Sequence[Point]) -> None:
     """Raise UsageError if a study names code that no installed package has registered."""
     registered = {"adapter": adapter_names(), "dataset": dataset_names(), "backbone": backbone_names()}
@@ -95,32 +111,86 @@ def refuse_imports(points: Sequence[Point]) -> None:
             )
 
 
-def resolve(points: Sequence[Point], threads: int | None) -> list[Cell]:
+def resolve(points: Sequence[Point], threads: int | None) -> tuple[list[Cell], list[Left]]:
     """The cells of a study: its data are read, and its learners built, so that what cannot be run is said before.
 
     Args:
         points: of the study. Those that come to the same run are one cell.
         threads: of each run, where the study does not say.
 
+    Returns:
+        The cells, and what is left out since its data are missing.
+
     Raises:
-        UsageError, episodes.DataError: a run that cannot be made; the message begins with its title.
+        UsageError, episodes.DataError: another run that cannot be made, or all are left out; the message begins with
+            its title.
     """
+    found, left = apart(look_up(points, threads))
     cells: dict[str, Cell] = {}
-    for cell in as_recorded(look_up(points, threads)):
+    for cell in as_recorded(found):
         cells.setdefault(cell.digest, cell)
-    return with_shared_stages(cells.values())
+    return with_shared_stages(cells.values()), left
 
 
-def look_up(points: Sequence[Point], threads: int | None) -> Iterator[Found]:
-    """Each point's cell, and what else is known of it; arguments and errors are those of `resolve`."""
+def look_up(points: Sequence[Point], threads: int | None) -> Iterator[Found | Left]:
+    """Each point's cell, and what else is known of it, or why its data cannot give it.
+
+    Arguments are those of `resolve`; so is a UsageError.
+    """
     unused = {name for point in points for name in point.common}
+    gone: dict[str, str] = {}  # data that were found missing, which would be looked for again, and downloaded
     with loading_once():
         for point in points:
-            found, used = look_up_one(point, threads)
+            data = repr({name: value for name, value in point.settings.items() if SECTION_OF.get(name) == "data"})
+            if data in gone:
+                yield Left(point, gone[data], missing=True)
+                continue
+            try:
+                found, used = look_up_one(point, threads)
+            except DataError as error:
+                left = Left(point, str(error).removeprefix(f"{point.title}: "), _files_missing(point))
+                if left.missing:
+                    gone[data] = left.why
+                yield left
+                continue
             unused -= used
             yield found
-    for name in sorted(unused):
+    for name in sorted(unused) if not gone else ():
         raise UsageError(f"options: no learner of the study has a use for '{name}'; correct it, or leave it out")
+
+
+def _files_missing(point: Point) -> bool:
+    """Whether a dataset that is known has no files here."""
+    data = make_config(**point.settings).data
+    asked = [(name, data.options) for name in parts(data.dataset)]
+    if data.test_dataset:
+        asked += [(name, replace(data.options, split=data.test_split)) for name in parts(data.test_dataset)]
+    try:
+        for name, _ in asked:
+            kind_of(name)
+    except DataError:
+        return False
+    try:
+        for name, options in asked:
+            find(name, options)
+    except DataError:
+        return True
+    return False
+
+
+def apart(every: Iterable[Found | Left]) -> tuple[list[Found], list[Left]]:
+    """What was found, and what is left out since its data are missing; errors are those of `resolve`."""
+    found, left = list[Found](), list[Left]()
+    for each in every:
+        if isinstance(each, Found):
+            found.append(each)
+        elif each.missing:
+            left.append(each)
+        else:
+            raise DataError(f"{each.point.title}: {each.why}")
+    if not found:
+        raise DataError(f"{left[0].point.title}: {left[0].why}")
+    return found, left
 
 
 def look_up_one(point: Point, threads: int | None) -> tuple[Found, set[str]]:

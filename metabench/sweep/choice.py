@@ -18,7 +18,7 @@ from metabench.metrics.metric import Metric
 from metabench.records.keys import run_digest
 from metabench.records.selection import Range, Selection, Space, Try, identity_of
 from metabench.registry import get_learner
-from metabench.sweep.cells import Cell, Found, look_up, look_up_one, with_shared_stages
+from metabench.sweep.cells import Cell, Found, Left, apart, look_up, look_up_one, with_shared_stages
 from metabench.sweep.proposals import Proposals
 from metabench.sweep.rule import refuse_other_numbers
 from metabench.sweep.space import edges, is_open, size
@@ -206,20 +206,24 @@ def _written(axis: Range | tuple[Any, ...]) -> str:
     return str(axis) if isinstance(axis, Range) else "|".join(map(str, axis))
 
 
-def choices(points: Sequence[Point], threads: int | None) -> list[Choice]:
+def choices(points: Sequence[Point], threads: int | None) -> tuple[list[Choice], list[Left]]:
     """The runs of a study that chooses options.
 
     Args:
         points: its tries.
         threads: of each run, where the study does not say.
 
+    Returns:
+        The runs, and those that are left out since their data are missing.
+
     Raises:
-        UsageError, episodes.DataError: a run that cannot be made, or learners with other numbers of tries; or Optuna is
-            not installed, and an option has a range.
+        UsageError, episodes.DataError: another run that cannot be made, or learners with other numbers of tries; or
+            Optuna is not installed, and an option has a range.
     """
     groups: dict[int, dict[str, Found]] = {}
     with loading_once():
-        for found in look_up([each for point in points for each in _looked_up(point)], threads):
+        there, left = apart(look_up([each for point in points for each in _looked_up(point)], threads))
+        for found in there:
             groups.setdefault(found.point.of, {}).setdefault(found.cell.digest, found)
         every = [list(group.values()) for group in groups.values()]
         counts = [(group[0].point.tries if len(group) > 1 else 0) or len(group) for group in every]
@@ -232,7 +236,8 @@ def choices(points: Sequence[Point], threads: int | None) -> list[Choice]:
             _search(searched[of], group, stages, threads) if of in searched else _choice(group, stages)
             for of, group in zip(groups, every, strict=True)
         ]
-    return list({choice.digest: choice for choice in made}.values())
+    runs_left = {each.point.of: replace(each, point=replace(each.point, common={}, options={})) for each in left}
+    return list({choice.digest: choice for choice in made}.values()), [*runs_left.values()]
 
 
 def _looked_up(point: Point) -> list[Point]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from episodes.errors import nearest
+from episodes.names import short_name
 from metabench.config import SECTION_OF, SETTINGS, flat, make_config
 from metabench.errors import UsageError
 from metabench.escape import plain
@@ -60,6 +61,11 @@ class Point:
         values = {**self.common, **self.options, **self.settings}
         varied = [f"{name} {_short(values[name])}" for name in names if name in values]
         return plain(", ".join([f"{self.settings['learner']} on {self.settings['dataset']}", *varied]), 200)
+
+
+def set_name(point: Point) -> str:
+    """What its data are called: the dataset that is tested on, without what says how it is read."""
+    return short_name(str(point.settings.get("test_dataset") or point.settings["dataset"])).rpartition(":")[2]
 
 
 def points(values: Mapping[str, Any]) -> list[Point]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from episodes.datasets import loading_once
 from episodes.errors import DataError, nearest
-from episodes.names import short_name
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.sweep.cells import Cell, as_recorded, look_up, with_shared_stages
-from metabench.sweep.study import Point, points
+from metabench.sweep.cells import Cell, Found, Left, as_recorded, look_up, with_shared_stages
+from metabench.sweep.study import Point, points, set_name
 
 FOLDER = files("metabench.sweep") / "suites"
 ENDINGS = (".yaml", ".yml")
@@ -86,23 +83,17 @@ def resolve_suite(made: Sequence[Point], threads: int | None) -> Suite:
         UsageError: as `metabench.sweep.cells.resolve`.
         DataError: not one of the sets is there.
     """
-    cells: dict[str, tuple[str, Cell]] = {}
+    every = list(look_up(made, threads))
     missing: dict[str, str] = {}
-    with loading_once():
-        for name, group in itertools.groupby(made, key=set_name):
-            of_set = list(group)
-            try:
-                cells |= {cell.digest: (name, cell) for cell in as_recorded(look_up(of_set, threads))}
-            except DataError as error:
-                missing[name] = str(error).removeprefix(f"{of_set[0].title}: ")
-    if not cells:
+    for each in every:
+        if isinstance(each, Left):
+            missing.setdefault(set_name(each.point), each.why)
+    found = [each for each in every if isinstance(each, Found) and set_name(each.point) not in missing]
+    if not found:
         name, why = next(iter(missing.items()))
         raise DataError(f"none of the suite's sets is there; {name}: {why}")
+    recorded = zip(as_recorded(found), found, strict=True)
+    cells = {cell.digest: (set_name(each.point), cell) for cell, each in recorded}
     shared = with_shared_stages(cell for _, cell in cells.values())  # as of one training that is tested on several
     names = [name for name, _ in cells.values()]
     return Suite(tuple(dict.fromkeys(map(set_name, made))), tuple(zip(names, shared, strict=True)), missing)
-
-
-def set_name(point: Point) -> str:
-    """What a suite's table calls a set: the dataset that is tested on, without what says how it is read."""
-    return short_name(str(point.settings.get("test_dataset") or point.settings["dataset"])).rpartition(":")[2]

@@ -11,7 +11,7 @@ from episodes.datasets import loading_once
 from metabench.errors import InterruptionError, UsageError
 from metabench.evaluation.progress import spoken
 from metabench.records.reference import reference_runs
-from metabench.sweep.cells import Cell
+from metabench.sweep.cells import Cell, Left
 from metabench.sweep.choice import Choice
 from metabench.sweep.display import Display
 from metabench.sweep.engine import Engine, Limits
@@ -155,8 +155,20 @@ def _finished(known: dict[str, Known]) -> list[Known]:
     return [*known.values(), *(Known.of(run.record) for run in reference_runs())]
 
 
-def describe_plan(runs: Sequence[Cell | Choice], store: Store, limits: Limits) -> str:
-    """What `--dry-run` prints: each run, whether it is done, and how long it may take; of a choice its tries, too."""
+def counted_left(left_out: Sequence[Left]) -> str:
+    """The clause on how many runs are left out; empty where none is."""
+    return f"; {len(left_out)} left out, whose data are missing" if left_out else ""
+
+
+def describe_plan(runs: Sequence[Cell | Choice], store: Store, limits: Limits, left_out: Sequence[Left] = ()) -> str:
+    """What `--dry-run` prints: each run, whether it is done, and how long it may take; of a choice its tries, too.
+
+    Args:
+        runs: of the study, but for those that are left out.
+        store: where they go.
+        limits: of the engine.
+        left_out: of the study.
+    """
     known = store.done()
     missing = [each for each in runs if each.digest not in known]
     with loading_once():
@@ -172,6 +184,7 @@ def describe_plan(runs: Sequence[Cell | Choice], store: Store, limits: Limits) -
     for digest, title in titles:
         state = spoken(seconds[digest]) if digest in seconds else "done"
         lines.append(f"{state:>9}  {title}")
+    lines += [f" left out  {each.point.title}" for each in left_out]
     shared = {cell.stage for cell in (*(row.cell for row in left), *last) if cell.stage}
     stages = f", {len(shared)} first stages of which are trained once for several runs" if shared else ""
     about = spoken(total(seconds, limits.workers)) if missing else "0 s"
@@ -179,6 +192,6 @@ def describe_plan(runs: Sequence[Cell | Choice], store: Store, limits: Limits) -
     beside = f" and {counts[0]} of {counts[1]} tries" if tries else ""
     lines.append(
         f"{len(runs)} runs, {len(runs) - len(missing)} done, {len(missing)}{beside} to make{stages}; about {about} "
-        f"with --workers {limits.workers}"
+        f"with --workers {limits.workers}{counted_left(left_out)}"
     )
     return "\n".join(lines)

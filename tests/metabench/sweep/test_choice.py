@@ -40,7 +40,7 @@ def study(**changes: Any) -> dict[str, Any]:
 
 
 def runs_of(**changes: Any) -> list[Choice]:
-    return choices(points(study(**changes)), threads=1)
+    return choices(points(study(**changes)), threads=1)[0]
 
 
 def made(runs: list[Choice], **limits: Any) -> Made:
@@ -245,6 +245,14 @@ def test_lists_of_options_are_tries_and_lists_of_settings_are_runs() -> None:
     assert len({cell.digest for run in runs for cell in run.tries} | {run.digest for run in runs}) == 12
 
 
+def test_a_run_whose_data_are_missing_is_left_out_once() -> None:
+    datasets = ["glyphs", "folder:/no/such"]
+    found = points(study(dataset=datasets, shots=["1", "5"]))
+    runs, left = choices(found, threads=1)
+    assert [run.title for run in runs] == [f"simpleshot on glyphs, shots {shots}, chosen from 2" for shots in (1, 5)]
+    assert [each.point.title for each in left] == [f"simpleshot on folder:/no/such, shots {shots}" for shots in (1, 5)]
+
+
 def test_values_that_come_to_the_same_are_one_try() -> None:
     own = {"steps": "2", "backbone": "conv4:4", "learning_rate": ["1e-3", "0.001"], "transform": TRANSFORMS}
     (run,) = runs_of(learner={"simpleshot": own})
@@ -294,7 +302,7 @@ def test_an_ensemble_is_a_run_with_all_settings_as_members() -> None:
     assert [point.title for point in found] == [
         f"ensemble:protonet on glyphs, seed {seed}, members train_queries=1|train_queries=2" for seed in (0, 1)
     ]
-    (cell, _) = resolve(found, threads=1)
+    (cell, _), _ = resolve(found, threads=1)
     assert cell.config.options == {"steps": "3", "members": "train_queries=1|train_queries=2"}
     refuse_imports(found)
 

@@ -42,7 +42,9 @@ def here() -> Iterator[Cluster]:
 def test_ray_makes_the_runs_that_one_by_one_would(here: Cluster, place: Path) -> None:
     metabench.freeze(Path("tasks.npz"), ways=3, queries=3, episodes=4)
     cells = cells_of(learner="protonet")
-    frozen = resolve(points({"learner": "nearest", "tasks": "tasks.npz", "output": "runs", "device": "cpu"}), threads=1)
+    frozen, _ = resolve(
+        points({"learner": "nearest", "tasks": "tasks.npz", "output": "runs", "device": "cpu"}), threads=1
+    )
     Path("tasks.npz").unlink()
     found = made([*cells, *frozen], here, workers=1)
     assert {cell.digest for cell in found.done} == {cell.digest for cell in cells}

@@ -29,7 +29,7 @@ def test_nothing_is_left_to_make_and_every_record_has_its_study(
         if study.name.startswith(NEEDS_WEIGHTS):
             continue
         values = yaml.safe_load(study.read_text())
-        cells = resolve(points({**values, "data_root": str(data_root)}), threads=1)
+        cells, _ = resolve(points({**values, "data_root": str(data_root)}), threads=1)
         assert [cell.title for cell in cells if cell.digest not in digests] == []
         for cell in cells:
             digests.pop(cell.digest)

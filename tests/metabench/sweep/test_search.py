@@ -35,7 +35,7 @@ STUDY: dict[str, Any] = {"device": "cpu", "output": "runs", "select": "validatio
 
 def runs_of(own: dict[str, Any] | None = None, **changes: Any) -> list[Choice]:
     learner = {"protonet": OWN if own is None else own}
-    return choices(points({**STUDY, "learner": learner, **changes}), threads=1)
+    return choices(points({**STUDY, "learner": learner, **changes}), threads=1)[0]
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_a_plan_has_the_number_of_tries_and_no_settings(place: Path) -> None:
 def test_a_range_for_all_is_searched_by_those_who_have_the_option() -> None:
     learners = {"protonet": {"steps": "3"}, "maml": {"steps": "3", "inner_steps": {"range": ["1", "3"]}}}
     options = {"backbone": "conv4:4", "learning_rate": OWN["learning_rate"]}
-    runs = choices(points({**STUDY, "learner": learners, "options": options, "seed": ["0", "1"]}), threads=1)
+    runs, _ = choices(points({**STUDY, "learner": learners, "options": options, "seed": ["0", "1"]}), threads=1)
     assert [run.title for run in runs] == [
         f"{name} on glyphs, seed {seed}, chosen from 14" for name in learners for seed in (0, 1)
     ]
@@ -287,7 +287,7 @@ def test_a_search_with_real_runs_makes_a_record_that_says_the_range_and_the_numb
     changes = {"tries": "3", "episodes": "5"}
 
     def run_of() -> Choice:
-        (run,) = choices(points({**STUDY, **changes, "learner": {"bd_cspn": own}}), threads=1)
+        (run,), _ = choices(points({**STUDY, **changes, "learner": {"bd_cspn": own}}), threads=1)
         return run
 
     found = sweep("study", [run_of()], Store(Path("runs")), Limits(workers=2))

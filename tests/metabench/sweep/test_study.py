@@ -1,5 +1,6 @@
 """A study's file becomes the runs that it means, or is refused in one line."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from episodes.errors import DataError
 from metabench.cli.config_file import read_config_file
 from metabench.errors import UsageError
+from metabench.sweep import cells
 from metabench.sweep.cells import refuse_imports, resolve
 from metabench.sweep.study import Point, points
 
@@ -136,6 +138,9 @@ def quick(**changes: Any) -> list[Point]:
         ({"options": {"steps": "3"}}, "no learner of the study has a use for 'steps'"),
         ({"ways": ["3", "five"]}, "nearest on glyphs, ways five: --ways: give a whole number; found 'five'"),
         ({"ways": "300"}, "nearest on glyphs: "),
+        ({"dataset": ["glyphs", "glyfs"]}, "nearest on glyfs: there is no dataset 'glyfs'; did you mean 'glyphs'?"),
+        ({"dataset": ["glyphs", "folder:/no/such"], "ways": ["5", "300"]}, "nearest on glyphs, ways 300: "),
+        ({"dataset": ["folder:/no/such", "folder:/nor/that"]}, "nearest on folder:/no/such: there is no folder"),
         ({"learner": "setfit"}, "setfit on glyphs: "),
     ],
 )
@@ -145,9 +150,29 @@ def test_what_cannot_be_run_is_refused_before_anything_is(changes: dict[str, Any
     assert message in str(raised.value)
 
 
+def test_what_is_missing_is_looked_for_once_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look_up_one = cells.look_up_one
+
+    def counted(point: Point, threads: int | None) -> object:
+        looked.append(point.title)
+        return look_up_one(point, threads)
+
+    monkeypatch.setattr(cells, "look_up_one", counted)
+    changes = {"dataset": ["folder:/no/such", "glyphs"], "seed": ["0", "1"], "learner": ["nearest", "protonet"]}
+    trained = [{"learner": "protonet", "dataset": "glyphs"}]
+    made, left = resolve(quick(**changes, options={"steps": "3"}, exclude=trained), threads=1)
+    assert [cell.title for cell in made] == ["nearest on glyphs, seed 0", "nearest on glyphs, seed 1"]
+    assert [each.point.title for each in left] == [
+        f"{learner} on folder:/no/such, {of}"
+        for learner, of in itertools.product(("nearest", "protonet"), ("seed 0", "seed 1"))
+    ]
+    assert looked == ["nearest on folder:/no/such, seed 0", *(cell.title for cell in made)]
+
+
 def test_common_options_are_of_the_learners_that_have_a_use_for_them() -> None:
     changes = {"learner": ["nearest", "protonet"], "options": {"steps": "3", "backbone": "conv4:4"}}
-    nearest, protonet = resolve(quick(**changes), threads=1)
+    (nearest, protonet), _ = resolve(quick(**changes), threads=1)
     assert nearest.config.options == {}
     assert protonet.config.options == {"steps": "3", "backbone": "conv4:4"}
     assert protonet.steps == 3
@@ -156,7 +181,7 @@ def test_common_options_are_of_the_learners_that_have_a_use_for_them() -> None:
 
 def test_digests_tell_runs_apart_and_nothing_else() -> None:
     def digests(**changes: Any) -> list[str]:
-        return [cell.digest for cell in resolve(quick(**changes), threads=1)]
+        return [cell.digest for cell in resolve(quick(**changes), threads=1)[0]]
 
     (plain,) = digests()
     assert digests(shots="01") == digests(output="/elsewhere") == digests(threads="2") == [plain]

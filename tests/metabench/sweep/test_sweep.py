@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from metabench.cli.config_file import read_config_file
 from metabench.cli.main import main
@@ -151,7 +152,7 @@ def test_a_driver_that_is_killed_and_started_again_finishes_the_study(place: Pat
     wait_for(lambda: not store.is_claimed(waiting))  # its process ends with the driver
     assert "1 waiting, 1 done" in describe_status(Path("runs"))
     Path("wait").touch()
-    cells = resolve(points(read_config_file(Path("study.yaml"), "study")), threads=None)
+    cells, _ = resolve(points(read_config_file(Path("study.yaml"), "study")), threads=None)
     found = made(cells)
     assert (found.there, [cell.digest for cell in found.done]) == (1, [waiting])
     assert records().keys() == {nearest, waiting}
@@ -182,3 +183,38 @@ def test_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("import.yaml").write_text("learner: faulty:Faulty\n")
     assert "give --allow-import if you trust the study" in said(2, "import.yaml")
     assert "faulty" not in sys.modules
+
+
+def test_runs_whose_data_are_missing_are_left_out_and_the_others_made(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(code: int, *words: str) -> tuple[str, list[str]]:
+        with pytest.raises(SystemExit) as ended:
+            main(["sweep", "study.yaml", *words])
+        assert (ended.value.code or 0) == code
+        out, err = capsys.readouterr()
+        return out, [line for line in err.splitlines() if "left out" in line]
+
+    Path("study.yaml").write_text(
+        "learner: nearest\ndataset: [glyphs, 'folder:mine']\nshots: [1, 2]\nways: 2\nqueries: 2\nepisodes: 4\n"
+        "validation_episodes: 2\nthreads: 1\n"
+    )
+    why = "there is no folder 'mine'"
+    out, lines = said(1, "--dry-run")
+    assert [line.split("  ")[-1] for line in out.splitlines() if line.startswith(" left out")] == [
+        f"nearest on folder:mine, shots {shots}" for shots in (1, 2)
+    ]
+    assert out.endswith("with --workers 1; 2 left out, whose data are missing\n")
+    assert [line.partition(why)[0] for line in lines] == ["metabench: mine is left out: "]
+    out, lines = said(1)
+    assert out == "2 of 4 runs made; 2 left out, whose data are missing; records: results\n"
+    assert [line.partition(why)[0] for line in lines] == [
+        "metabench: mine is left out: ",
+        *(f"metabench: left out: nearest on folder:mine, shots {shots}: " for shots in (1, 2)),
+    ]
+    for label in range(6):
+        for item in range(4):
+            path = Path("mine") / f"class{label}" / f"{item}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16, 16), (40 * label, 9 * item, 0)).save(path)
+    assert said(0) == ("2 of 4 runs made; 2 were there already; records: results\n", [])
