@@ -11,7 +11,7 @@ from episodes.names import join_names
 from metabench.config import NUMBERS, SETTINGS, RunConfig
 from metabench.escape import plain
 from metabench.records.record import Banks, DatasetInfo, RunRecord
-from metabench.records.selection import Range
+from metabench.records.selection import written
 
 
 class Board(NamedTuple):
@@ -63,7 +63,7 @@ def settings(record: RunRecord) -> str:
     if selection := record.selection:
         for name in selection.names:
             axis = selection.searched[name] if selection.searched else [each.options[name] for each in selection.tries]
-            texts[name] = str(axis) if isinstance(axis, Range) else "|".join(dict.fromkeys(map(_text, axis)))
+            texts[name] = written(axis, _text)
         texts["tries"] = str(len(selection.tries))
     return " ".join(f"{name}={text}" for name, text in sorted(texts.items()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -55,6 +56,11 @@ class Range(Part):
 
 
 Space = dict[str, Range | tuple[Any, ...]]  # of each option a range, or a list of values
+
+
+def written(axis: Range | Iterable[Any], text: Callable[[Any], str] = str) -> str:
+    """A range or a list of values in one word: `log[0.1,1.0]`, or each value once, as `text` has it: `adm|gd`."""
+    return str(axis) if isinstance(axis, Range) else "|".join(dict.fromkeys(map(text, axis)))
 
 
 def identity_of(space: Space, tries: int) -> Any:

@@ -16,7 +16,7 @@ from metabench.config import RunConfig
 from metabench.errors import UsageError
 from metabench.metrics.metric import Metric
 from metabench.records.keys import run_digest
-from metabench.records.selection import Range, Selection, Space, Try, identity_of
+from metabench.records.selection import Range, Selection, Space, Try, identity_of, written
 from metabench.registry import get_learner
 from metabench.sweep.cells import Cell, Found, Left, apart, look_up, look_up_one, with_shared_stages
 from metabench.sweep.proposals import Proposals
@@ -156,7 +156,7 @@ class Search(Choice):
     def listed(self, store: Store) -> Sequence[Listed]:
         """As of a `Choice`: all in one, since what is tried follows from what others give."""
         run = self.title.removesuffix(f", chosen from {self.count}")
-        space = ", ".join(f"{name} {_written(axis)}" for name, axis in self.values.items())
+        space = ", ".join(f"{name} {written(axis)}" for name, axis in self.values.items())
         left = len(self.wanted(store)) + self.ahead
         return [Listed(f"{self.count} tries of {run}: {space}", self.tries[0], self.count, left)]
 
@@ -200,10 +200,6 @@ class Search(Choice):
                     return
             self.proposals.skip()
         raise UsageError("there is hardly another setting to try; give wider ranges, longer lists, or fewer tries")
-
-
-def _written(axis: Range | tuple[Any, ...]) -> str:
-    return str(axis) if isinstance(axis, Range) else "|".join(map(str, axis))
 
 
 def choices(points: Sequence[Point], threads: int | None) -> tuple[list[Choice], list[Left]]:

@@ -10,7 +10,7 @@ from typing import Any
 from episodes.errors import nearest
 from metabench.errors import UsageError
 from metabench.escape import plain
-from metabench.records.selection import Range
+from metabench.records.selection import Range, written
 
 KINDS = ("log", "range")
 EXAMPLE = "{log: [1e-4, 0.1]} or {range: [1, 8]}"
@@ -23,7 +23,7 @@ class OneOf:
     values: tuple[Any, ...]
 
     def __str__(self) -> str:
-        return "|".join(map(str, self.values))
+        return written(self.values)
 
 
 def is_open(value: Any) -> bool:
