@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.autograd.profiler import profile  # torch.profiler's imports the compiler, which takes seconds
 from torch.utils.flop_counter import FlopCounterMode
 
 from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
@@ -76,7 +76,7 @@ def _on_gpu(learner: Learner, episode: EpisodeBatch, device: torch.device) -> fl
 
 def _on_cpu(learner: Learner, episode: EpisodeBatch) -> float:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler writes notes of its own to standard error
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+    with profile(use_kineto=True, profile_memory=True) as recorded:
         learner.classify(episode)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
