@@ -38,6 +38,7 @@ output: {output}
 """
 RUNS = 12  # of such a study
 EVERY = 6.0  # seconds between kills, in the mean
+AT_WORK = 0.8  # of the drivers are let be until somebody is at work, however long that takes; others may not come to it
 OF_DRIVERS = 0.25  # of the kills
 
 
@@ -72,6 +73,9 @@ def _with_kills(place: Path, chance: random.Random) -> Counter[str]:
     killed: Counter[str] = Counter()
     while True:
         driver = _driver(place)
+        if chance.random() < AT_WORK:
+            while driver.poll() is None and not _workers(place):
+                time.sleep(0.1)
         while driver.poll() is None:
             try:
                 driver.wait(chance.expovariate(1 / EVERY))
