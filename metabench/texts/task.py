@@ -13,12 +13,11 @@ from episodes.episode import EpisodeIndices
 from episodes.sampling.source import BankSource
 from episodes.sampling.spans import SpanSampler
 from metabench.learner import Learner
+from metabench.records.predictions import CONFIDENCE_DIGITS
 from metabench.records.shown import ShownClass, ShownQuery, ShownTask, Text
 from metabench.texts.limits import Limits, cut
 from metabench.texts.spans import pieces
 from metabench.texts.words import Found, found_spans, shown_words
-
-CONFIDENCE_DIGITS = 3  # as in files of predictions
 
 
 @dataclass(frozen=True, eq=False)
