@@ -15,5 +15,15 @@ def counted(count: int, noun: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The clause `; did you mean 'x'?` for an unknown name, or nothing when none is near."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    found = _nearest(name, known)
+    return f"; did you mean '{found}'?" if found else ""
+
+
+def renamed(name: str, known: Iterable[str]) -> str:
+    """The clause `; rename 'x' to 'name'` for what is missing in a file, or nothing when none is near."""
+    found = _nearest(name, known)
+    return f"; rename '{found}' to '{name}'" if found else ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), "")

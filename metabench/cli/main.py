@@ -55,7 +55,7 @@ def _outcome(arguments: list[str] | None) -> int:
         return error.code if isinstance(error.code, int) else int(bool(error.code))
     except click.ClickException as error:
         # Every rank of torchrun reads the same words, and the first says what is wrong with them.
-        return error.exit_code if _launched()[0] else _failed(error.format_message(), error.exit_code)
+        return error.exit_code if _launched()[0] else _failed(_advised(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
         return _failed(str(error) or "interrupted", 130)
     except (ReaderLeft, BrokenPipeError):
@@ -81,6 +81,14 @@ def _outcome(arguments: list[str] | None) -> int:
         if os.environ.get(TRACEBACK):
             raise
         return _failed(str(error), RUN_ERROR if isinstance(error, RunError) else USAGE_ERROR)
+
+
+def _advised(error: click.ClickException) -> str:
+    """Its message; of an argument for which a command has no place, with where the options are listed."""
+    message = error.format_message()
+    if message.startswith("Got unexpected extra") and isinstance(error, click.UsageError) and error.ctx:
+        return f"{message}; `{error.ctx.command_path} --help` lists what it takes"
+    return message
 
 
 def _called(arguments: list[str] | None) -> int:

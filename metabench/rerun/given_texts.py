@@ -125,6 +125,8 @@ def _given(queries: Sequence[str]) -> list[str]:
         named = isinstance(query, str) and query.lower().endswith(CSV + JSONL + TXT)
         if named and os.path.isfile(query):  # noqa: PTH113 - a text may be what no path can be
             raise UsageError(f"the query '{plain(query, 100)}' is a file; give it by --queries, or as a pathlib.Path")
+        if named and len(query.split()) == 1:
+            raise UsageError(f"the query '{plain(query, 100)}' is the name of a file that is not there; give a text")
         if isinstance(query, str) and os.sep in query and os.path.isdir(query):  # noqa: PTH112 - as above
             raise UsageError(f"the query '{plain(query, 100)}' is a folder; give texts, or a file of them by --queries")
     return [_text(query, "queries") for query in queries]

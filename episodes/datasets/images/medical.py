@@ -1,4 +1,4 @@
-"""chestx, isic2018: X-rays of the chest, and skin lesions, the two medical sets of BSCD-FSL (Guo et al. 2020).
+"""chestx, isic2018: X-rays of the chest (chestx) and skin lesions (isic2018), of BSCD-FSL (Guo et al. 2020).
 
 Seven classes each, without a class split: --test-split all tests on them what was trained on another dataset. Read from
 what their authors' archives unpack to, in a folder `chestx` or `isic2018` of --data-root, or in that itself; there is

@@ -1,4 +1,4 @@
-"""clinc150 and banking77: short requests of users, by intent; 150 intents of ten domains, and 77 intents of one.
+"""clinc150 and banking77: short requests by intent; clinc150 has 150 of ten domains, banking77 has 77 of banking.
 
 `clinc150`: Larson et al. 2019, 23,700 requests, of which 1,200 have no intent (`oos`, out of scope); CC BY 3.0; from
 https://github.com/clinc/oos-eval, data/data_full.json. No class split was published; metabench's has whole domains, 5

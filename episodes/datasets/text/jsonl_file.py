@@ -14,9 +14,9 @@ from typing import Any
 
 from episodes.banks.text import TextBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets.text.reading import json_kind, lines, opened
+from episodes.datasets.text.reading import json_fault, json_kind, lines, opened
 from episodes.datasets.text.table import NEEDED, POSSIBLE, Table, find_file, load_all_table, load_table
-from episodes.errors import DataError, nearest
+from episodes.errors import DataError, renamed
 
 KIND = "text"
 TAKES = "FILE"  # as users write it: jsonl:FILE
@@ -76,14 +76,14 @@ def _values(path: Path, where: str, line: str, needed: Sequence[str]) -> dict[st
     try:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else json_fault(error)
         raise DataError(f"'{path}', {where}: not valid JSON ({reason}); put one object on each line") from None
     if not isinstance(content, dict):
         raise DataError(f"'{path}', {where}: {json_kind(content)}, not an object; put one object on each line")
     for name in needed:
         if name not in content:
             found = f"keys {', '.join(map(repr, content))}"[:300] if content else "an empty object"
-            meant = nearest(name, content) if len(content) > 1 else ""
+            meant = renamed(name, content) if len(content) > 1 else ""
             advice = meant or f"; name {'it' if len(needed) == 1 else 'them'} {' and '.join(needed)}"
             raise DataError(f"'{path}', {where}: no '{name}': found {found}{advice}")
     return {name: _text(path, where, name, content.get(name)) for name in (*NEEDED, *POSSIBLE)}

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, TextIO, cast
 
-from episodes.errors import DataError, counted, nearest
+from episodes.errors import DataError, counted, renamed
 
 GZIP = b"\x1f\x8b"
 BLOCK = 2**20  # bytes that are read at once where a fault is looked for
@@ -106,7 +106,14 @@ def read_json(path: Path, advice: str = "download it again", most: int | None = 
         except UnicodeDecodeError:  # a ValueError too, of which the context knows more
             raise
         except (ValueError, RecursionError) as error:
-            raise DataError(f"'{path}' is not valid JSON: {error}; {advice}") from None
+            raise DataError(f"'{path}' is not valid JSON: {json_fault(error)}; {advice}") from None
+
+
+def json_fault(error: ValueError | RecursionError) -> str:
+    """Why a text is no JSON."""
+    if isinstance(error, json.JSONDecodeError | RecursionError):
+        return str(error)
+    return "it has a number of thousands of digits"  # the one ValueError besides, which names a setting of Python's
 
 
 def json_kind(value: Any) -> str:
@@ -216,7 +223,7 @@ def _places(
 def no_column(path: Path, what: str, names: Sequence[str], header: Sequence[str], advice: str) -> DataError:
     """The error for a column that is not there: with the nearest to its names, or else `advice`."""
     found = f"columns {', '.join(map(repr, header))}"[:300] if any(header) else "an empty first line"
-    meant = next(filter(None, (nearest(name, header) for name in names)), "") if len(header) > 1 else ""
+    meant = next(filter(None, (renamed(name, header) for name in names)), "") if len(header) > 1 else ""
     return DataError(f"'{path}' has no {what}: found {found}{meant or f'; {advice}'}")
 
 

@@ -21,7 +21,7 @@ from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import refuse_split
 from episodes.datasets.text.reading import clean, json_kind, read_json
 from episodes.datasets.text.sources import own_file
-from episodes.errors import DataError, counted, nearest
+from episodes.errors import DataError, counted, renamed
 from episodes.files.remembered import remember
 from episodes.names import short_name
 
@@ -213,7 +213,7 @@ class _Reader:
             if not isinstance(value, dict):
                 shown = f"{json_kind(value)} in place of an object"
             elif name not in value:
-                shown, meant = f"keys {', '.join(map(repr, value))}"[:300] if value else "none", nearest(name, value)
+                shown, meant = f"keys {', '.join(map(repr, value))}"[:300] if value else "none", renamed(name, value)
             raise DataError(
                 f"'{self.path}' is not of SQuAD's form: {whose} needs '{name}', {called}; found {shown}{meant}"
             )

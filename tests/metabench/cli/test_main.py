@@ -112,7 +112,10 @@ BAD: list[tuple[str, str]] = [
     ("data download omniglot+glyphs", "'omniglot+glyphs' is 2 datasets; name one at a time: omniglot, then glyphs"),
     ("data download torchvision", "there is no dataset 'torchvision'; did you mean 'torchvision:NAME'?"),
     ("data download torchvision:FashionMINST", "did you mean 'FashionMNIST'?"),
-    ("data status omniglot", "unexpected extra argument (omniglot)"),
+    (
+        "data status omniglot",
+        "argument (omniglot); `metabench data status --help` lists what it takes",
+    ),
     ("run --backbone conv5", "there is no backbone 'conv5'; did you mean 'conv4'?"),
     ("run --set inner_steps=3", "learner 'protonet' has no option 'inner_steps'"),
     ("run --learner maml --set inner_stps=3", "has no option 'inner_stps'; did you mean 'inner_steps'?"),

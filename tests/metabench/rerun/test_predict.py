@@ -264,6 +264,9 @@ def test_what_is_wrong_with_texts_is_said(
     assert f"the query '{columns}' is a file; give it by --queries" in said(
         [folder, "--support", support, columns], capsys
     )
+    assert "the query 'no.txt' is the name of a file that is not there" in said(
+        [folder, "--support", support, "no.txt"], capsys
+    )
     assert "has no column 'text'" in said([folder, "--support", support, "--queries", columns], capsys)
     missing = tmp_path / "missing.csv"
     for option, arguments in (

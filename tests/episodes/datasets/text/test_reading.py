@@ -109,7 +109,7 @@ def test_tables_have_quoted_commas_line_ends_and_long_fields(tmp_path: Path) -> 
 FAULTS = {
     "": "has no column 'a': found an empty first line; do this",
     "text;label\n1;2\n": "has no column 'a': found columns 'text;label'; do this",
-    "aa,c\n": "has no column 'a': found columns 'aa', 'c'; did you mean 'aa'?",
+    "aa,c\n": "has no column 'a': found columns 'aa', 'c'; rename 'aa' to 'a'",
     "a,b,a\n1,2,3\n": "has column 'a' 2 times; leave it once",
     "a,b\n1,2\n\n3\n": "line 4: 1 field, and the header has 2",
     "a,b\n1,2,3\n": "line 2: 3 fields, and the header has 2; put fields that have a separator",

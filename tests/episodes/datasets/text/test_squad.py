@@ -116,7 +116,7 @@ def test_a_question_without_words_is_left_out(tmp_path: Path) -> None:
         ("", "is not valid JSON"),
         ("{", "is not valid JSON: .*; give a file of SQuAD's form"),
         ("[]", "is not of SQuAD's form: the file needs 'data', a list; found a list in place of"),
-        ('{"Data": []}', "the file needs 'data', a list; found keys 'Data'; did you mean 'Data'"),
+        ('{"Data": []}', "the file needs 'data', a list; found keys 'Data'; rename 'Data' to 'data'"),
         ('{"data": 3}', "the file needs 'data', a list; found a number"),
         ('{"data": [1]}', "article 1 needs 'paragraphs', a list; found a number in place of"),
         ('{"data": [{"paragraphs": [{"qas": []}]}]}', "paragraph 1 of article 1 needs 'context', a text"),

@@ -220,7 +220,7 @@ LINES = {
     '{"text": "x", "label": "a"}\n\n{"text": "x" "label": "a"}\n': "line 3: not valid JSON (Expecting ',' delimiter)",
     '{"text": "x", "label": "a"\n': "line 1: not valid JSON (Expecting ',' delimiter); put one object on each line",
     '["x", "a"]\n': "line 1: a list, not an object; put one object on each line",
-    '{"txt": "x", "label": "a"}\n': "line 1: no 'text': found keys 'txt', 'label'; did you mean 'txt'?",
+    '{"txt": "x", "label": "a"}\n': "line 1: no 'text': found keys 'txt', 'label'; rename 'txt' to 'text'",
     "{}\n": "line 1: no 'text': found an empty object; name them text and label",
     '{"text": 3, "label": "a"}\n': "line 1: 'text' is a number; put it in quotation marks as a string",
     '{"text": "x", "label": 1.5}\n': "line 1: 'label' is a number; put it in quotation marks",
