@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
@@ -67,6 +67,12 @@ class TIM(TransductiveLearner):
         return {"solver_rate": "solver is adm"} if self.options.solver == "adm" else {}
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
+        if self.options.solver == "gd":  # Adam makes steps of rounding's noise, where nearly nothing is left to descend
+            wide = replace(features, support=features.support.double(), query=features.query.double())
+            return self._classify(wide).to(features.query.dtype)
+        return self._classify(features)
+
+    def _classify(self, features: EpisodeFeatures) -> Tensor:
         options, support, labels, query = self.options, features.support, features.support_labels, features.query
         weights = prototypes(support, labels, features.ways)
         if options.solver == "gd":

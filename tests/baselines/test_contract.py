@@ -9,6 +9,7 @@ from torch import Tensor
 
 from baselines.gradient.maml import MAML
 from baselines.metric.protonet import ProtoNet
+from baselines.transductive.tim import TIM
 from baselines.transfer.finetune import FineTune
 from episodes import EpisodeBatch, EpisodeSampler, FixedTask, LabelledEpisodeBatch
 from metabench import checks
@@ -57,6 +58,7 @@ class OfTexts(FineTune):
     ("learner", "options"),
     [
         (FineTune, {"head": "logistic"}),
+        (TIM, {"solver": "gd"}),
         (FineTune, {"head": "lda"}),
         (FineTune, {"scope": "all", "tuning_steps": 2, "layer_decay": 0.5, "tuning_stop": 0.1}),
         (OfImages, {"scope": "all", "tuning_steps": 2, "augment": 2}),
