@@ -80,7 +80,7 @@ def _add(theirs: Path, results: Path) -> list[str]:
     from metabench.records.submissions import add_records
 
     done = add_records(theirs, results)
-    there = f"; {done.known} were there already" if done.known else ""
+    there = f"; {done.known} there already" if done.known else ""
     kinds = {"unverified": len(done.folders) - done.released, "verified by the release": done.released}
     counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "none"
     click.echo(f"added records of '{theirs}' to '{results}': {counts}{there}")

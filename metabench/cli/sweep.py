@@ -181,7 +181,7 @@ def carry_out(
         return not left_out
     with _served(store.results) if means.live else nullcontext():
         made = make(study, runs, store, limits, cluster or run_cells)
-    there = f"; {made.there} were there already" if made.there else ""
+    there = f"; {made.there} there already" if made.there else ""
     tries = f", after {made.tries} tries" if made.tries else ""
     counts = f"{len(made.done)} of {len(runs) + len(left_out)} runs made{tries}{there}{counted_left(left_out)}"
     click.echo(f"{counts}; records: {store.results}")

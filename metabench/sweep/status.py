@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
+from episodes.errors import counted
 from metabench.escape import plain
 from metabench.sweep.store import Known, Store
 
@@ -23,7 +24,7 @@ def describe_status(results: Path) -> str:
         counts = ", ".join(f"{len(lines)} {state}" for state, lines in states.items())
         shown = [plain(line, 300) for state, lines in states.items() if state != "done" for line in lines]
         tries = f" and {len(plan.tries)} tries" if plan.tries else ""
-        parts.append("\n".join([f"{plan.study}: {len(plan.runs)} runs{tries}, {counts}", *shown]))
+        parts.append("\n".join([f"{plan.study}: {counted(len(plan.runs), 'runs')}{tries}, {counts}", *shown]))
     problems = [f"not read: {problem}" for problem in unread]
     return "\n\n".join([*parts, *problems]) or f"no study was begun in '{results}'"
 

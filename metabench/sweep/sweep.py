@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from episodes.datasets import loading_once
+from episodes.errors import counted
 from metabench.errors import InterruptionError, UsageError
 from metabench.evaluation.progress import spoken
 from metabench.records.reference import reference_runs
@@ -186,12 +187,12 @@ def describe_plan(runs: Sequence[Cell | Choice], store: Store, limits: Limits, l
         lines.append(f"{state:>9}  {title}")
     lines += [f" left out  {each.point.title}" for each in left_out]
     shared = {cell.stage for cell in (*(row.cell for row in left), *last) if cell.stage}
-    stages = f", {len(shared)} first stages of which are trained once for several runs" if shared else ""
+    stages = f", with {counted(len(shared), 'first stages')} that several runs share" if shared else ""
     about = spoken(total(seconds, limits.workers)) if missing else "0 s"
     counts = sum(row.left for row in left), sum(row.number for row in tries.values())
     beside = f" and {counts[0]} of {counts[1]} tries" if tries else ""
     lines.append(
-        f"{len(runs)} runs, {len(runs) - len(missing)} done, {len(missing)}{beside} to make{stages}; about {about} "
-        f"with --workers {limits.workers}{counted_left(left_out)}"
+        f"{counted(len(runs), 'runs')}, {len(runs) - len(missing)} done, {len(missing)}{beside} to make{stages}; "
+        f"about {about} with --workers {limits.workers}{counted_left(left_out)}"
     )
     return "\n".join(lines)

@@ -122,7 +122,7 @@ def test_the_chosen_run_is_that_of_its_setting_alone_and_trained_once(place: Pat
         *(f"try protonet on glyphs, learning_rate {rate}" for rate in RATES["learning_rate"]),
         "protonet on glyphs, chosen from 3",
     ]
-    assert listed[-1].startswith("1 runs, 0 done, 1 and 3 of 3 tries to make; about ")
+    assert listed[-1].startswith("1 run, 0 done, 1 and 3 of 3 tries to make; about ")
     assert made([run], workers=2).tries == 3
     (record,) = records()
     assert record.selection
@@ -155,7 +155,7 @@ def test_the_chosen_run_is_that_of_its_setting_alone_and_trained_once(place: Pat
     assert not list(Path("runs").rglob("checkpoint.pt"))
     again = made([run])
     assert (again.there, again.done, again.tries) == (1, (), 0)
-    assert describe_status(Path("runs")) == "study: 1 runs, 0 running, 0 failed, 0 waiting, 1 done"
+    assert describe_status(Path("runs")) == "study: 1 run, 0 running, 0 failed, 0 waiting, 1 done"
 
 
 @pytest.mark.slow

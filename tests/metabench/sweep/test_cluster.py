@@ -261,7 +261,7 @@ def test_a_driver_that_ends_is_started_again(place: Path, number: int, code: int
     assert "0 failed, 1 waiting, 1 done" in describe_status(Path("runs"))
     Path("wait").touch()
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert again.stdout == "1 of 2 runs made; 1 were there already; records: runs\n"
+    assert again.stdout == "1 of 2 runs made; 1 there already; records: runs\n"
     assert again.stderr.startswith("metabench: done  faulty:Faulty on glyphs, fault wait in ")
     assert again.stderr.count("\n") == 1
     assert records().keys() == {nearest, waiting}

@@ -198,7 +198,7 @@ def test_a_plan_has_the_number_of_tries_and_no_settings(place: Path) -> None:
         "train_queries range[1,8]",
         "protonet on glyphs, chosen from 14",
     ]
-    assert lines[-1].startswith("1 runs, 0 done, 1 and 14 of 14 tries to make; about ")
+    assert lines[-1].startswith("1 run, 0 done, 1 and 14 of 14 tries to make; about ")
     with pytest.raises(InterruptionError):
         made([run], Scoring(most=5))
     assert "1 and 9 of 14 tries to make" in describe_plan(runs_of(), Store(Path("runs")), Limits())

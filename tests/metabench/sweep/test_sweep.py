@@ -171,12 +171,12 @@ def test_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "learner: nearest\nseed: [0, 1]\nepisodes: 4\nqueries: 3\nexclude: [{seed: 1}]\nthreads: 1\n"
     )
     listed = said(0, "study.yaml", "--dry-run")
-    assert listed.endswith("  nearest on glyphs\n1 runs, 0 done, 1 to make; about 5 s with --workers 1\n")
+    assert listed.endswith("  nearest on glyphs\n1 run, 0 done, 1 to make; about 5 s with --workers 1\n")
     assert not Path("results").exists()
     assert said(0, "study.yaml") == "1 of 1 runs made; records: results\n"
-    assert said(0, "study.yaml", "--dry-run").startswith("     done  nearest on glyphs\n1 runs, 1 done, 0 to make")
-    assert said(0, "study.yaml") == "0 of 1 runs made; 1 were there already; records: results\n"
-    assert said(0, "status") == "study: 1 runs, 0 running, 0 failed, 0 waiting, 1 done\n"
+    assert said(0, "study.yaml", "--dry-run").startswith("     done  nearest on glyphs\n1 run, 1 done, 0 to make")
+    assert said(0, "study.yaml") == "0 of 1 runs made; 1 there already; records: results\n"
+    assert said(0, "status") == "study: 1 run, 0 running, 0 failed, 0 waiting, 1 done\n"
     assert "Invalid value for '--retries'" in said(2, "study.yaml", "--retries", "-1")
     assert "--timeout 3 days is not a time; give seconds" in said(2, "study.yaml", "--timeout", "3 days")
     assert "cannot read study 'missing.yaml'" in said(2, "missing.yaml")
@@ -217,4 +217,4 @@ def test_runs_whose_data_are_missing_are_left_out_and_the_others_made(
             path = Path("mine") / f"class{label}" / f"{item}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (16, 16), (40 * label, 9 * item, 0)).save(path)
-    assert said(0) == ("2 of 4 runs made; 2 were there already; records: results\n", [])
+    assert said(0) == ("2 of 4 runs made; 2 there already; records: results\n", [])
