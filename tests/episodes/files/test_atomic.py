@@ -44,7 +44,7 @@ print(dataset.train.fingerprint, dataset.test.fingerprint)
 """
 
 
-@pytest.mark.parametrize("name", ["folder", "torchvision:MNIST"])
+@pytest.mark.parametrize("name", ["folder", pytest.param("torchvision:MNIST", marks=pytest.mark.slow)])
 def test_pictures_are_read_by_one_of_two_processes(own_cache: Path, tmp_path: Path, name: str) -> None:
     """Each opens its files as the interpreter itself reports it; together they open each once."""
     root = tmp_path / "pictures"

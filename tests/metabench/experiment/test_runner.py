@@ -40,7 +40,9 @@ def quick(learner: str, output: Path, **changes: Any) -> RunRecord:
     return metabench.run(**{**QUICK, "learner": learner, "options": OPTIONS[learner], "output": output, **changes})
 
 
-@pytest.mark.parametrize("learner", OPTIONS)
+@pytest.mark.parametrize(
+    "learner", [pytest.param(name, marks=[pytest.mark.slow] if name == "distill" else []) for name in OPTIONS]
+)
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(learner: str, tmp_path: Path) -> None:
     first, again, other = (quick(learner, tmp_path, seed=seed) for seed in (0, 0, 1))
     assert first.score.mean == again.score.mean

@@ -54,6 +54,7 @@ def test_a_picture_of_three_tasks_with_errors_is_small(toy: Dataset, tmp_path: P
     assert red > 0
 
 
+@pytest.mark.slow
 def test_a_task_of_many_classes_of_photographs_is_no_larger(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (50 * 12, 3, 32, 32), generator=generator, dtype=torch.uint8)

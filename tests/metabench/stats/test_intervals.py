@@ -250,7 +250,9 @@ def grouped_predictions(
     return table.assign(group=group[table["class"]])
 
 
-@pytest.mark.parametrize(("sizes", "of_groups"), [(SIZES, 0.05), ([10] * 10, 0.05), ([10] * 10, 0.0)])
+@pytest.mark.parametrize(
+    ("sizes", "of_groups"), [pytest.param(SIZES, 0.05, marks=pytest.mark.slow), ([10] * 10, 0.05), ([10] * 10, 0.0)]
+)
 def test_where_whole_groups_are_chosen_it_covers_other_groups_and_over_classes_it_does_not(
     sizes: list[int], of_groups: float
 ) -> None:

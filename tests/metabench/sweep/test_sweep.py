@@ -71,6 +71,7 @@ def test_a_run_that_fails_takes_no_other_along(place: Path) -> None:
     same_runs(records()[once.digest], Path("alone") / record.id)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_done_leaves_no_stage_and_one_with_a_failed_run_keeps_its_own(place: Path) -> None:
     failing = cells_of(learner=[{"faulty:Faulty": {"fault": "once"}}], test_seed=["0", "1"])
     sharing = cells_of(learner="finetune", test_seed=["0", "1"], seed="1")
@@ -119,6 +120,7 @@ def test_two_drivers_share_a_study(place: Path) -> None:
     assert len(list(Path("runs").glob("glyphs-*"))) == 3
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_stopped_leaves_checkpoints(place: Path) -> None:
     cells, store = cells_of(learner=[{"faulty:Faulty": {"fault": "wait"}}]), Store(Path("runs"))
     driver = run_cells(cells, store, Limits())

@@ -52,7 +52,10 @@ def wait_for(found: Any, seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(("name", "said"), [("SIGTERM", "stopped by SIGTERM"), ("SIGHUP", "stopped by SIGHUP")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("SIGTERM", "stopped by SIGTERM"), pytest.param("SIGHUP", "stopped by SIGHUP", marks=pytest.mark.slow)],
+)
 def test_a_run_that_is_told_to_stop_keeps_the_step(name: str, said: str, tmp_path: Path) -> None:
     with started(tmp_path, *RUN) as process:
         wait_for(lambda: list(tmp_path.glob("results/*/checkpoint.pt")))
@@ -188,7 +191,7 @@ def test_a_run_without_standard_error_is_a_run(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("results/*/record.json"))) == 2
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize("encoding", [pytest.param("cp1252", marks=pytest.mark.slow), "ascii", "utf-8"])
 def test_a_name_that_the_terminal_cannot_show_is_escaped(encoding: str, tmp_path: Path) -> None:
     done = shell(tmp_path, "METABENCH list кошка; METABENCH leaderboard --results кошка", PYTHONIOENCODING=encoding)
     assert done.returncode == 2
