@@ -32,7 +32,7 @@ from metabench.learner import EmbeddingLearner, EpisodeBatch, Learner, Problem
 from metabench.samples import PROBLEM, REGRESSION, random_episodes, text_problem, word_problem
 
 FEW_QUERIES = 10
-MANY_EXAMPLES = 100
+MANY_EXAMPLES, MANY_TEXTS = 100, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +246,8 @@ def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TO
     It takes tenths of a second, cheap enough for every run.
 
     An inductive learner is asked about `FEW_QUERIES` of each, since for it the others change nothing. Of a task with
-    more than `MANY_EXAMPLES`, as all-way ones have, the first example of each class is its support.
+    more than `MANY_EXAMPLES`, as all-way ones have, or `MANY_TEXTS`, whose networks take longer, the first example of
+    each class is its support; where items are words, the first texts in which every class is.
 
     They are the logits' shape, state that `classify` keeps or changes, predictions that depend on other tasks or
     (unless it is declared transductive) on other queries, and an embedding that depends on other images. No random
@@ -279,8 +280,21 @@ def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TO
 
 def _smaller(episodes: EpisodeBatch) -> EpisodeBatch:
     episodes = replace(episodes, query=episodes.query[:, :FEW_QUERIES])
-    if episodes.support.shape[1] <= MANY_EXAMPLES or marks_words(episodes.support):
+    if episodes.support.shape[1] <= (MANY_EXAMPLES if episodes.support.is_floating_point() else MANY_TEXTS):
         return episodes
+    if marks_words(episodes.support):
+        return _first_texts(episodes)
     first = torch.stack([(episodes.support_labels == label).int().argmax(1) for label in range(episodes.ways)], dim=1)
     task = torch.arange(len(first), device=first.device)[:, None]
     return replace(episodes, support=episodes.support[task, first], support_labels=episodes.support_labels[task, first])
+
+
+def _first_texts(episodes: EpisodeBatch) -> EpisodeBatch:
+    """The one task with as many texts as it takes until every class that it has was seen."""
+    ((support,), (labels,)) = episodes.support, episodes.support_labels
+    ends = (support > 0).sum(1).cumsum(0)  # of the words of each text, among all
+    last = max(int((labels == label).int().argmax()) for label in labels.unique())
+    texts = int((ends <= last).sum()) + 1
+    return replace(
+        episodes, support=episodes.support[:, :texts], support_labels=episodes.support_labels[:, : int(ends[texts - 1])]
+    )

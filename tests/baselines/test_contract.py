@@ -12,7 +12,9 @@ from baselines.metric.protonet import ProtoNet
 from baselines.transductive.tim import TIM
 from baselines.transfer.finetune import FineTune
 from episodes import EpisodeBatch, EpisodeSampler, FixedTask, LabelledEpisodeBatch
+from episodes.tasks.spans import EntityTask
 from metabench import checks
+from metabench.checks.contract import _smaller
 from metabench.learner import Problem
 from metabench.registry import get_learner, learner_names
 from metabench.samples import PROBLEM, random_episodes, text_problem
@@ -128,6 +130,25 @@ def test_on_a_large_task_one_example_of_each_class_is_enough(shots: int, asked: 
     learner = Leaking(Problem((1, 16, 16), 40, task), Leaking.Options(backbone="mlp")).eval()
     assert any("depends on the other queries" in point for point in checks.broken_points(learner, source))
     assert learner.sizes == asked
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_of_many_texts_few_are_enough(words: bool) -> None:
+    """One of each class; or, of words, the texts in which every class is, whose words keep their labels."""
+    task = EntityTask(3, 12, 8) if words else FixedTask(3, 12, 8)
+    whole = random_episodes(1, task=task, shape=text_problem().image_shape).without_query_labels()
+    few = _smaller(whole)
+    (labels,) = few.support_labels
+    assert set(labels.tolist()) == {0, 1, 2}
+    assert few.query.shape[1] == 10
+    if words:
+        texts = few.support.shape[1]
+        assert texts < 36
+        assert torch.equal(few.support, whole.support[:, :texts])
+        assert torch.equal(labels, whole.support_labels[0, : int((few.support > 0).sum())])
+        assert len(set(labels[: -int((few.support[0, -1] > 0).sum())].tolist())) < 3
+    else:
+        assert torch.equal(few.support, whole.support[:, ::12])
 
 
 class Leaky(ProtoNet):
