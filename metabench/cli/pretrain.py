@@ -19,7 +19,7 @@ SHORT = ("backbone", "weights", "steps", "batch_size", "learning_rate", "whole_w
     "--text",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Read a file of texts in UTF-8, one text per line. Repeatable.",
+    help="Read a file of texts, one per line, also .gz. Repeatable.",
 )
 @click.option("--without", help="Leave out what this dataset's validation and test classes have; several with +.")
 @click.option(
