@@ -35,11 +35,11 @@ class Head(nn.Module):
             nn.GELU(),
             nn.Linear(hidden, hidden // 2),
         )
-        self.directions = nn.Parameter(torch.randn(prototypes, hidden // 2))
+        self.directions = nn.Linear(hidden // 2, prototypes, bias=False)  # short ones, which small steps can turn
 
     def forward(self, features: Tensor) -> Tensor:
         """Cosines `[n, prototypes]` of features `[n, D]`."""
-        return F.linear(F.normalize(self.layers(features), dim=1), F.normalize(self.directions, dim=1))
+        return F.linear(F.normalize(self.layers(features), dim=1), F.normalize(self.directions.weight, dim=1))
 
 
 def dino_loss(

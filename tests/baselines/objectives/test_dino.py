@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.objectives.dino import dino_loss, rising
+from baselines.objectives.dino import Head, dino_loss, rising
 from metabench.errors import UsageError
 from tests.baselines.objectives.made import batch, objective, step
 
@@ -38,6 +38,17 @@ def test_the_loss_by_hand() -> None:
 
 def weights(*parts: Any) -> list[torch.Tensor]:
     return [value.detach().clone() for part in parts for value in part.parameters()]
+
+
+def test_the_heads_outputs_are_cosines_whatever_the_directions_lengths() -> None:
+    """And their directions begin short, as of the paper's code: the longer, the less a step turns them."""
+    torch.manual_seed(0)
+    head, features = Head(5, 64, 200).requires_grad_(False), torch.randn(3, 5)
+    assert float(head.directions.weight.norm(dim=1).max()) < 1
+    before = head(features)
+    assert float(before.abs().max()) <= 1
+    head.directions.weight.mul_(7)
+    torch.testing.assert_close(head(features), before)
 
 
 def test_the_teacher_follows_the_student_and_is_what_is_kept() -> None:
