@@ -11,7 +11,6 @@ import sys
 import traceback
 import warnings
 from contextlib import suppress
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
@@ -172,7 +171,7 @@ def _unexpected(error: Exception) -> int:
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("metabench"), message="metabench %(version)s")
+@click.version_option(package_name="metabench", message="metabench %(version)s")
 def cli() -> None:
     """Few-shot and transfer learning, measured: the same tasks for every learner, with intervals.
 
