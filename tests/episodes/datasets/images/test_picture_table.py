@@ -281,8 +281,8 @@ def test_what_is_wrong_with_a_row_is_said_in_one_line(content: str, pictures: Pa
 
 
 HEADERS = {
-    "fle_name,label": "no column of the pictures' files: found columns 'fle_name', 'label'; did you mean 'fle_name'?",
-    "file,lebel": "no column of classes, nor columns of 0 and 1 for each class: found columns 'file', 'lebel'; did you",
+    "fle_name,label": "no column of the pictures' files: found columns 'fle_name', 'label'; rename 'fle_name' to",
+    "file,lebel": "no column of classes, nor columns of 0 and 1 for each class: found columns 'file', 'lebel'; rename",
     "file;label": "no column of the pictures' files: found columns 'file;label'; name the columns in the first line",
     "": "no column of the pictures' files: found an empty first line; name the columns",
     "file,label,file": "has column 'file' 2 times; leave it once",
