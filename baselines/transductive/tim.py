@@ -67,13 +67,10 @@ class TIM(TransductiveLearner):
         return {"solver_rate": "solver is adm"} if self.options.solver == "adm" else {}
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
-        if self.options.solver == "gd":  # Adam makes steps of rounding's noise, where nearly nothing is left to descend
-            wide = replace(features, support=features.support.double(), query=features.query.double())
-            return self._classify(wide).to(features.query.dtype)
-        return self._classify(features)
-
-    def _classify(self, features: EpisodeFeatures) -> Tensor:
-        options, support, labels, query = self.options, features.support, features.support_labels, features.query
+        options, digits = self.options, features.query.dtype
+        if options.solver == "gd":  # Adam makes steps of rounding's noise, where nearly nothing is left to descend
+            features = replace(features, support=features.support.double(), query=features.query.double())
+        support, labels, query = features.support, features.support_labels, features.query
         weights = prototypes(support, labels, features.ways)
         if options.solver == "gd":
             loss = partial(self.task_loss, features)
@@ -83,7 +80,7 @@ class TIM(TransductiveLearner):
             for _ in range(self._steps):
                 targets = query_targets(log_shares(query, weights, options.sharpness), options.query_weight)
                 weights = self._fitted(support, known, query, targets, weights)
-        return log_shares(query, weights, options.sharpness)
+        return log_shares(query, weights, options.sharpness).to(digits)
 
     @property
     def _steps(self) -> int:
