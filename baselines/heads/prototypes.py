@@ -19,7 +19,7 @@ def squared_distances(query: Tensor, centres: Tensor) -> Tensor:
     """Squared Euclidean distances `[B, Q, N]` between `[B, Q, D]` and `[B, N, D]`."""
     at_once = max(1, MOST_VALUES // (len(query) * query.shape[2]))
     parts = [
-        torch.stack([(part - centre.unsqueeze(1)).square().sum(2) for centre in centres.unbind(1)], dim=2)
+        torch.stack([(part - centre.unsqueeze(1)).square_().sum(2) for centre in centres.unbind(1)], dim=2)
         for part in torch.split(query, at_once, dim=1)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
