@@ -14,7 +14,7 @@ from torch import Tensor
 
 from episodes.banks.bank import SPANS
 from episodes.banks.images import ImageBank
-from episodes.episode import to_float
+from episodes.episode import EpisodeIndices, to_float
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench import ranks
 from metabench.checks import logits_problem
@@ -196,10 +196,13 @@ class _Embedded:
 
     def __init__(self, learner: EmbeddingLearner, sampler: BankSource, episodes: range, progress: bool) -> None:
         self.learner, self.sampler, self.episodes, self.progress = learner, sampler, episodes, progress
+        # Drawn once and together, which is most of the work for a single task; they take as much memory as the results.
+        self.at_once = 64 * _at_once(learner, sampler) if sampler.one_shape else 1
+        self.indices = [sampler.indices(numbers) for numbers in _chunks(episodes, self.at_once)]
         self.features = self._embed_all()
 
     def __call__(self, numbers: range) -> tuple[Tensor, Tensor, int]:
-        drawn, device = self.sampler.indices(numbers), self.features.device
+        drawn, device = self._drawn(numbers), self.features.device
         parts = [drawn.support, drawn.query]
         if self.learner.semi_supervised and drawn.unlabelled.size:
             parts.append(drawn.unlabelled)
@@ -213,12 +216,15 @@ class _Embedded:
         features = EpisodeFeatures(support, support_labels, query, ways, pool[0] if pool else None)
         return self.learner.classify_features(features), query_labels, ways
 
+    def _drawn(self, block: range) -> EpisodeIndices:
+        first, start = divmod(block.start - self.episodes.start, self.at_once)
+        return EpisodeIndices(*(part[start : start + len(block)] for part in vars(self.indices[first]).values()))
+
     def _embed_all(self) -> Tensor:
         """`[M, D]`: the features of every item drawn; zeros for the others."""
         bank = self.sampler.bank
         drawn = np.zeros(len(bank), dtype=bool)
-        for numbers in _chunks(self.episodes, 1024 if self.sampler.one_shape else 1):
-            indices = self.sampler.drawn(numbers)
+        for indices in self.indices:
             for part in (indices.support, indices.query, indices.unlabelled):
                 drawn[part.ravel()] = True
         rows = torch.from_numpy(np.flatnonzero(drawn)).to(self.sampler.device)

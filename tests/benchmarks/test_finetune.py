@@ -12,7 +12,10 @@ from baselines.transfer.finetune import FineTune
 from metabench.learner import EpisodeBatch, FixedTask, Problem
 from tests.benchmarks.ratio import ratio_of_best
 
-WAYS, QUERIES, RATE = 5, 15, 1e-4  # at which rounding of two orders of sums stays small
+# A quarter of the usual queries per class and steps, in the same proportion: the best of many short rounds holds on a
+# busy machine, where that of a few long ones does not.
+WAYS, QUERIES, STEPS = 5, 4, 5
+RATE = 1e-4  # at which rounding of two orders of sums stays small
 
 
 def as_people_write_it(backbone: nn.Module) -> nn.Sequential:
@@ -29,13 +32,13 @@ def as_people_write_it(backbone: nn.Module) -> nn.Sequential:
 def test_tuning_everything_against_a_loop_over_tasks(
     benchmark: BenchmarkFixture, shape: tuple[int, ...], tasks: int, least: float
 ) -> None:
-    """5-way 1-shot with 15 queries per class, conv4, 20 steps of gradient descent from the same ridge head.
+    """5-way 1-shot, conv4, gradient descent from the same ridge head.
 
     Convolutions alone, at the speed of torch's own in large batches, would be about 3.5 (28x28) and 3 times as fast as
-    the loop. The bounds leave room for the clock's noise.
+    the loop with AVX-512, and 1.75 (84x84) with AVX2. The bounds leave room for the clock's noise.
     """
     torch.manual_seed(0)
-    options = FineTune.Options(scope="all", tuning_rate=RATE)
+    options = FineTune.Options(scope="all", tuning_steps=STEPS, tuning_rate=RATE)
     learner = FineTune(Problem(shape, 64, FixedTask(WAYS, 1)), options)
     for _ in range(30):  # so that normalised features are of the usual size
         learner.backbone(torch.rand(16, *shape))
@@ -57,7 +60,7 @@ def test_tuning_everything_against_a_loop_over_tasks(
             head = nn.Linear(weight.shape[1], WAYS)
             head.load_state_dict({"weight": weight[0].T, "bias": bias[0, 0]})
             optimizer = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=RATE)
-            for _ in range(options.tuning_steps):
+            for _ in range(STEPS):
                 optimizer.zero_grad()
                 logits = options.logit_scale * head(F.normalize(body(support[task])))
                 F.cross_entropy(logits, labels[task]).backward()
@@ -67,4 +70,4 @@ def test_tuning_everything_against_a_loop_over_tasks(
         return torch.stack(answers)
 
     torch.testing.assert_close(ours(), theirs(), rtol=1e-2, atol=1e-2)
-    assert ratio_of_best(benchmark, ours, theirs, least=3) >= least
+    assert ratio_of_best(benchmark, ours, theirs) >= least

@@ -71,7 +71,7 @@ def test_scoring_costs_little_more_than_embedding_each_text_once(benchmark: Benc
                 learner.embed(bank.gather(part))
 
     ratio = ratio_of_best(benchmark, lambda: evaluate(learner, sampler, 10_000), embedding, least=4)
-    # 0.74 to 0.80, where at most 1.3 times the floor's time is aimed at; the bound leaves room for the clock's noise.
+    # 0.79, where at most 1.3 times the floor's time is aimed at; the bound leaves room for the clock's noise.
     assert ratio >= 1 / 1.45
 
 
@@ -89,7 +89,7 @@ def test_fine_tuning_costs_no_more_than_a_bare_loop(benchmark: BenchmarkFixture)
     optimizer = torch.optim.Adam([*model.parameters(), *head.parameters()], lr=1e-5)
 
     def theirs() -> None:
-        for number in range(3):
+        for number in range(2):
             batch = batches.batch(number)
             ids = batch.images.long()
             mask = (ids > 0).long()
@@ -99,14 +99,14 @@ def test_fine_tuning_costs_no_more_than_a_bare_loop(benchmark: BenchmarkFixture)
             F.cross_entropy(head(pooled), batch.labels).backward()
             optimizer.step()
 
-    assert ratio_of_best(benchmark, ours, theirs, least=6) >= 1 / 1.15
+    assert ratio_of_best(benchmark, ours, theirs, least=10) >= 1 / 1.15
 
 
 def _steps(stage: Stage, batches: BatchSampler):
     optimizer = torch.optim.Adam(stage.module.parameters(), lr=1e-5)
 
     def run() -> None:
-        for number in range(3):
+        for number in range(2):
             optimizer.zero_grad()
             loss = stage.loss(batches.batch(number))
             assert isinstance(loss, torch.Tensor)
