@@ -247,9 +247,12 @@ def without_training(config: RunConfig, learner: type[Learner], options: Trainin
 
 
 def with_few_classes(config: RunConfig, options: TrainingOptions, classes: int) -> TrainingOptions:
-    """The options with no more classes per training episode than there are, where their number is a default."""
+    """The options with no more classes per training episode than there are, where their number is a default.
+
+    Without training the number stays: it changes nothing.
+    """
     ways = getattr(options, "train_ways", None)
-    if ways is None or ways <= classes or "train_ways" in config.options:
+    if not options.steps or ways is None or ways <= classes or "train_ways" in config.options:
         return options
     few: dict[str, Any] = {"train_ways": classes}
     return replace(options, **few)

@@ -60,6 +60,8 @@ def test_a_default_takes_no_more_training_classes_than_there_are(tmp_path: Path)
     assert run.config.options["train_ways"] == run.dataset.train.classes < 10
     more = make_config(**asked, options={**config.options, "train_ways": 10})
     assert prepare(more).config.options["train_ways"] == 10
+    untrained = make_config(**asked, options={**config.options, "steps": 0})
+    assert prepare(untrained).config.options["train_ways"] == 10  # so that records say the same as before
 
 
 def test_frozen_tasks_give_their_numbers(tmp_path: Path) -> None:
