@@ -25,14 +25,13 @@ def test_the_probability_of_improvement_is_mann_whitneys() -> None:
 
 
 @pytest.mark.parametrize("confidence", [0.4, 0.9])
-def test_the_interval_is_scipys_percentile_bootstrap(confidence: float) -> None:
-    """Ten seeds on each of four boards; of 2,000 resamples each end is known to a twentieth of the width, about."""
+def test_the_interval_is_scipys_percentile_bootstrap_of_one_seed_fewer(confidence: float) -> None:
+    """Forty seeds on each of four boards, so that one fewer is no matter; 2,000 resamples tell an end to about 1/20."""
     random = np.random.default_rng(0)
-    boards = [random.normal(mean, 0.02, 10) for mean in (0.5, 0.6, 0.7, 0.8)]
+    boards = [random.normal(mean, 0.02, 40) for mean in (0.5, 0.6, 0.7, 0.8)]
     expected = stats.bootstrap(
         boards,
-        lambda *drawn: interquartile_mean(drawn),
-        vectorized=False,
+        lambda *drawn, axis: stats.trim_mean(np.concatenate(drawn, axis), 0.25, axis),
         method="percentile",
         n_resamples=2000,
         confidence_level=confidence,
@@ -44,9 +43,9 @@ def test_the_interval_is_scipys_percentile_bootstrap(confidence: float) -> None:
     assert found.count == 4
 
 
-@pytest.mark.slow  # half a minute of resampling
-def test_the_interval_covers_other_seeds() -> None:
-    """Ten seeds on four boards; the truth is the value of very many seeds. The bootstrap of few is a little narrow."""
+@pytest.mark.parametrize(("seeds", "least"), [(3, 0.84), (10, 0.92)])
+def test_the_interval_covers_other_seeds(seeds: int, least: float) -> None:
+    """On four boards; the truth is the value of very many seeds. The bootstrap of few is a little narrow."""
     random = np.random.default_rng(0)
     means = np.array([0.5, 0.6, 0.7, 0.8])
 
@@ -56,8 +55,9 @@ def test_the_interval_covers_other_seeds() -> None:
     truth = interquartile_mean(draw(100_000))
     better = improvement(draw(2000, 0.01), draw(2000))
     hits = []
-    for _ in range(40):
-        one, two = draw(10, 0.01), draw(10)
+    for _ in range(400):
+        one, two = draw(seeds, 0.01), draw(seeds)
         found, ahead = interval(interquartile_mean, two), interval(improvement, one, two)
         hits.append((found.low <= truth <= found.high, ahead.low <= better <= ahead.high))
-    assert np.mean(hits, axis=0) == pytest.approx([0.95, 0.95], abs=0.1)
+    assert (np.mean(hits, axis=0) >= least).all()
+    assert (np.mean(hits, axis=0) <= 0.985).all()
