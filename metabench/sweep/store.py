@@ -281,17 +281,12 @@ class Store:
         self,
         study: str,
         runs: dict[str, str],
-        tries: dict[str, str] | None = None,
-        stages: Mapping[str, Collection[str]] | None = None,
+        tries: dict[str, str],
+        stages: Mapping[str, Collection[str]],
     ) -> None:
         """Keep which runs and tries a study has, and which stages they share, for `plans`."""
-        plan = Plan(
-            study=study,
-            started=now(),
-            runs=runs,
-            tries=tries or {},
-            stages={key: tuple(digests) for key, digests in (stages or {}).items()},
-        )
+        shared = {key: tuple(digests) for key, digests in stages.items()}
+        plan = Plan(study=study, started=now(), runs=runs, tries=tries, stages=shared)
         with self.planning():
             write_bytes(self.folder / PLAN_FOLDER / f"{study}.json", (plan.model_dump_json(indent=2) + "\n").encode())
 

@@ -75,8 +75,7 @@ class Table:
     def rows(self) -> tuple[list[str], list[str]]:
         """Its texts and their labels, in the order in which they were read; warnings say how many empty ones are not
         among them, and which labels differ in case alone."""
-        self._warn_of_empty()
-        warn_of_case(self.place, "labels", self._groups, 1)
+        self._warn_of_rows()
         return self._texts, self._labels
 
     def load_all(self, short: str) -> tuple[TextBank, TextBank]:
@@ -109,8 +108,7 @@ class Table:
 
     def _warn(self) -> None:
         """Of texts that are left out, of labels in upper and lower case, and of texts that are there twice."""
-        self._warn_of_empty(1)
-        warn_of_case(self.place, "labels", self._groups, 2)
+        self._warn_of_rows(1)
         first: dict[int, str] = {}  # the label of each text, known by its hash
         same = other = 0
         for text, label in zip(self._texts, self._labels, strict=True):
@@ -126,7 +124,7 @@ class Table:
                     stacklevel=4,
                 )
 
-    def _warn_of_empty(self, further: int = 0) -> None:
+    def _warn_of_rows(self, further: int = 0) -> None:
         if self._empty:
             lost = sorted(self._empty.keys() - self._groups.keys())
             classes = f", and with them {counted(len(lost), 'classes')}, such as '{lost[0]}'" if lost else ""
@@ -135,6 +133,7 @@ class Table:
                 f"'{self.place}': left out {texts} (a pair is empty if a part of it is){classes}",
                 stacklevel=4 + further,
             )
+        warn_of_case(self.place, "labels", self._groups, 2 + further)
 
 
 def load_table(prefix: str, root: Path, table: Table, options: DataOptions) -> Dataset[TextBank]:
