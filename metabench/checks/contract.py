@@ -32,7 +32,7 @@ from metabench.learner import EmbeddingLearner, EpisodeBatch, Learner, Problem
 from metabench.samples import PROBLEM, REGRESSION, random_episodes, text_problem, word_problem
 
 FEW_QUERIES = 10
-MANY_EXAMPLES, MANY_TEXTS = 100, 20
+MANY_EXAMPLES, MANY_TOKENS = 100, 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,11 +243,12 @@ def _verdict(point: Point, kind: str, trial: Trial, hindrance: str) -> Verdict:
 def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TOLERANCE) -> tuple[str, ...]:
     """The points of the contract that a learner, or a companion of it, breaks on three real tasks.
 
-    It takes tenths of a second, cheap enough for every run.
+    It takes tenths of a second, cheap enough for every run, or a few short adaptations where a network is fine-tuned.
 
     An inductive learner is asked about `FEW_QUERIES` of each, since for it the others change nothing. Of a task with
-    more than `MANY_EXAMPLES`, as all-way ones have, or `MANY_TEXTS`, whose networks take longer, the first example of
-    each class is its support; where items are words, the first texts in which every class is.
+    more than `MANY_EXAMPLES`, as all-way ones have, or of texts with more than `MANY_TOKENS`, whose networks take
+    longer, the first example of each class is its support; where items are words, the first texts in which every class
+    is.
 
     They are the logits' shape, state that `classify` keeps or changes, predictions that depend on other tasks or
     (unless it is declared transductive) on other queries, and an embedding that depends on other images. No random
@@ -280,9 +281,10 @@ def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TO
 
 def _smaller(episodes: EpisodeBatch) -> EpisodeBatch:
     episodes = replace(episodes, query=episodes.query[:, :FEW_QUERIES])
-    if episodes.support.shape[1] <= (MANY_EXAMPLES if episodes.support.is_floating_point() else MANY_TEXTS):
+    support = episodes.support
+    if support.shape[1] <= MANY_EXAMPLES and (support.is_floating_point() or support[0].numel() <= MANY_TOKENS):
         return episodes
-    if marks_words(episodes.support):
+    if marks_words(support):
         return _first_texts(episodes)
     first = torch.stack([(episodes.support_labels == label).int().argmax(1) for label in range(episodes.ways)], dim=1)
     task = torch.arange(len(first), device=first.device)[:, None]

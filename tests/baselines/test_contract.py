@@ -151,6 +151,14 @@ def test_of_many_texts_few_are_enough(words: bool) -> None:
         assert torch.equal(few.support, whole.support[:, ::12])
 
 
+def test_of_few_long_texts_too() -> None:
+    """Six texts are asked about whole, unless they are long."""
+    six = random_episodes(1, task=FixedTask(3, 2, 3), shape=text_problem().image_shape).without_query_labels()
+    assert torch.equal(_smaller(six).support, six.support)
+    long = replace(six, support=torch.nn.functional.pad(six.support, (0, 100)))
+    assert torch.equal(_smaller(long).support, long.support[:, ::2])
+
+
 class Leaky(ProtoNet):
     """Breaks one point of the contract, by name."""
 
