@@ -92,7 +92,8 @@ function makeRow(row, before, scale) {
   if (row.published) return [publishedRow(row, first)];
   const button = element("button", {
     type: "button", class: "opener", "aria-expanded": String(isOpen), "aria-controls": `details-${row.number}`,
-  }, element("span", {class: "chevron", "aria-hidden": "true"}), element("span", {class: "name"}, row.learner), key(row));
+  }, element("span", {class: "chevron", "aria-hidden": "true"}),
+  element("span", {}, element("span", {class: "name"}, row.learner), " ", key(row))); // the mark wraps before a name breaks
   const made = element("tr", {class: first ? "row first" : "row", id: `row-${row.number}`},
     cell("number rank", row.rank === null ? "–" : String(row.rank), pickBox(row)),
     nameCell(row, board, button),
