@@ -251,8 +251,8 @@ def with_few_classes(config: RunConfig, options: TrainingOptions, classes: int) 
 
     Without training the number stays: it changes nothing.
     """
-    ways = getattr(options, "train_ways", None)
-    if not options.steps or ways is None or ways <= classes or "train_ways" in config.options:
+    trains, ways = any(getattr(options, name, 0) for name in TRAINING_STEPS), getattr(options, "train_ways", None)
+    if not trains or ways is None or ways <= classes or "train_ways" in config.options:
         return options
     few: dict[str, Any] = {"train_ways": classes}
     return replace(options, **few)

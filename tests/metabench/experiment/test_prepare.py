@@ -62,6 +62,9 @@ def test_a_default_takes_no_more_training_classes_than_there_are(tmp_path: Path)
     assert prepare(more).config.options["train_ways"] == 10
     untrained = make_config(**asked, options={**config.options, "steps": 0})
     assert prepare(untrained).config.options["train_ways"] == 10  # so that records say the same as before
+    later = {"backbone": "bert-tiny", "steps": 0, "episodic_steps": 5, "train_queries": 2}
+    second = make_config(**{**asked, "learner": "meta_baseline"}, options=later)
+    assert prepare(second).config.options["train_ways"] == run.dataset.train.classes
 
 
 def test_frozen_tasks_give_their_numbers(tmp_path: Path) -> None:
