@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -16,7 +16,6 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from metabench.registry import get_learner
 
-FAMILIES = ("metric", "gradient", "transfer", "distillation", "transductive", "closed form", "in context")
 HEIGHT, WIDTH = 8.0, 45.0  # of a name in points, and half of its width with the way from its dot
 SHIFTS = sorted(range(-60, 61), key=abs)  # of its middle in halves of its height, the nearest first
 
@@ -32,32 +31,39 @@ def main(table: Path, picture: Path, dataset: str, ways: int, shots: tuple[int, 
     rows = pd.read_csv(table)
     rows = rows[(rows.dataset == dataset) & (rows.ways == ways) & rows.settings.isna() & (rows.multiply_adds > 0)]
     figure, panels = plt.subplots(1, len(shots), figsize=(6.0 * len(shots), 7.0), layout="constrained", squeeze=False)
+    families = rows.learner.map(lambda name: get_learner(name).source.family)
+    rows = rows.assign(family=families, cost=rows.multiply_adds / 1e12, error=100 - rows["mean"])
+    colours = {family: f"C{number}" for number, family in enumerate(sorted(set(families)))}
     for axes, number in zip(panels[0], shots, strict=True):
-        _panel(axes, rows[rows.shots == number].sort_values("mean"))
+        _panel(axes, rows[rows.shots == number].sort_values("mean"), colours)
         axes.set_title(f"{dataset}, {ways}-way {number}-shot")
     panels[0][0].set_ylabel("error on unseen classes, %")
     panels[0][0].legend(fontsize="small")
     figure.savefig(picture, dpi=110)
 
 
-def _panel(axes: Axes, rows: pd.DataFrame) -> None:
+def _panel(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, str]) -> None:
     axes.set(xscale="log", yscale="log", xlabel="training, 10^12 multiply-adds")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
-    families = [get_learner(name).source.family for name in rows.learner]
-    for number, family in enumerate(FAMILIES):
-        some = rows[[each == family for each in families]]
+    for family, colour in colours.items():
+        some = rows[rows.family == family]
         if len(some):
-            axes.scatter(some.multiply_adds / 1e12, 100 - some["mean"], s=24, color=f"C{number}", label=family)
+            axes.scatter(some.cost, some.error, s=24, color=colour, label=family)
     axes.margins(x=0.3)
-    axes.figure.canvas.draw()
-    dots = list(zip(rows.multiply_adds / 1e12, 100 - rows["mean"], strict=True))
-    places = axes.transData.transform(dots) / axes.figure.dpi * 72
+    _write_names(axes, rows, colours)
+
+
+def _write_names(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, str]) -> None:
+    """Each beside its dot, as near as the others leave room."""
+    axes.figure.canvas.draw()  # by which the places in the picture are known
+    places = axes.transData.transform(rows[["cost", "error"]]) / axes.figure.dpi * 72
+    dots = zip(rows.cost, rows.error, strict=True)
     taken: list[tuple[float, float]] = []
-    for name, family, dot, (x, y) in zip(rows.learner, families, dots, places, strict=True):
+    for name, family, dot, (x, y) in zip(rows.learner, rows.family, dots, places, strict=True):
         tries = [(side, y + HEIGHT * shift / 2) for shift in SHIFTS for side in (1, -1)]
         side, height = next(each for each in tries if _free(x + WIDTH * each[0], each[1], taken))
         taken.append((x + WIDTH * side, height))
@@ -69,7 +75,7 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
             fontsize=7,
             va="center",
             ha="left" if side > 0 else "right",
-            color=f"C{FAMILIES.index(family)}",
+            color=colours[family],
             arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "grey", "shrinkA": 0, "shrinkB": 2},
         ).set_in_layout(False)
 
