@@ -41,7 +41,7 @@ def test_conjugate_gradients_solve_two_systems_as_torch_does() -> None:
 
 def sinusoids(**options: Any) -> tuple[IMAML, LabelledEpisodeBatch]:
     """A learner with a tiny network, and two sinusoids."""
-    given = {"inner_learning_rate": 0.05, "inner_steps": 3, "proximity": 3.0, **options}
+    given = {"inner_learning_rate": 0.05, "inner_steps": 3, "proximity": 3.0, "damping": 0.0, **options}
     learner = double_learner(IMAML, REGRESSION, "mlp:4", **given)
     episodes = random_episodes(2, task=REGRESSION.task)
     names = ("support", "support_labels", "query", "query_labels")
@@ -55,9 +55,10 @@ def error_of(learner: IMAML, flat: Tensor, inputs: Tensor, labels: Tensor) -> Te
     return F.mse_loss(functional_call(learner.network, weights, (inputs,))[:, 0], labels)
 
 
-def test_the_gradient_is_the_dense_solution_after_proximal_steps() -> None:
-    """Equation 3 and lemma 1, with the whole Hessian."""
-    learner, episodes = sinusoids(cg_steps=60)
+@pytest.mark.parametrize("damping", [0.0, 5.0])
+def test_the_gradient_is_the_dense_solution_after_proximal_steps(damping: float) -> None:
+    """Equation 3 and lemma 1, with the whole Hessian; damping counts in the linear system alone."""
+    learner, episodes = sinusoids(cg_steps=60, damping=damping)
     start = torch.cat([weight.detach().flatten() for weight in learner.network.parameters()])
     value, gradient = torch.zeros((), dtype=torch.float64), torch.zeros_like(start)
     for task in range(2):
@@ -72,7 +73,7 @@ def test_the_gradient_is_the_dense_solution_after_proximal_steps() -> None:
         loss = error_of(learner, leaf, episodes.query[task], episodes.query_labels[task])
         slope = torch.autograd.grad(loss, leaf)[0]
         value += loss.detach() / 2
-        gradient += torch.linalg.solve(torch.eye(len(flat), dtype=torch.float64) + hessian / 3.0, slope) / 2
+        gradient += torch.linalg.solve(torch.eye(len(flat), dtype=torch.float64) + hessian / (3.0 + damping), slope) / 2
     ours = loss_of(learner, episodes)
     assert ours.item() == pytest.approx(value.item(), rel=1e-10)
     found = torch.cat([each.flatten() for each in gradients(ours, list(learner.parameters()))])
