@@ -50,6 +50,16 @@ def test_in_a_checkout_they_are_those_of_results() -> None:
     assert len(runs) == len(list(REFERENCE.glob("*/record.json")))
 
 
+def test_every_learner_that_was_trained_on_glyphs_is_above_what_needs_no_training() -> None:
+    """A learner whose default settings teach it nothing would show here."""
+    trained = [
+        run.record for run in reference_runs() if run.record.dataset.name == "glyphs" and run.record.training.seconds
+    ]
+    assert len({record.config.learner for record in trained}) > 20
+    below = [each.id for each in trained if each.score.mean <= max(floor.mean for floor in each.floors.values())]
+    assert not below
+
+
 def test_ones_own_run_stands_among_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run,) = (run for run in reference_runs() if run.record.id == "glyphs-5way-1shot-protonet-seed0")
     config = run.record.config.numbers
