@@ -14,7 +14,7 @@ Choose the base by what happens to a test task:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -236,7 +236,7 @@ class Learner(Trainable):
         label_equivariant: renaming a task's labels only renames the predictions.
         outside_data: some weights were trained on data that is not the run's.
         fixed_ways: it classifies tasks of `problem.task.ways` classes and no others.
-        semi_supervised: it looks at a task's unlabelled images, where there are any.
+        semi_supervised: it looks at a task's unlabelled images, where there are any; else it is not given them.
         regression: it can also be built for a regression (`problem.regression`). Then its predictions
             `[B, Q, 1]` are the outputs, scored by their squared error.
     """
@@ -300,6 +300,12 @@ class Learner(Trainable):
     def scoring_parameters(self) -> int:
         """How many parameters scoring a test task needs, for the record."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def given_to(learner: Learner, episodes: LabelledEpisodeBatch) -> EpisodeBatch:
+    """What `classify` gets: no labels of queries, and unlabelled images only if the learner says that it looks."""
+    asked = episodes.without_query_labels()
+    return asked if learner.semi_supervised else replace(asked, unlabelled=None)
 
 
 class EmbeddingLearner(Learner):

@@ -56,8 +56,8 @@ class EpisodeSource:
 class BankSource(EpisodeSource):
     """Episodes of a bank by number, as indices and as tensors.
 
-    An episode's queries come in a random order, so that a query's place says nothing of its class. The order is a pure
-    function of the bank's fingerprint and the episode's number, with a stream of its own.
+    An episode's queries come in a random order, and so do its unlabelled images, so that a place says nothing of the
+    class. Each order is a pure function of the bank's fingerprint and the episode's number, with a stream of its own.
 
     Args:
         bank: where from.
@@ -69,18 +69,21 @@ class BankSource(EpisodeSource):
     def __init__(self, bank: ItemBank, device: torch.device | str) -> None:
         self.bank, self.device = bank, torch.empty(0, device=device).device
         self._order_key = generator_key(bank.fingerprint, "order of queries")
+        self._pool_key = generator_key(bank.fingerprint, "order of unlabelled")
 
     def drawn(self, numbers: Iterable[int]) -> EpisodeIndices:
-        """The episodes of the given numbers (each at least 0), as indices into the bank, queries class by class."""
+        """The episodes of the given numbers (each at least 0), as indices into the bank, class by class."""
         raise NotImplementedError
 
     def indices(self, numbers: Iterable[int]) -> EpisodeIndices:
-        """The same with the queries of each episode in random order."""
+        """The same with the queries and the unlabelled images of each episode in random order."""
         wanted = list(numbers)
         drawn = self.drawn(wanted)
         order = random_orders(self._order_key, wanted, drawn.query.shape[1])
         query, labels = (np.take_along_axis(part, order, 1) for part in (drawn.query, drawn.query_labels))
-        return replace(drawn, query=query, query_labels=labels)
+        pool = drawn.unlabelled
+        pool = np.take_along_axis(pool, random_orders(self._pool_key, wanted, pool.shape[1]), 1) if pool.size else pool
+        return replace(drawn, query=query, query_labels=labels, unlabelled=pool)
 
     def batch(self, numbers: Iterable[int]) -> LabelledEpisodeBatch:
         """The episodes of the given numbers as compact tensors (see `Inputs`) on the source's device, the support

@@ -20,6 +20,7 @@ from metabench.learner import (
     Learner,
     Problem,
     Stage,
+    given_to,
 )
 from metabench.samples import PROBLEM, random_episodes, training_data
 
@@ -191,7 +192,7 @@ def check_stages(learner: Learner) -> None:
 
 def _classify(learner: Learner, episodes: EpisodeBatch) -> Tensor:
     if isinstance(episodes, LabelledEpisodeBatch):
-        episodes = episodes.without_query_labels()
+        episodes = given_to(learner, episodes)
     with torch.no_grad():
         logits = learner.classify(episodes)
     items = sum(item_counts(episodes.query[0]))

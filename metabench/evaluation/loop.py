@@ -21,7 +21,7 @@ from metabench.checks import logits_problem
 from metabench.errors import NotFiniteError, RunError
 from metabench.evaluation.features import CHECKED, given_features, may_be_given, network_as_it_came, network_features
 from metabench.evaluation.progress import Progress
-from metabench.learner import ITEMS_AT_ONCE, SENTENCES_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner
+from metabench.learner import ITEMS_AT_ONCE, SENTENCES_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner, given_to
 from metabench.stats.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
@@ -188,7 +188,7 @@ class _Direct:
 
     def __call__(self, numbers: range) -> tuple[Tensor, Tensor, int]:
         batch = self.sampler.batch(numbers).to_float()
-        return self.learner.classify(batch.without_query_labels()), batch.query_labels, batch.ways
+        return self.learner.classify(given_to(self.learner, batch)), batch.query_labels, batch.ways
 
 
 class _Embedded:

@@ -16,7 +16,7 @@ from episodes.banks.bank import TEXTS
 from episodes.files.atomic import write_bytes
 from episodes.sampling.source import BankSource, EpisodeSource
 from metabench.errors import UsageError
-from metabench.learner import Learner
+from metabench.learner import Learner, given_to
 from metabench.pictures.episode import draw_episode, draw_function
 from metabench.records.record import HARDEST_FILE
 
@@ -56,7 +56,7 @@ def draw_predicted(
     if learner:
         unadapted = learner.after_steps(0) if learner.problem.regression else None  # which alone is drawn with it
         with torch.no_grad():
-            asked = batch.without_query_labels()
+            asked = given_to(learner, batch)
             logits = learner.eval().classify(asked).cpu()
             before = unadapted.eval().classify(asked).cpu() if unadapted else None
         metric = learner.problem.metric

@@ -12,7 +12,7 @@ from episodes.banks.text import TextBank
 from episodes.episode import EpisodeIndices
 from episodes.sampling.source import BankSource
 from episodes.sampling.spans import SpanSampler
-from metabench.learner import Learner
+from metabench.learner import Learner, given_to
 from metabench.records.predictions import CONFIDENCE_DIGITS
 from metabench.records.shown import ShownClass, ShownQuery, ShownTask, Text
 from metabench.texts.limits import Limits, cut
@@ -42,7 +42,7 @@ def predictions(source: BankSource, number: int, learner: Learner, temperature: 
         return found_spans(source, number, learner, temperature)
     batch = source.batch([number]).to_float()
     with torch.no_grad():
-        logits = learner.eval().classify(batch.without_query_labels()).float().cpu()
+        logits = learner.eval().classify(given_to(learner, batch)).float().cpu()
     shares = torch.softmax((logits - logits.amax(2, keepdim=True)) / temperature, dim=2)[0]
     metric = learner.problem.metric
     score = metric.text(float(metric.per_task(logits, batch.query_labels.cpu(), None)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from episodes.banks.spans import Sentence
 from episodes.sampling.spans import SpanSampler, Truth
-from metabench.learner import Learner
+from metabench.learner import Learner, given_to
 from metabench.metrics.spans import best_span, exact_match, mentions, sums_of_spans
 from metabench.records.shown import Piece, ShownClass, ShownQuery, ShownTask, Text
 from metabench.texts.limits import Limits, cut
@@ -46,7 +46,7 @@ def found_spans(source: SpanSampler, number: int, learner: Learner, temperature:
     """
     batch, truth = source.batch([number]), source.truth([number])
     with torch.no_grad():
-        logits = learner.eval().classify(batch.without_query_labels()).double().cpu()
+        logits = learner.eval().classify(given_to(learner, batch)).double().cpu()
     metric = learner.problem.metric
     score = metric.text(float(metric.per_task(logits, batch.query_labels.cpu(), truth)))
     find = _answer if source.bank.kind == "questions" else _entities

@@ -108,6 +108,19 @@ def test_given_episodes_have_the_order_of_drawn_ones() -> None:
     assert np.array_equal(listed.indices([5, 19]).query, sampler.indices([5, 19]).query)
 
 
+def test_a_place_in_the_pool_says_nothing_of_the_class() -> None:
+    """Each of the classes drawn, distractors too, has each place as often; support and queries are those without it."""
+    bank = numbered_bank()
+    task = FixedTask(ways=2, shots=1, queries=1, unlabelled=2, distractors=1)
+    sampler = EpisodeSampler(bank, task, seed=0)
+    drawn, given = sampler.drawn(range(600)), sampler.indices(range(600))
+    assert np.array_equal(np.sort(given.unlabelled, 1), np.sort(drawn.unlabelled, 1))
+    assert np.array_equal(given.support, drawn.support)
+    labels = bank.labels.numpy()
+    firsts, classes = labels[given.unlabelled[:, :1]], labels[drawn.unlabelled[:, ::2]]  # two of each class
+    assert np.abs((firsts == classes).mean(0) - 1 / 3).max() < 4 * (2 / 9 / 600) ** 0.5
+
+
 @pytest.mark.parametrize("pool", [{}, {"unlabelled": 1, "distractors": 1}])
 def test_one_at_a_time_they_are_those_of_a_batch(pool: dict[str, int]) -> None:
     sampler = EpisodeSampler(numbered_bank(), FixedTask(ways=2, shots=2, queries=2, **pool), seed=1)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -187,7 +189,7 @@ class Shown(Learner):
     """Keeps what it is shown, and writes over its labels."""
 
     def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
-        self.shown = sorted(vars(episodes))
+        self.shown, self.pool = sorted(vars(episodes)), episodes.unlabelled
         episodes.support_labels.zero_()
         return torch.tensor([1.0, 0, 0]).expand(*episodes.query.shape[:2], -1)
 
@@ -203,3 +205,14 @@ def test_a_learner_is_not_shown_the_labels_of_queries(toy: Dataset) -> None:
     learner = Shown(problem(toy), TrainingOptions())
     assert np.allclose(evaluate(learner, EpisodeSampler(toy.test, TASK, 0), 4), 1 / 3)
     assert learner.shown == ["query", "support", "support_labels", "unlabelled", "ways"]
+
+
+def test_only_a_learner_that_says_so_is_shown_unlabelled_images(toy: Dataset) -> None:
+    source = EpisodeSampler(toy.test, replace(TASK, unlabelled=1), 0)
+    learner = Shown(problem(toy), TrainingOptions())
+    evaluate(learner, source, 2)
+    assert learner.pool is None
+    learner.semi_supervised = True
+    evaluate(learner, source, 2)
+    assert learner.pool is not None
+    assert learner.pool.shape[1] == 3
