@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from episodes.errors import DataError, nearest
@@ -42,6 +44,31 @@ def describe_error(error: BaseException) -> str:
     """What an import raised, in one line."""
     text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def faults_of(what: str, plugin: Any, refusal: type[Exception] = DataError) -> Iterator[None]:
+    """Within it, whatever a plug-in of another package raises is one line. Errors of ours stay as they are.
+
+    Args:
+        what: the plug-in, in messages: `dataset 'mine:pictures'`.
+        plugin: what is called: a module, a function or an object.
+        refusal: the error to raise.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, MemoryError) or _is_ours(type(error).__module__) or _is_ours(_module_of(plugin)):
+            raise
+        raise refusal(f"{what} failed: {describe_error(error)} (METABENCH_TRACEBACK=1 shows the traceback)") from error
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("episodes", "metabench", "baselines")
+
+
+def _module_of(plugin: Any) -> str:
+    return str(plugin.__name__ if isinstance(plugin, ModuleType) else plugin.__module__)
 
 
 def load_plugin(

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.banks.vocabulary import TextShape, Vocabulary
-from episodes.plugins import load_plugin, plugin_names
+from episodes.plugins import faults_of, load_plugin, plugin_names
 from metabench.errors import UsageError
 from metabench.outside import InputForm, PictureNetwork
 
@@ -91,20 +91,26 @@ def build_backbone(name: str, image_shape: Shape, norm: Norm = nn.BatchNorm2d) -
     base, width = _parts(name)
     build = get_backbone(base)
     _check_inputs(name, build, image_shape)
-    if getattr(build, "takes_path", False):
-        if not width:
-            raise UsageError(f"backbone '{base}' needs a folder or a name: {base}:NAME")
-        network = build(image_shape, norm, 64, path=width)  # type: ignore[call-arg]
-    elif _is_factory(build):
-        if width:
-            raise UsageError(f"backbone '{base}' takes no arguments; leave ':{width:.40}' out")
-        network = _outside(name, build, norm)
-    else:
-        network = build(image_shape, norm, _checked_width(name, base, width, image_shape, build))
+    with faults_of(f"backbone '{name}'", build, UsageError):
+        network = _built(name, build, base, width, image_shape, norm)
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"backbone '{name}' is invalid: it gives {type(network).__name__}, not a torch.nn.Module")
     network.name = name
     if getattr(build, "outside_data", False):
         network.sources = (getattr(network[0], "trained_on", None),)
     return network.to(memory_format=torch.channels_last)  # about 1.4 times as fast as the default layout on CPU
+
+
+def _built(name: str, build: Build, base: str, width: str | None, image_shape: Shape, norm: Norm) -> Layers:
+    if getattr(build, "takes_path", False):
+        if not width:
+            raise UsageError(f"backbone '{base}' needs a folder or a name: {base}:NAME")
+        return build(image_shape, norm, 64, path=width)  # type: ignore[call-arg]
+    if _is_factory(build):
+        if width:
+            raise UsageError(f"backbone '{base}' takes no arguments; leave ':{width:.40}' out")
+        return _outside(name, build, norm)
+    return build(image_shape, norm, _checked_width(name, base, width, image_shape, build))
 
 
 def _checked_width(name: str, base: str, width: str | None, shape: Shape, build: Build) -> int:

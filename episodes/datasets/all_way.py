@@ -9,10 +9,11 @@ import numpy as np
 
 from episodes.banks.bank import ItemBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets import prepared
+from episodes.datasets import loaded, prepared
 from episodes.datasets.item_split import check_sizes, halves
 from episodes.errors import DataError
 from episodes.names import parts
+from episodes.plugins import faults_of
 
 SPLIT = "all classes"
 
@@ -35,10 +36,11 @@ def all_way(name: str, options: DataOptions | None = None) -> Dataset[Any]:
     module, rest, options = prepared_alone(name, options)
     training: Any
     if hasattr(module, "load_all"):
-        training, test = module.load_all(rest, options)
+        with faults_of(f"dataset '{name}'", module):
+            training, test = module.load_all(rest, options)
         called = name if rest == name else training.name.rpartition("/")[0]
     else:
-        dataset: Dataset[Any] = module.load(rest, options)
+        dataset = loaded(name, module, rest, options)
         if not isinstance(dataset.test, ItemBank):
             raise DataError(
                 f"--task all-way does not go with --dataset {name}, whose tasks are functions; leave it out"

@@ -51,7 +51,9 @@ def _outcome(arguments: list[str] | None) -> int:
     try:
         return _called(arguments)
     except SystemExit as error:
-        return error.code if isinstance(error.code, int) else int(bool(error.code))
+        if error.code:
+            return error.code if isinstance(error.code, int) else RUN_ERROR
+        return _failed("a plug-in ended the program (sys.exit(0)), and nothing was made", RUN_ERROR)
     except click.ClickException as error:
         # Every rank of torchrun reads the same words, and the first says what is wrong with them.
         return error.exit_code if _launched()[0] else _failed(_advised(error), error.exit_code)

@@ -1,3 +1,7 @@
+import sys
+from types import ModuleType
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -81,3 +85,22 @@ def test_bad_requests_say_what_to_do(name: str, shape: tuple[int, ...], message:
     with pytest.raises(UsageError) as caught:
         build_backbone(name, shape)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda shape, norm, width: sys.exit(0), "failed: SystemExit: 0 "),
+        (lambda shape, norm, width: {}["a"], "failed: KeyError: 'a' "),
+        (lambda shape, norm, width: None, "is invalid: it gives NoneType, not a torch.nn.Module"),
+    ],
+)
+def test_whatever_another_packages_backbone_does_is_one_line(
+    made: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("made")
+    made.__module__, module.network = "made", made  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "made", module)
+    with pytest.raises(UsageError) as caught:
+        build_backbone("made:network", (1, 28, 28))
+    assert str(caught.value).startswith(f"backbone 'made:network' {said}")
