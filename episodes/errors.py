@@ -13,6 +13,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun.removesuffix('es' if noun.endswith('sses') else 's') if count == 1 else noun}"
 
 
+def readable(name: str) -> str:
+    """The name, with bytes that are not UTF-8 as escapes; another than the name if it has any."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The clause `; did you mean 'x'?` for an unknown name, or nothing when none is near."""
     found = _nearest(name, known)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from episodes.errors import readable
 from metabench.errors import UsageError
 from metabench.escape import plain
 
@@ -54,5 +55,5 @@ def check_given(values: Mapping[str, Any], types: Mapping[str, Any], prefix: str
             bytes_of_paths = range(0xDC80, 0xDD00) if isinstance(value, Path) else range(0)
             bad = [each for each in map(ord, str(value)) if each == 0 or (0xD800 <= each < 0xE000)]
             if any(each not in bytes_of_paths for each in bad):
-                shown = str(value).encode("utf-8", "backslashreplace").decode()
-                raise UsageError(f"{option}: {shown[:100]!r} has bytes that are not UTF-8, or a NUL; name it otherwise")
+                shown = readable(str(value))[:100]
+                raise UsageError(f"{option}: {shown!r} has bytes that are not UTF-8, or a NUL; name it otherwise")

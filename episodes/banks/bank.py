@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAl
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.errors import DataError
+from episodes.errors import DataError, readable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,6 +135,8 @@ class ItemBank:
         classes = len(self.class_names)
         if not classes == len(self.class_sizes) == len(self.groups) or classes != len(set(self.class_names)):
             raise DataError(f"bank '{self.name}' needs one unique name, one size and one group per class")
+        if odd := [name for name in self.class_names if readable(name) != name]:
+            raise DataError(f"bank '{self.name}' has a class whose name is not UTF-8, '{readable(odd[0])}'; rename it")
         if classes == 0 or min(self.class_sizes) < 1 or sum(self.class_sizes) != items:
             raise DataError(
                 f"bank '{self.name}': {classes} class sizes that add up to {sum(self.class_sizes)} "

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from episodes.errors import DataError
+from episodes.errors import DataError, readable
 from episodes.files.archives import user_path
 from episodes.files.atomic import write_bytes
 from episodes.names import parts, place_of
@@ -27,8 +27,7 @@ def user_place(name: str, data_root: Path | None, noun: str) -> Path:
     Raises:
         DataError: a name that no record could hold.
     """
-    shown = name.encode("utf-8", "backslashreplace").decode()
-    if shown != name:
+    if (shown := readable(name)) != name:
         raise DataError(
             f"the name of the {noun} '{shown}' is not UTF-8, and no record could hold it; rename it, or name a link"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -97,6 +98,8 @@ def read_manifest(path: Path) -> Manifest:
         DataError: the file is missing, of another kind or version, or was changed since it was written.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"--tasks '{path}' is no file; give one that `metabench episodes freeze` has made")
         with path.open("rb") as file:
             table = pq.ParquetFile(file).read(use_threads=False)  # a thread at work on a broken file aborts at exit
         header = json.loads((table.schema.metadata or {})[HEADER])

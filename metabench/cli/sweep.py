@@ -128,6 +128,7 @@ def sweep(study: Path, means: Means, allow_import: bool, output: Path | None) ->
 
         click.echo(describe_status(output or Path("results")))
         return
+    from episodes.errors import readable
     from metabench.cli.config_file import read_config_file
     from metabench.sweep import cells as found
     from metabench.sweep.choice import choices
@@ -149,7 +150,7 @@ def sweep(study: Path, means: Means, allow_import: bool, output: Path | None) ->
         else:
             runs, left_out = found.resolve(ensembles(asked) if rule else asked, threads)
         say_missing({set_name(each.point): each.why for each in left_out})
-        made = carry_out(study.stem, runs, means, cluster, left_out)
+        made = carry_out(readable(study.stem), runs, means, cluster, left_out)
     if not made:
         sys.exit(RUN_ERROR)
 

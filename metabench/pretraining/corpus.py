@@ -19,7 +19,7 @@ from episodes.dataset import AnyBank, DataOptions, Dataset
 from episodes.datasets import kind_of
 from episodes.datasets.all_way import all_way
 from episodes.datasets.text.reading import clean, lines, opened
-from episodes.errors import DataError
+from episodes.errors import DataError, readable
 from episodes.names import parts, short_name
 from metabench.errors import UsageError
 from metabench.experiment.pretrained import unseen_items
@@ -97,6 +97,8 @@ def read_texts(path: Path) -> list[str]:
     if not os.path.isfile(path):  # noqa: PTH113 - which takes a NUL in the path
         fault = "no regular file" if os.path.exists(path) else "not there"  # noqa: PTH110
         raise UsageError(f"--text '{path}' is {fault}; give a file with a text on each line")
+    if (shown := readable(path.name)) != path.name:
+        raise UsageError(f"the name of --text '{shown}' is not UTF-8, and no record could hold it; rename it")
     with opened(path) as file:
         found = [text for line in lines(file, path) if (text := clean(line).strip())]
     if not found:

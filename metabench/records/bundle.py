@@ -115,12 +115,12 @@ def check_run(folder: Path) -> None:
     if record.predictions is not None:
         read_predictions(predictions_file(folder), of_tasks)
     weights = folder / WEIGHTS_FILE
-    if zipfile.is_zipfile(weights):
+    if weights.is_file():
+        if not zipfile.is_zipfile(weights):
+            raise unusable(weights, "it is not a file of torch")
         with zipfile.ZipFile(weights) as archive:  # as torch writes it, nothing of which is compressed
             if sum(info.file_size for info in archive.infolist()) > weights.stat().st_size:
                 raise unusable(weights, "it holds more than its size")
-    elif weights.is_file():
-        raise unusable(weights, "it is not a file of torch")
     load_run(folder)
 
 
@@ -135,6 +135,8 @@ def unpacked(bundle: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(bundle) as archive:
                 _unpack(archive, bundle, Path(place))
+        except UsageError:
+            raise
         except DAMAGE as error:
             raise _refused(bundle, f"it is damaged, or no ZIP archive ({error})") from None
         except OSError as error:

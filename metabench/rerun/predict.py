@@ -11,6 +11,7 @@ import pandas as pd
 
 from episodes.banks.bank import SPANS
 from episodes.banks.vocabulary import TextShape
+from episodes.errors import readable
 from metabench.errors import RunError, UsageError
 from metabench.escape import plain
 from metabench.evaluation.loop import predict_episodes
@@ -84,7 +85,7 @@ def predict(
         made = predict_episodes(trained.learner, task, len(task), temperature=temperature or 1.0)
     return pd.DataFrame(
         {
-            "query": names,
+            "query": [readable(name) for name in names],
             "prediction": [classes[number] for number in made.predictions],
             "confidence": np.round(made.confidences.astype(np.float64), CONFIDENCE_DIGITS),
         }

@@ -189,6 +189,8 @@ def write_weights(path: Path, about: About, network: nn.Module, items: NDArray[n
 
 def is_pretraining(path: Path) -> bool:
     """Whether a file says that `metabench pretrain` has written it."""
+    if not path.is_file():
+        return False  # a pipe would be waited for
     try:
         with safe_open(path, framework="pt") as file:
             return str((file.metadata() or {}).get("format", "")).startswith("metabench ")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from episodes.dataset import PARTS
 from episodes.datasets.splitting import PART_NAMES
-from episodes.errors import DataError
+from episodes.errors import DataError, readable
 from episodes.files.pictures import Pictures
 
 
@@ -176,13 +176,10 @@ def _refuse_forms(root: Path, names: Iterable[str]) -> None:
 
 def _refuse_foreign(root: Path, folder: list[str]) -> None:
     for name in folder:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            shown = name.encode("utf-8", "backslashreplace").decode()
+        if (shown := readable(name)) != name:
             raise DataError(
                 f"'{root}' has a folder whose name is not UTF-8, '{shown}', and no record could name it; rename it"
-            ) from None
+            )
 
 
 def _no_classes(root: Path, why: str) -> DataError:

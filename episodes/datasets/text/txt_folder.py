@@ -19,7 +19,7 @@ from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import PART_NAMES
 from episodes.datasets.text.reading import clean_label, decoded
 from episodes.datasets.text.table import Table, load_all_table, load_table
-from episodes.errors import DataError, counted
+from episodes.errors import DataError, counted, readable
 from episodes.files.archives import Container, Listing, is_archive, open_container, unreadable
 from episodes.files.remembered import user_place
 
@@ -154,8 +154,7 @@ def _names(folders: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
 def _refuse_bad(root: Path, paths: list[str], folders: list[tuple[str, ...]], listing: Listing) -> None:
     """Raise DataError for names that no record could hold, texts in no folder, and folders without texts."""
     for path in paths:
-        shown = path.encode("utf-8", "backslashreplace").decode()
-        if shown != path:
+        if (shown := readable(path)) != path:
             raise DataError(f"'{root}' has a name that is not UTF-8, '{shown}', and no record could hold it; rename it")
     if loose := [path for path, folder in zip(paths, folders, strict=True) if not folder]:
         raise DataError(

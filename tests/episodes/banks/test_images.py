@@ -27,6 +27,7 @@ def test_labels_and_starts_follow_the_sizes() -> None:
         ({"images": torch.zeros(5, 1, 2, 2)}, "needs uint8 images"),
         ({"images": torch.zeros(5, 2, 2, 2, dtype=torch.uint8)}, "needs uint8 images"),
         ({"class_names": ("a", "a")}, "one unique name"),
+        ({"class_names": ("a", "caf\udce9")}, r"has a class whose name is not UTF-8, 'caf\\udce9'; rename it"),
         ({"groups": ("g",)}, "one unique name"),
         ({"class_sizes": (2, 2)}, "add up to 4 do not fit 5 images"),
         ({"class_sizes": (0, 5)}, "do not fit"),

@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,12 @@ def test_an_edited_file_is_refused(tmp_path: Path, what: str) -> None:
     pq.write_table(changed, path)
     with pytest.raises(DataError, match="were changed after they were frozen"):
         read_manifest(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"--tasks '.*t.parquet' is no file; give one that `metabench episodes freeze`"):
+        read_manifest(tmp_path / "t.parquet")
 
 
 TASK = EpisodeSampler(BANK, FixedTask(3, 2, 4, unlabelled=1), seed=2).drawn([0])

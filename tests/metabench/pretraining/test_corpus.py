@@ -88,11 +88,13 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "nul").write_bytes(b"a\nb\0\n")
     (tmp_path / "empty").write_text("\n \n")
     (tmp_path / "one").write_text("one line\n")
+    (tmp_path / "caf\udce9").write_text("one line\n")
     for name, said in {
         "latin": r"is not UTF-8: its byte 4 \(0xE9\) does not fit",
         "nul": "has a NUL character in line 2",
         "empty": "has no texts; give a file with a text on each line",
         "none": "--text '.*none' is not there; give a file with a text on each line",
+        "caf\udce9": r"the name of --text 'caf\\udce9' is not UTF-8, and no record could hold it; rename it",
         "no\0ne": "--text '.*' is not there; give a file",
         ".": "--text '.*' is no regular file; give a file with a text on each line",
     }.items():

@@ -191,3 +191,20 @@ def test_weights_run_no_code_and_are_no_bomb(bundle: Path, tmp_path: Path, monke
         assert problem.startswith(f"'{bundle}/{RUN}/learner.pt'")
         assert message in problem
     assert not (tmp_path / "harmed").exists()
+
+
+def test_a_pipe_in_place_of_weights_is_not_waited_for(tmp_path: Path) -> None:
+    run = make_run(tmp_path / RUN)
+    (run / "learner.pt").unlink()
+    os.mkfifo(run / "learner.pt")
+    with pytest.raises(UsageError, match="there is no trained learner in"):
+        write_bundle([run], tmp_path / "bundle.zip")
+
+
+def test_a_refusal_is_said_once(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("a", "b")
+    with pytest.raises(UsageError) as caught:
+        add_records(tmp_path / "other.zip", tmp_path / "results")
+    assert str(caught.value).count("is not a bundle that can be taken") == 1
+    assert "damaged" not in str(caught.value)

@@ -1,6 +1,7 @@
 """Files of weights: read back as written; damaged, foreign or unfitting ones refused in one line, whole."""
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from metabench.weights.encoder_file import (
     About,
     Source,
     Stretch,
+    file_digest,
+    is_pretraining,
     load_into,
     read_weights,
     short_backbone,
@@ -192,3 +195,11 @@ def test_a_backbone_is_known_without_its_folder() -> None:
     assert short_backbone("hf:BAAI/bge-small") == "hf:bge-small"
     for name in ("bert-small", "conv4:128", "hf:bert", "mine:network:32"):
         assert short_backbone(name) == name
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "w.safetensors"
+    os.mkfifo(pipe)
+    assert not is_pretraining(pipe)
+    with pytest.raises(UsageError, match=r"--weights '.*' is no file; give a file of weights"):
+        file_digest(pipe)
