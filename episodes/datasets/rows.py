@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection
 from pathlib import Path
 
-from episodes.datasets.splitting import PART_NAMES
+from episodes.datasets.splitting import PART_NAMES, part_called
 from episodes.datasets.text.reading import clean_label
 from episodes.errors import DataError, nearest
 
@@ -71,7 +71,7 @@ def part_of(place: Path, where: object, written: str | None) -> str | None:
     """
     if written is None or not written.strip():
         return None
-    if part := PART_NAMES.get(written.strip().lower()):
+    if part := part_called(written):
         return part
     meant = nearest(written.strip().lower(), PART_NAMES) or "; give train, validation or test"
     raise DataError(f"'{place}', {where}: there is no split '{written.strip()[:40]}'{meant}")

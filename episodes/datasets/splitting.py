@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -36,9 +36,51 @@ PART_NAMES = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "base": "train",
+    "novel": "test",
 }
 
 AnyItems = TypeVar("AnyItems", bound=ItemBank)
+
+
+def part_called(name: str) -> str | None:
+    """The part of a split that a folder or a column means: `train` by `Training`, `0_train`, `meta-train`, `base`."""
+    return PART_NAMES.get(re.sub(r"^(?:[0-9]+[-_. ]+)?(?:meta[-_ ]?)?", "", name.strip().lower()))
+
+
+def parts_of_classes(labels: Sequence[str], parts: Sequence[str | None]) -> dict[str, list[str]]:
+    """The class names of each part, where parts share no class; nothing where they do, or some items are in none.
+
+    Args:
+        labels: the class of each item.
+        parts: and its part.
+    """
+    names: dict[str, set[str]] = {}
+    for label, part in zip(labels, parts, strict=True):
+        if part is None:
+            return {}
+        names.setdefault(part, set()).add(label)
+    shared = sum(map(len, names.values())) - len(set().union(*names.values()))
+    return {part: sorted(of_part) for part, of_part in names.items()} if len(names) > 1 and not shared else {}
+
+
+def check_parts(root: Path, parts: Mapping[str, Sequence[str]]) -> None:
+    """Raise DataError unless the parts that folders or columns have are a split of the classes."""
+    around = "give --split seed=0 to shuffle the classes of all its parts, or a .json file"
+    if missing := [part for part in PARTS if part not in parts]:
+        raise DataError(
+            f"'{root}' has classes for {' and '.join(sorted(parts))} and none for {' and '.join(missing)}; "
+            f"add some there, or {around}"
+        )
+    seen: dict[str, str] = {}
+    for part in PARTS:
+        for name in parts[part]:
+            if name in seen:
+                raise DataError(
+                    f"'{root}': class '{name}' is in {seen[name]} and in {part}, and few-shot parts have no class in "
+                    f"common; leave it in one, or {around}"
+                )
+            seen[name] = part
 
 
 def split_classes(bank: AnyItems, split: str | None, otherwise: str = "give more") -> Dataset[AnyItems]:

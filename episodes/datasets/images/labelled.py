@@ -12,8 +12,8 @@ from torch import Tensor
 
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets.images.layout import Layout, check_parts
-from episodes.datasets.splitting import by_names, split_classes, split_key, split_name
+from episodes.datasets.images.layout import Layout
+from episodes.datasets.splitting import by_names, check_parts, split_classes, split_key, split_name
 from episodes.errors import counted
 from episodes.files.bank_cache import cached_dataset
 from episodes.files.cache import content_key

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from episodes.dataset import PARTS
-from episodes.datasets.splitting import PART_NAMES
+from episodes.datasets.splitting import part_called
 from episodes.errors import DataError, readable
 from episodes.files.pictures import Pictures
 
@@ -32,8 +31,9 @@ class Layout:
 def read_layout(pictures: Pictures) -> Layout:
     """The layout of a folder or an archive.
 
-    Folders around everything are passed over. If those below are called train, validation and test (or `training`,
-    `val`, `testing` and the like, in any case), they are the parts of a split, and each has the classes below. Classes
+    Folders around everything are passed over. If those below are called train, validation and test (or `val`,
+    `0_test`, `meta-train`, `base`, `novel` and the like, see `part_called`), they are the parts of a split, and each
+    has the classes below. Classes
     are the first folders that hold pictures themselves, with all that is further below; or those with one folder each.
     Folders above classes are their groups: a class is then called by its own folder, or as `group/class` where the same
     name is in several groups.
@@ -53,7 +53,7 @@ def read_layout(pictures: Pictures) -> Layout:
     every = [path.split("/") for path in pictures.listing.folders]
     above = _common(folders)
     names = {folder[above] if len(folder) > above else "" for folder in folders}
-    parts = {name: PART_NAMES.get(name.lower(), "") for name in names}
+    parts = {name: part_called(name) or "" for name in names}
     if sum(map(bool, parts.values())) >= 2 and all(len(folder) > above for folder in folders):
         return _of_parts(root, folders, every, above, parts)
     classes, groups = _classes(root, folders, every, above)
@@ -91,25 +91,6 @@ def _of_parts(
         groups |= {_composed(one): _composed(group) for one, group in its_groups.items()}
         of_part[part] = sorted({classes[row] for row in rows})
     return Layout(classes, groups, of_part)
-
-
-def check_parts(root: Path, parts: dict[str, list[str]]) -> None:
-    """Raise DataError unless the parts that a tree's folders are make a split."""
-    around = "give --split seed=0 to shuffle the classes of all its parts, or a .json file"
-    if missing := [part for part in PARTS if part not in parts]:
-        raise DataError(
-            f"'{root}' has folders for {' and '.join(sorted(parts))} and none for {' and '.join(missing)}; "
-            f"add class folders there, or {around}"
-        )
-    seen: dict[str, str] = {}
-    for part in PARTS:
-        for name in parts[part]:
-            if name in seen:
-                raise DataError(
-                    f"'{root}': class '{name}' is in {seen[name]} and in {part}, and few-shot parts have no class in "
-                    f"common; leave it in one, or {around}"
-                )
-            seen[name] = part
 
 
 def _classes(

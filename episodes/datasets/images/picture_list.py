@@ -8,10 +8,10 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from episodes.dataset import PARTS
 from episodes.datasets.images.labelled import Labelled
 from episodes.datasets.images.layout import Layout
 from episodes.datasets.rows import add_group, label_of
+from episodes.datasets.splitting import parts_of_classes
 from episodes.datasets.text.reading import clean
 from episodes.errors import DataError
 from episodes.files.pictures import Pictures
@@ -65,8 +65,8 @@ class PictureList:
     def found(self, pictures: Pictures) -> tuple[Labelled, list[str | None]]:
         """The picture files that are meant, sorted by path, and the part of each.
 
-        A path is looked for in the folder (or archive), then in `images` there, then in all its folders. If train,
-        validation and test are all there and have no class in common, they are the split of the classes.
+        A path is looked for in the folder (or archive), then in `images` there, then in all its folders. If
+        its parts have no class in common, they are the split of the classes.
 
         Raises:
             DataError: nothing is listed; pictures are not there or may be one of several; or one is listed in two
@@ -79,7 +79,7 @@ class PictureList:
         listed = [rows[path] for path in paths]
         classes = [row.label for row in listed]
         groups = {label: self._groups[label] for label in {*classes}}
-        layout = Layout(classes, groups, _class_split(listed))
+        layout = Layout(classes, groups, parts_of_classes(classes, [row.part for row in listed]))
         return Labelled(pictures, paths, layout, [self.place]), [row.part for row in listed]
 
     def _by_path(self, pictures: Pictures) -> dict[str, Row]:
@@ -155,14 +155,3 @@ class Finder:
             if here := [path for composed, path in found if composed == near]:
                 return here
         return [path for _, path in found]
-
-
-def _class_split(listed: list[Row]) -> dict[str, list[str]]:
-    """The class names of train, validation and test, where these have no class in common; else nothing."""
-    parts: dict[str, set[str]] = {part: set() for part in PARTS}
-    for row in listed:
-        if row.part is None:
-            return {}
-        parts[row.part].add(row.label)
-    disjoint = sum(map(len, parts.values())) == len(set.union(*parts.values()))
-    return {part: sorted(names) for part, names in parts.items()} if disjoint and all(parts.values()) else {}

@@ -22,7 +22,7 @@ from episodes.datasets.images.labelled import Labelled
 from episodes.datasets.images.picture_list import PictureList
 from episodes.datasets.item_split import halves
 from episodes.datasets.rows import part_of, refuse_alone, says_tests
-from episodes.datasets.splitting import ALL, PART_NAMES, refuse_split
+from episodes.datasets.splitting import ALL, PART_NAMES, part_called, refuse_split
 from episodes.datasets.text.reading import no_column, read_header, read_json, read_rows
 from episodes.datasets.text.sources import own_file
 from episodes.errors import DataError, nearest
@@ -218,7 +218,7 @@ def _read_json(path: Path) -> PictureList:
     names: dict[int, str] = {}
     labels: dict[str, int] = {}
     for key, items in content.items():
-        part = PART_NAMES.get(key)
+        part = part_called(key)
         if part is None or not isinstance(items, list):
             raise DataError(f"{must}; found '{key[:40]}'{nearest(key, PART_NAMES) or ''}")
         for number, item in enumerate(items, 1):

@@ -2,8 +2,9 @@
 
 One row per text, in UTF-8 (or UTF-16 with a byte order mark), with a header. Further columns that are read: `group`
 (what a class belongs to), `text_b` (a second text, which makes each item a pair) and `split` (`train` or `test`; which
-texts are queries of --task all-way; without it the second half of each class, shuffled by a fixed rule). Classes are
-split by --split seed=N, small-seed=N, or a .json file.
+texts are queries of --task all-way; without it the second half of each class, shuffled by a fixed rule). Where train,
+validation and test have classes of their own, they are the split; else classes are split by --split seed=N,
+small-seed=N, or a .json file.
 """
 
 from __future__ import annotations

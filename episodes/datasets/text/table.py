@@ -12,7 +12,7 @@ from episodes.banks.vocabulary import PARTS
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.item_split import halves
 from episodes.datasets.rows import add_group, label_of, part_of, refuse_alone, says_tests, warn_of_case
-from episodes.datasets.splitting import refuse_split, split_classes
+from episodes.datasets.splitting import by_names, check_parts, parts_of_classes, refuse_split, split_classes
 from episodes.datasets.text.reading import clean
 from episodes.datasets.text.sources import own_file
 from episodes.errors import DataError, counted
@@ -30,13 +30,14 @@ class Table:
 
     Attributes:
         place: what they are read from, for messages.
+        own: what records call its own split of the classes.
     """
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, place: Path, own: str = "table") -> None:
+        self.place, self.own = place, own
         self._texts: list[str] = []
         self._labels: list[str] = []
-        self._tests: list[bool | None] = []  # whether each text is for test; None where nothing says so
+        self._parts: list[str | None] = []  # of each text; None where nothing says so
         self._groups: dict[str, str] = {}
         self._empty: Counter[str] = Counter()  # how many texts of each class were left out
 
@@ -60,16 +61,19 @@ class Table:
         add_group(self._groups, self.place, where, label, values["group"])
         self._texts.append(PARTS.join(texts))
         self._labels.append(label)
-        part = part_of(self.place, where, values["split"])
-        self._tests.append(None if part is None else part == "test")
+        self._parts.append(part_of(self.place, where, values["split"]))
 
     def load(self, short: str, split: str | None) -> Dataset[TextBank]:
-        """Its classes as train, validation and test (see `splitting.split_classes`).
+        """Its classes as train, validation and test: as asked, by its own parts, or as `splitting.split_classes` says.
 
         Raises:
-            DataError: no texts, or as `split_classes`.
+            DataError: no texts, parts that make no split, or as `split_classes`.
         """
         self._warn()
+        parts = {} if split else parts_of_classes(self._labels, self._parts)
+        if parts:
+            check_parts(self.place, parts)
+            return by_names(self._bank(short, None), short, self.own, parts)
         return split_classes(self._bank(short, None), split, "give more, or --task all-way, which takes all of them")
 
     def rows(self) -> tuple[list[str], list[str]]:
@@ -85,7 +89,7 @@ class Table:
             DataError: no texts, some rows say it and others do not, or a class without texts for one of the two.
         """
         self._warn()
-        if not says_tests(self.place, self._tests):
+        if not says_tests(self.place, [None if part is None else part == "test" for part in self._parts]):
             return halves(self._bank(short, None))
         training, test_bank = self._bank(f"{short}/train", False), self._bank(f"{short}/test", True)
         refuse_alone(self.place, training.noun, training.class_names, test_bank.class_names)
@@ -93,7 +97,7 @@ class Table:
 
     def _bank(self, called: str, test: bool | None) -> TextBank:
         """All texts, or those for training or for test."""
-        rows = [row for row, each in enumerate(self._tests) if test is None or each is test]
+        rows = [row for row, part in enumerate(self._parts) if test is None or (part == "test") is test]
         if not rows:
             raise DataError(f"'{self.place}' has no texts; give it rows with a text and a label")
         names = sorted({self._labels[row] for row in rows})

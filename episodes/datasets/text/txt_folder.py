@@ -2,8 +2,9 @@
 
 In UTF-8 (or UTF-16 with a byte order mark). A class is called by its folder, and its group is the folder around that.
 Where the outermost folders are train and test, with the same classes in both, they say which texts are queries of
---task all-way; without them it is the second half of each class, shuffled by a fixed rule. Classes are split by --split
-seed=N, small-seed=N, or a .json file.
+--task all-way; without them it is the second half of each class, shuffled by a fixed rule. Where the outermost folders
+are train, validation and test with classes of their own, they are the split; else classes are split by --split seed=N,
+small-seed=N, or a .json file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from episodes.banks.text import TextBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets.splitting import PART_NAMES
+from episodes.datasets.splitting import part_called
 from episodes.datasets.text.reading import clean_label, decoded
 from episodes.datasets.text.table import Table, load_all_table, load_table
 from episodes.errors import DataError, counted, readable
@@ -85,7 +86,7 @@ def read(root: Path) -> Table:
     inner = [folder[above + bool(parts) :] for folder in folders]
     names = _names(inner)
     texts = _texts(root, container, listing, paths)
-    table = Table(root)
+    table = Table(root, "folders")
     for path, folder, below in zip(paths, folders, inner, strict=True):
         values = {"text": texts[path], "label": names[below], "text_b": None}
         table.add(f"'{path}'", values | {"group": "/".join(below[:-1]), "split": parts.get(folder[above])})
@@ -132,7 +133,7 @@ def _above(folders: list[tuple[str, ...]]) -> int:
 
 def _parts(root: Path, outermost: set[str], deeper: bool) -> dict[str, str | None]:
     """What the outermost folders say of the split, where they are train and test; else nothing."""
-    parts: dict[str, str | None] = {name: PART_NAMES.get(name.lower()) for name in outermost}
+    parts: dict[str, str | None] = {name: part_called(name) for name in outermost}
     if len(set(filter(None, parts.values()))) < 2 or not deeper:
         return {}
     if other := sorted(name for name, part in parts.items() if part is None):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from episodes import DataError, DataOptions, ImageBank, load
-from episodes.datasets.splitting import split_classes, split_key
+from episodes.datasets.splitting import part_called, split_classes, split_key
 
 
 def animals(count: int) -> ImageBank:
@@ -108,3 +108,16 @@ def test_missing_files_and_unknown_splits_are_refused(tmp_path: Path) -> None:
         split_classes(animals(6), str(tmp_path / "none.json"))
     with pytest.raises(DataError, match=r"'animals' has no split 'ravi'; give seed=N, small-seed=N, or a .json file"):
         split_classes(animals(6), "ravi")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        *[("Training", "train"), ("base", "train"), ("meta-train", "train"), ("0_train", "train")],
+        *[("1. Val", "validation"), ("metaval", "validation"), ("dev", "validation")],
+        *[("novel", "test"), ("2_META_TEST", "test")],
+        *[("metal", None), ("testament", None), ("0_", None), ("train2", None)],
+    ],
+)
+def test_what_parts_are_called(name: str, part: str | None) -> None:
+    assert part_called(name) == part

@@ -242,7 +242,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "no test": (
         lambda place: parts(place, "train", "val"),
-        "has folders for train and validation and none for test",
+        "has classes for train and validation and none for test",
     ),
     "no validation": (lambda place: parts(place, "train", "test"), "for test and train and none for validation; add"),
     "empty validation": (

@@ -179,6 +179,8 @@ def test_a_column_splits_classes_where_no_class_is_in_two_parts(pictures: Path) 
         *("colour0", "colour2", "colour4")
     ]
     assert load(f"table:{pictures / 't.csv'}", DataOptions(image_size=16, split="seed=1")).split == "seed=1"
+    with pytest.raises(DataError, match="has classes for test and train and none for validation; add some there"):
+        load(write(pictures / "t.csv", [row for row in rows if row[2] != "val"], "file,label,split"), SMALL)
     with pytest.raises(DataError, match=r"line 2: there is no split 'tset'; did you mean 'test'"):
         load(write(pictures / "t.csv", [(*rows[0][:2], "tset")], "file,label,split"), SMALL)
 

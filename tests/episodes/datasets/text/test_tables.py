@@ -158,6 +158,19 @@ def test_a_column_says_which_texts_are_for_test(write: Write, tmp_path: Path) ->
         all_way(write(tmp_path / "t", [*rows, {**more, "split": ""}]))
 
 
+def test_a_column_splits_classes_where_no_class_is_in_two_parts(write: Write, tmp_path: Path) -> None:
+    part = {"a": "novel", "b": "novel", "c": "val", "d": "val", "e": "base", "f": "base"}
+    rows = [{**row, "split": part[row["label"]]} for row in classes()]
+    dataset = load(write(tmp_path / "t", rows))
+    assert dataset.split == "table"
+    assert [bank.class_names for bank in (dataset.train, dataset.validation, dataset.test)] == [
+        *(("e", "f"), ("c", "d"), ("a", "b"))
+    ]
+    assert load(write(tmp_path / "t", rows), DataOptions(split="seed=1")).split == "seed=1"
+    with pytest.raises(DataError, match="has classes for test and train and none for validation; add some there"):
+        load(write(tmp_path / "t", [row for row in rows if row["split"] != "val"]))
+
+
 def test_without_that_column_one_half_of_each_class_is_for_test(write: Write, tmp_path: Path) -> None:
     dataset = all_way(write(tmp_path / "t", classes(texts=10)))
     assert dataset.test.held_out == (5,) * 6

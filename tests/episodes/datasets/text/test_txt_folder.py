@@ -72,6 +72,18 @@ def test_folders_train_and_test_say_which_texts_are_queries(tmp_path: Path) -> N
         load(name)
 
 
+def test_folders_with_classes_of_their_own_are_the_split(tmp_path: Path) -> None:
+    name = write(tmp_path / "notes", ["0_train/a", "0_train/f", "1_val/c", "1_val/d", "2_test/b", "2_test/e"])
+    dataset = load(name)
+    assert dataset.split == "folders"
+    parts = (dataset.train, dataset.validation, dataset.test)
+    assert [bank.class_names for bank in parts] == [("a", "f"), ("c", "d"), ("b", "e")]
+    assert load(name, DataOptions(split="seed=0")).split == "seed=0"
+    shutil.rmtree(tmp_path / "notes" / "1_val")
+    with pytest.raises(DataError, match="has classes for test and train and none for validation; add some there, or"):
+        load(name)
+
+
 def test_without_them_each_class_is_halved(tmp_path: Path) -> None:
     assert all_way(write(tmp_path / "notes", texts=4)).test.held_out == (2,) * 6
 
