@@ -153,11 +153,12 @@ class _Zip:
             files = [
                 (_inside(self.root, name), info) for name, info in infos if not (info.is_dir() or name.endswith("/"))
             ]
-            links = {
-                name: (_parent(name), os.fsdecode(archive.read(info)))
-                for name, info in files
-                if info.create_system == 3 and stat.S_ISLNK(info.external_attr >> 16)
-            }
+            linked = [
+                each for each in files if each[1].create_system == 3 and stat.S_ISLNK(each[1].external_attr >> 16)
+            ]
+            for name, info in linked:
+                self._refuse_locked(name, info)
+            links = {name: (_parent(name), os.fsdecode(archive.read(info))) for name, info in linked}
         sizes = {name: info.file_size for name, info in files if name not in links}
         return _followed(self.root, [name for name, _ in files], sizes, folders, links, [])
 
@@ -281,10 +282,13 @@ def _followed(
         root: the archive.
         names: of everything but folders, as often as it is there.
         sizes: of the files.
-        folders: that have entries of their own.
+        folders: that have entries of their own; those around anything are added.
         links: from where each is to the folder that it is relative to, and what it says.
         special: what is neither.
     """
+    for path in (*sizes, *special):
+        while path := _parent(path):
+            folders.add(path)
     folders.discard("")  # the root itself
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if not links:

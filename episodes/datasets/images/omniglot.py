@@ -145,7 +145,7 @@ def _drawings(root: Path, part: str) -> dict[str, Reader]:
                 for entry in opened.namelist()
                 if entry.endswith(".png") and entry.startswith(part + "/") and not is_hidden(entry)
             }
-    except (zipfile.BadZipFile, zlib.error, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as error:
         raise DataError(f"cannot read '{archive}': {error}; download it again") from None
 
 

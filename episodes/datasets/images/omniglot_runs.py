@@ -47,7 +47,7 @@ def load_runs(options: DataOptions) -> tuple[ImageBank, tuple[EpisodeIndices, ..
                     names.append(f"run{run:02}/{PurePosixPath(training).stem}")
                     for entry in (training, test_of[training]):
                         masks.append(decode_drawing(path, entry, partial(archive.read, entry)))
-    except (zipfile.BadZipFile, zlib.error, OSError, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
         raise DataError(f"cannot read Lake's runs from '{path}': {error}; download all_runs.zip again") from None
     digest = hashlib.sha256(b"".join(np.packbits(mask).tobytes() for mask in masks)).hexdigest()
     if digest != PIXELS:

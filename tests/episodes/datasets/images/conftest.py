@@ -16,3 +16,14 @@ def pictures(tmp_path: Path) -> Path:
         Image.new("RGBA", (20, 50), (*colour, 255)).save(folder / "b.png")
         Image.new("RGB", (64, 64), colour).save(folder / "more" / "c.JPG", quality=95)
     return root
+
+
+def unreadable(archive: bytes) -> bytes:
+    """A ZIP whose members say that they are packed by Deflate64, which Python does not read."""
+    content = bytearray(archive)
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        start = content.find(mark)
+        while start >= 0:
+            content[start + place] = 9
+            start = content.find(mark, start + 4)
+    return bytes(content)

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import stat
 import struct
 import tarfile
 import unicodedata
@@ -90,6 +91,14 @@ def nothing(place: Path) -> Path:
 def zipped_twice(place: Path) -> Path:
     with pytest.warns(UserWarning, match="Duplicate name"):
         return zipped(place, **{"c0__0.png": picture()})
+
+
+def with_link(archive: Path) -> Path:
+    link = zipfile.ZipInfo("c9")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr(link, "c0")
+    return archive
 
 
 def half(file: Path) -> Path:
@@ -279,6 +288,14 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "encrypted": (
         lambda place: changed(zipped(place), *ENCRYPTED),
         "is locked with a password ",
+    ),
+    "encrypted, with a link": (
+        lambda place: changed(with_link(zipped(place)), *ENCRYPTED),
+        "is locked with a password ",
+    ),
+    "a class without pictures, in a zip": (
+        lambda place: zipped(place, **{"c9__0.txt": b"no picture"}),
+        f"{CLASSES}found no picture in c9",
     ),
     "a member twice": (zipped_twice, "has the member 'c0/0.png' twice; pack it anew"),
     "zip slip": (

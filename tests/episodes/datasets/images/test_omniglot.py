@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from episodes import DataError, DataOptions, Dataset, load
+from tests.episodes.datasets.images.conftest import unreadable
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,14 @@ def test_changed_drawings_are_found(data_root: Path, tmp_path: Path, change: byt
         load("omniglot", DataOptions(tmp_path))
     assert "download" in str(error.value)
     assert (name in str(error.value)) == (change == b"x")
+
+
+def test_an_archive_that_is_packed_otherwise_is_one_line(data_root: Path, tmp_path: Path) -> None:
+    source = data_root / "omniglot-py"
+    (tmp_path / "images_background.zip").write_bytes(unreadable((source / "images_background.zip").read_bytes()))
+    (tmp_path / "images_evaluation.zip").symlink_to(source / "images_evaluation.zip")
+    with pytest.raises(DataError, match=r"cannot read '.*images_background.zip': .* compression .*; download it again"):
+        load("omniglot", DataOptions(tmp_path))
 
 
 def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from episodes import DataError, DataOptions, EpisodeList, load
+from tests.episodes.datasets.images.conftest import unreadable
 
 
 def test_the_runs_are_lakes(data_root: Path) -> None:
@@ -46,6 +47,9 @@ def test_other_drawings_and_missing_files_are_one_line(data_root: Path, tmp_path
     whole = source.read_bytes()
     (tmp_path / "all_runs.zip").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"cannot read Lake's runs from .*download all_runs.zip again"):
+        load("omniglot", options)
+    (tmp_path / "all_runs.zip").write_bytes(unreadable(whole))
+    with pytest.raises(DataError, match=r"cannot read Lake's runs from .* compression .*download all_runs.zip again"):
         load("omniglot", options)
     with zipfile.ZipFile(source) as original, zipfile.ZipFile(tmp_path / "all_runs.zip", "w") as changed:
         for entry in original.namelist():
