@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,7 +43,10 @@ class Pairs(Dataset[tuple[Tensor, int]]):
         return to_float(self.bank.images[number]), int(self.bank.labels[number])
 
 
-def bank_from_pairs(name: str, pairs: PairSource, class_names: Sequence[str] | None = None) -> ImageBank:
+ClassNames = Sequence[str] | Mapping[Any, Any]  # by label; or labels by name
+
+
+def bank_from_pairs(name: str, pairs: PairSource, class_names: ClassNames | None = None) -> ImageBank:
     """All (image, label) pairs of a map-style dataset as a bank; each is read once.
 
     Args:
@@ -52,8 +55,8 @@ def bank_from_pairs(name: str, pairs: PairSource, class_names: Sequence[str] | N
             [0, 1], all of one shape, C 1 or 3; labels are whole numbers from 0 on, as such or as tensors. Pictures of
             PIL are turned as their EXIF says, and transparent ones and those of 16 bits become plain ones of 8 (see
             `episodes.banks.pixels.flat`).
-        class_names: by label; None for the dataset's own `classes` (those of the whole where it is a Subset), and
-            without those `class_0`, `class_1`, ...
+        class_names: by label, as a list, or a dict from labels to names or the other way; None for the dataset's own
+            `classes` (those of the whole where it is a Subset), and without those `class_0`, `class_1`, ...
 
     Raises:
         DataError: no pairs, items that cannot be read, images of several shapes or kinds, floats out of range, labels
@@ -94,6 +97,12 @@ def _own_names(pairs: Any) -> object:
 
 
 def _names(name: str, given: object) -> list[str]:
+    if isinstance(given, Mapping):
+        given = _by_label(name, given)
+    if isinstance(given, Set):
+        raise DataError(
+            f"the class names of '{name}' are a set, which has no order; give a list, in that of the labels"
+        )
     if isinstance(given, str) or not isinstance(given, Iterable):
         return []
     names = [str(each) for each in given]
@@ -102,6 +111,15 @@ def _names(name: str, given: object) -> list[str]:
             what = f"'{each}' twice" if each.strip() else "an empty one"
             raise DataError(f"the class names of '{name}' have {what}; give each class a name of its own")
     return names
+
+
+def _by_label(name: str, given: Mapping[Any, Any]) -> list[Any]:
+    """Class names in the order of labels, from names by label or labels by name."""
+    swapped = not all(isinstance(each, int) for each in given)
+    names = {label: each for each, label in given.items()} if swapped else dict(given)
+    if len(names) != len(given) or set(names) != set(range(len(names))):
+        raise DataError(f"the class names of '{name}' are a dict without each label from 0 on; give a list of them")
+    return [names[label] for label in range(len(names))]
 
 
 def _count(name: str, pairs: PairSource) -> int:

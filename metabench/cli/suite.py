@@ -57,7 +57,8 @@ def suite(
     values = {**read_config_file(file, "suite"), **given(settings), **({"seed": list(seed)} if seed else {})}
     of_command = of_learner(options, backbone=backbone, weights=weights, steps=steps)
     usual = SETTINGS["learner"].default
-    found.refuse_imports(suites.suite_points(values, usual, {}))  # of the file; the command line may name code
+    # Of the file; the command line may name code.
+    found.refuse_imports(suites.suite_points(values, usual, {}), "install a package that registers it, or use `sweep`")
     points = suites.suite_points(values, learner or usual, of_command)
     with means.cluster() as cluster:
         looked_up = suites.resolve_suite(points, means.threads())

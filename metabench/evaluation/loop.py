@@ -120,6 +120,7 @@ def predicted_logits(
             logits, labels, ways = logits_of(block)
         if problem := logits_problem(logits, (*labels.shape, ways)):
             raise RunError(f"learner {type(learner).__name__} breaks its contract: {problem}")
+        logits = logits.detach() if logits.dtype in (torch.float32, torch.float64) else logits.detach().float()
         if not torch.isfinite(logits).all():
             raise NotFiniteError(
                 f"the learner's predictions for tasks {block[0]} to {block[-1]} of '{sampler.name}' are not finite; "

@@ -100,15 +100,17 @@ class Left:
     missing: bool
 
 
-def refuse_imports(points: Sequence[Point]) -> None:
-    """Raise UsageError if a study names code that no installed package has registered."""
+def refuse_imports(points: Sequence[Point], otherwise: str = "give --allow-import if you trust the study") -> None:
+    """Raise UsageError if a study names code that no installed package has registered.
+
+    Args:
+        points: of the study.
+        otherwise: what to do, for the message.
+    """
     registered = {"adapter": adapter_names(), "dataset": dataset_names(), "backbone": backbone_names()}
     for point in points:
         for setting, value in imports(point, registered):
-            raise UsageError(
-                f"{setting}: '{value}' names code outside of what is installed; give --allow-import if you trust the "
-                "study"
-            )
+            raise UsageError(f"{setting}: '{value}' names code outside of what is installed; {otherwise}")
 
 
 def resolve(points: Sequence[Point], threads: int | None) -> tuple[list[Cell], list[Left]]:

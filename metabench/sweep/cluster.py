@@ -54,7 +54,7 @@ def connected(address: str | None, gpus: float | None = None) -> Iterator[Cluste
         episodes.DataError: Ray is not installed.
     """
     ray = need("ray", "ray", "--ray-address" if address else "--ray")
-    if gpus and gpus > 1 and gpus != round(gpus):
+    if gpus and not (0 < gpus <= 1 or gpus % 1 == 0):
         raise UsageError(f"--gpus-per-run {gpus:g}: give a share below 1, or a whole number")
     # No report on use; and where memory runs out, the system ends the largest process, and Ray not the newest, too.
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}

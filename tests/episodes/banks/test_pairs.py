@@ -58,6 +58,17 @@ def test_arrays_and_names_are_taken() -> None:
     assert bank.images[:, 0, 0, 0].tolist() == [0, 2, 1, 3]
 
 
+@pytest.mark.parametrize("names", [{1: "odd", 0: "even"}, {"odd": 1, "even": 0}])
+def test_names_in_a_dict_go_by_their_labels(names: dict[Any, Any]) -> None:
+    pairs = [(np.full((5, 6), n, dtype=np.uint8), n % 2) for n in range(4)]
+    assert bank_from_pairs("arrays", pairs, class_names=names).class_names == ("even", "odd")
+    for wrong in ({1: "odd", 2: "even"}, {"odd": 0, "even": 0}, {"odd": 1.5, "even": 0}):
+        with pytest.raises(DataError, match="the class names of 'arrays' are a dict without each label from 0 on"):
+            bank_from_pairs("arrays", pairs, class_names=wrong)
+    with pytest.raises(DataError, match="are a set, which has no order; give a list, in that of the labels"):
+        bank_from_pairs("arrays", pairs, class_names={"odd", "even"})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [

@@ -216,3 +216,17 @@ def test_only_a_learner_that_says_so_is_shown_unlabelled_images(toy: Dataset) ->
     evaluate(learner, source, 2)
     assert learner.pool is not None
     assert learner.pool.shape[1] == 3
+
+
+class Half(ByPlace):
+    """Gives logits of 16 bits, on which gradients depend."""
+
+    def classify(self, episodes: EpisodeBatch) -> torch.Tensor:
+        with torch.enable_grad():
+            return super().classify(episodes).bfloat16().requires_grad_()
+
+
+def test_logits_of_any_floats_are_scored(toy: Dataset) -> None:
+    source = EpisodeSampler(toy.test, TASK, 0)
+    half, whole = (evaluate(made(problem(toy), TrainingOptions()), source, 4) for made in (Half, ByPlace))
+    assert np.array_equal(half, whole)
