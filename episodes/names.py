@@ -16,9 +16,10 @@ FOLDERS = ("folder:", "txt:")  # likewise
 
 @cache
 def _next() -> str:
-    """What begins the name of a dataset, for a pattern."""
-    placed = {each[:-1]: each for each in (*FILES, *FOLDERS)}  # with the colon, since paths may have the word
-    return rf"(?={'|'.join(re.escape(placed.get(name, name)) for name in plugin_names(GROUP))})"
+    """The name of a dataset, whole but for what follows a colon, for a pattern."""
+    placed = {each[:-1] for each in (*FILES, *FOLDERS)}  # with the colon, since paths may have the word
+    names = [re.escape(name) + (":" if name in placed else r"(?=[:+]| to |$)") for name in plugin_names(GROUP)]
+    return f"(?={'|'.join(names)})"
 
 
 def parts(name: str) -> list[str]:

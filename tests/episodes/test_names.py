@@ -50,6 +50,9 @@ def test_a_path_without_a_name_of_its_own_is_written_in_full(tmp_path: Path, mon
 def test_parts_and_places() -> None:
     assert parts("omniglot+folder:/a+b+glyphs") == ["omniglot", "folder:/a+b", "glyphs"]
     assert parts("folder:/a+csv_files/txt+folders") == ["folder:/a+csv_files/txt+folders"]
+    assert parts("folder:cat+cubs") == ["folder:cat+cubs"]
+    assert parts("folder:cat+cub") == ["folder:cat", "cub"]
+    assert parts("cub+torchvision:EuroSAT") == ["cub", "torchvision:EuroSAT"]
     assert placed("omniglot+folder:/a+b+folder:c/") == [("folder:", "/a+b"), ("folder:", "c/")]
     assert placed("csv:a.csv+jsonl:/b+txt:~/c") == [("csv:", "a.csv"), ("jsonl:", "/b"), ("txt:", "~/c")]
 
