@@ -73,6 +73,8 @@ def load_learner(
     _, trained = load_run(folder)
     places = {} if data_root is None else {"data_root": data_root}
     config = config_here(record.config.model_dump(mode="json"), device=device, **places)
+    if weights is not None:
+        with_weights(config, record, folder, weights)  # which refuses others than the run's
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         options = parsed_options(f"learner '{config.learner}'", learner_class.Options, {}, config.options)

@@ -244,6 +244,9 @@ def test_what_is_wrong_with_pictures_is_said(
     assert "there are no queries; give them as arguments" in said([of_pictures, "--support", support], capsys)
     both = [of_pictures, "--support", support, queries[0], "--queries", tmp_path / "queries"]
     assert "not both ways" in said(both, capsys)
+    assert "did not begin with weights of a file; leave --weights out" in said(
+        [of_pictures, "--support", support, queries[0], "--weights", missing], capsys
+    )
     copied = tmp_path / "copied"
     shutil.copytree(of_pictures, copied)
     (copied / "learner.pt").unlink()
