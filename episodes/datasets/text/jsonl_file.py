@@ -74,7 +74,9 @@ def read_objects(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[tuple[s
 
 def _values(path: Path, where: str, line: str, needed: Sequence[str]) -> dict[str, str | None]:
     try:
-        content = json.loads(line)
+        content = json.loads(line, object_pairs_hook=_each_once)
+    except DataError as error:
+        raise DataError(f"'{path}', {where}: {error}") from None
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else json_fault(error)
         raise DataError(f"'{path}', {where}: not valid JSON ({reason}); put one object on each line") from None
@@ -87,6 +89,14 @@ def _values(path: Path, where: str, line: str, needed: Sequence[str]) -> dict[st
             advice = meant or f"; name {'it' if len(needed) == 1 else 'them'} {' and '.join(needed)}"
             raise DataError(f"'{path}', {where}: no '{name}': found {found}{advice}")
     return {name: _text(path, where, name, content.get(name)) for name in (*NEEDED, *POSSIBLE)}
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise DataError(f"has the key '{next(name for name in names if names.count(name) > 1)}' twice; leave it once")
+    return content
 
 
 def _text(path: Path, where: str, name: str, value: Any) -> str | None:

@@ -20,6 +20,7 @@ from typing import IO, Any, BinaryIO, NamedTuple, TextIO, cast
 from episodes.errors import DataError, counted, renamed
 
 GZIP = b"\x1f\x8b"
+PACKED_OTHERWISE = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "ZIP", b"\x28\xb5\x2f\xfd": "Zstandard"}
 BLOCK = 2**20  # bytes that are read at once where a fault is looked for
 MOST_FIELD = 2**31 - 1  # characters of one field of a table; Python's own limit is 131,072
 
@@ -54,7 +55,11 @@ def opened(path: Path, newline: str | None = None) -> Iterator[TextIO]:
     """
     try:
         with path.open("rb") as raw:
-            packed = raw.read(2) == GZIP
+            first = raw.read(6)
+            for mark, method in PACKED_OTHERWISE.items():
+                if first.startswith(mark):
+                    raise DataError(f"'{path}' is packed by {method}; unpack it, or pack it by gzip")
+            packed = first.startswith(GZIP)
             raw.seek(0)
             with cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw as content:
                 encoding = _encoding(content)

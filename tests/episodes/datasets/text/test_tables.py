@@ -1,7 +1,9 @@
 """csv:FILE and jsonl:FILE: a user's own texts, and every fault that such files have."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -241,6 +243,7 @@ LINES = {
     '{"text": "x", "label": null}\n': "line 1: no label; give it one, or remove the row",
     '{"text": "x\0", "label": "a"}\n': "has a NUL character in line 1",
     "[" * 100_000 + "\n": "line 1: not valid JSON",
+    '{"text": "x", "label": "a", "text": "y"}\n': "line 1: has the key 'text' twice; leave it once",
     "": "has no texts",
 }
 
@@ -251,6 +254,13 @@ def test_what_is_wrong_with_a_line_is_said(content: str, tmp_path: Path) -> None
     with pytest.raises(DataError) as caught:
         load(f"jsonl:{tmp_path / 'a.jsonl'}")
     assert LINES[content] in str(caught.value)
+
+
+@pytest.mark.parametrize(("pack", "method"), [(bz2.compress, "bzip2"), (lzma.compress, "xz")])
+def test_what_is_packed_otherwise_says_so(pack: Callable[[bytes], bytes], method: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(pack(b"text,label\nx,a\n"))
+    with pytest.raises(DataError, match=f"a.csv' is packed by {method}; unpack it, or pack it by gzip"):
+        load(f"csv:{tmp_path / 'a.csv'}")
 
 
 def test_half_a_character_and_other_line_ends_in_json(tmp_path: Path) -> None:
