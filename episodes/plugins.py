@@ -47,7 +47,7 @@ def describe_error(error: BaseException) -> str:
 
 
 @contextmanager
-def faults_of(what: str, plugin: Any, refusal: type[Exception] = DataError) -> Iterator[None]:
+def plugin_faults(what: str, plugin: Any, refusal: type[Exception] = DataError) -> Iterator[None]:
     """Within it, whatever a plug-in of another package raises is one line. Errors of ours stay as they are.
 
     Args:

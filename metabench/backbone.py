@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.banks.vocabulary import TextShape, Vocabulary
-from episodes.plugins import faults_of, load_plugin, plugin_names
+from episodes.plugins import load_plugin, plugin_faults, plugin_names
 from metabench.errors import UsageError
 from metabench.outside import InputForm, PictureNetwork
 
@@ -91,7 +91,7 @@ def build_backbone(name: str, image_shape: Shape, norm: Norm = nn.BatchNorm2d) -
     base, width = _parts(name)
     build = get_backbone(base)
     _check_inputs(name, build, image_shape)
-    with faults_of(f"backbone '{name}'", build, UsageError):
+    with plugin_faults(f"backbone '{name}'", build, UsageError):
         network = _built(name, build, base, width, image_shape, norm)
     if not isinstance(network, nn.Module):
         raise UsageError(f"backbone '{name}' is invalid: it gives {type(network).__name__}, not a torch.nn.Module")

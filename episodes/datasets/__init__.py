@@ -26,7 +26,7 @@ from episodes.datasets.combine import mix
 from episodes.errors import DataError, nearest
 from episodes.extras import need
 from episodes.names import GROUP, parts
-from episodes.plugins import faults_of, load_plugin, plugin_names
+from episodes.plugins import load_plugin, plugin_faults, plugin_names
 
 MOST_SIZE = 1024  # pixels; a 5-way 1-shot task of float32 colour images is then 1 GB
 TOKENS = (8, 512)  # of a text, the fewest and the most: BERT has places for 512
@@ -71,7 +71,7 @@ def load(name: str, options: DataOptions | None = None) -> Dataset[Any]:
 
 def loaded(name: str, module: Any, rest: str, options: DataOptions) -> Dataset[Any]:
     """What a dataset's module gives for `rest`; raises DataError where it is invalid, or another package's fails."""
-    with faults_of(f"dataset '{name}'", module):
+    with plugin_faults(f"dataset '{name}'", module):
         dataset = module.load(rest, options)
     if not isinstance(dataset, Dataset):
         raise DataError(f"dataset '{name}' is invalid: its load gives {type(dataset).__name__}, not episodes.Dataset")
@@ -113,7 +113,7 @@ def find(name: str, options: DataOptions) -> Path | None:
     if len(names := parts(name)) > 1:
         raise DataError(f"'{name}' is {len(names)} datasets; name one at a time: {', then '.join(names)}")
     module, rest = _module(name)
-    with faults_of(f"dataset '{name}'", module):
+    with plugin_faults(f"dataset '{name}'", module):
         found: Path | None = module.find(rest, with_data_root(options)) if hasattr(module, "find") else None
     return found
 

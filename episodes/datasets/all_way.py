@@ -13,7 +13,7 @@ from episodes.datasets import loaded, prepared
 from episodes.datasets.item_split import check_sizes, halves
 from episodes.errors import DataError
 from episodes.names import parts
-from episodes.plugins import faults_of
+from episodes.plugins import plugin_faults
 
 SPLIT = "all classes"
 
@@ -36,7 +36,7 @@ def all_way(name: str, options: DataOptions | None = None) -> Dataset[Any]:
     module, rest, options = prepared_alone(name, options)
     training: Any
     if hasattr(module, "load_all"):
-        with faults_of(f"dataset '{name}'", module):
+        with plugin_faults(f"dataset '{name}'", module):
             training, test = module.load_all(rest, options)
         called = name if rest == name else training.name.rpartition("/")[0]
     else:

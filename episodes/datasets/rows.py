@@ -77,17 +77,17 @@ def part_of(place: Path, where: object, written: str | None) -> str | None:
     raise DataError(f"'{place}', {where}: there is no split '{written.strip()[:40]}'{meant}")
 
 
-def says_tests(place: Path, tests: Collection[bool | None]) -> bool:
+def says_tests(place: Path, parts: Collection[str | None]) -> bool:
     """Whether the rows say which items are for training and which for test.
 
     Args:
         place: the file, for messages.
-        tests: of each row what it says: for test, for training, or nothing.
+        parts: of each row, as `part_of` gives it.
 
     Raises:
         DataError: some say it and others do not, or there are none for one of the two.
     """
-    said = set(tests)
+    said = {None if part is None else part == "test" for part in parts}
     if said <= {None}:
         return False
     if None in said:

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -64,8 +64,14 @@ def parts_of_classes(labels: Sequence[str], parts: Sequence[str | None]) -> dict
     return {part: sorted(of_part) for part, of_part in names.items()} if len(names) > 1 and not shared else {}
 
 
-def check_parts(root: Path, parts: Mapping[str, Sequence[str]]) -> None:
-    """Raise DataError unless the parts that folders or columns have are a split of the classes."""
+def own_parts(root: Path, split: str | None, parts: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The parts that folders or columns have, as far as they count: none where another split is asked for.
+
+    Raises:
+        DataError: they count, and are no split of the classes.
+    """
+    if split or not parts:
+        return {}
     around = "give --split seed=0 to shuffle the classes of all its parts, or a .json file"
     if missing := [part for part in PARTS if part not in parts]:
         raise DataError(
@@ -81,6 +87,7 @@ def check_parts(root: Path, parts: Mapping[str, Sequence[str]]) -> None:
                     f"common; leave it in one, or {around}"
                 )
             seen[name] = part
+    return parts
 
 
 def split_classes(bank: AnyItems, split: str | None, otherwise: str = "give more") -> Dataset[AnyItems]:

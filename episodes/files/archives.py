@@ -286,12 +286,12 @@ def _followed(
         links: from where each is to the folder that it is relative to, and what it says.
         special: what is neither.
     """
-    for path in (*sizes, *special):
-        while path := _parent(path):
-            folders.add(path)
     folders.discard("")  # the root itself
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if not links:
+        for path in (*sizes, *special):
+            while path := _parent(path):
+                folders.add(path)
         return Listing(sizes, {}, folders, special, twice)
     inside: dict[str, set[str]] = {}
     for path in (*sizes, *folders, *links):

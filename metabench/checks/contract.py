@@ -28,7 +28,7 @@ from metabench.checks.points import (
     check_transduction,
 )
 from metabench.errors import UsageError
-from metabench.learner import EmbeddingLearner, EpisodeBatch, Learner, Problem
+from metabench.learner import EmbeddingLearner, EpisodeBatch, Learner, Problem, given_to
 from metabench.samples import PROBLEM, REGRESSION, random_episodes, text_problem, word_problem
 
 FEW_QUERIES = 10
@@ -260,7 +260,7 @@ def broken_points(learner: Learner, source: EpisodeSource, tolerance: float = TO
         tolerance: as of `check_learner`.
     """
     several = (0, 1) if source.one_shape else (0,)
-    episodes, others = (source.batch(numbers).to_float().without_query_labels() for numbers in (several, (2,)))
+    episodes, others = (given_to(learner, source.batch(numbers).to_float()) for numbers in (several, (2,)))
     if not learner.transductive:
         episodes, others = (_smaller(each) for each in (episodes, others))
     broken = []

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from episodes.episode import EpisodeBatch, LabelledEpisodeBatch
 from episodes.sampling.source import EpisodeSource
-from metabench.learner import Learner
+from metabench.learner import Learner, given_to
 
 MOST_QUERIES = 100  # of a task whose cost is measured: an all-way one has a whole test split
 
@@ -54,13 +54,13 @@ def _task_zero(learner: Learner, source: EpisodeSource) -> Iterator[EpisodeBatch
     was_training = learner.training
     learner.eval()
     with torch.no_grad():
-        yield _first_queries(source.batch([0]))
+        yield _first_queries(learner, source.batch([0]))
     learner.train(was_training)
 
 
-def _first_queries(task: LabelledEpisodeBatch) -> EpisodeBatch:
+def _first_queries(learner: Learner, task: LabelledEpisodeBatch) -> EpisodeBatch:
     """At most MOST_QUERIES of them."""
-    episode = task.to_float().without_query_labels()
+    episode = given_to(learner, task.to_float())
     return replace(episode, query=episode.query[:, :MOST_QUERIES])
 
 
@@ -107,7 +107,7 @@ def classify_latency(learner: Learner, sampler: EpisodeSource, episodes: int, re
         for number in range(repeats + 1):
             if (len(seconds) > 2 and sum(seconds) > LATENCY_SECONDS) or sum(seconds) > SLOW_SECONDS:
                 break
-            episode = _first_queries(sampler.batch([number % episodes]))
+            episode = _first_queries(learner, sampler.batch([number % episodes]))
             if sampler.device.type == "cuda":
                 torch.cuda.synchronize(sampler.device)  # the gathering is not to be counted
             start = time.perf_counter()

@@ -73,12 +73,12 @@ def load_learner(
     _, trained = load_run(folder)
     places = {} if data_root is None else {"data_root": data_root}
     config = config_here(record.config.model_dump(mode="json"), device=device, **places)
-    if weights is not None:
-        with_weights(config, record, folder, weights)  # which refuses others than the run's
     learner_class = get_learner(config.learner)
     with faults_of(learner_class, config.learner, UsageError):
         options = parsed_options(f"learner '{config.learner}'", learner_class.Options, {}, config.options)
     data = _Data(folder, record, config, options, weights)
+    if weights is not None:
+        _ = data.placed  # which refuses others than the run's
     shape = data.text_shape() if record.dataset.kind == "text" else record.dataset.image_shape
     problem = Problem(shape, record.dataset.classes.train, config.shape(record.dataset.kind))
     learner = build_for(config, problem, options)
@@ -109,12 +109,16 @@ class _Data:
         return shape
 
     @cached_property
+    def placed(self) -> RunConfig:
+        """The configuration with the place of the file that the run began with."""
+        return with_weights(self.config, self.record, self.folder, self.given)
+
+    @cached_property
     def weights(self) -> Weights | None:
         """The file that the run began with, where a network has its vocabulary."""
         if not self.options.weights or all(map(vocabulary_of, text_networks(self.options))):
             return None
-        placed = with_weights(self.config, self.record, self.folder, self.given)
-        found = weights_of(replace(self.options, weights=placed.options["weights"]))
+        found = weights_of(replace(self.options, weights=self.placed.options["weights"]))
         return found if isinstance(found, Weights) else None
 
     @cached_property

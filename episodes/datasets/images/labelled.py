@@ -13,7 +13,7 @@ from torch import Tensor
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.layout import Layout
-from episodes.datasets.splitting import by_names, check_parts, split_classes, split_key, split_name
+from episodes.datasets.splitting import by_names, own_parts, split_classes, split_key, split_name
 from episodes.errors import counted
 from episodes.files.bank_cache import cached_dataset
 from episodes.files.cache import content_key
@@ -54,9 +54,7 @@ class Labelled:
         Raises:
             DataError: parts that make no split, pictures that cannot be read, or as `split_classes`.
         """
-        parts = {} if options.split else self.layout.parts
-        if parts:
-            check_parts(self.pictures.root, parts)
+        parts = own_parts(self.pictures.root, options.split, self.layout.parts)
         asked = own if parts else options.split or split_name(None, len(self.layout.groups))
         size, channels = _shape(options)
 

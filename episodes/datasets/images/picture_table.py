@@ -82,7 +82,7 @@ def load_all(name: str, options: DataOptions) -> tuple[ImageBank, ImageBank]:
     refuse_split(short, options.split)
     labelled, parts = read(root)
     place = labelled.source[0]
-    if says_tests(place, [None if part is None else part == "test" for part in parts]):
+    if says_tests(place, parts):
         learn = ("train",) if _is_json(place) else ("train", "validation")
         training = [row for row, part in enumerate(parts) if part in learn]
         test = [row for row, part in enumerate(parts) if part == "test"]

@@ -12,7 +12,7 @@ from episodes.banks.vocabulary import PARTS
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.item_split import halves
 from episodes.datasets.rows import add_group, label_of, part_of, refuse_alone, says_tests, warn_of_case
-from episodes.datasets.splitting import by_names, check_parts, parts_of_classes, refuse_split, split_classes
+from episodes.datasets.splitting import by_names, own_parts, parts_of_classes, refuse_split, split_classes
 from episodes.datasets.text.reading import clean
 from episodes.datasets.text.sources import own_file
 from episodes.errors import DataError, counted
@@ -70,9 +70,8 @@ class Table:
             DataError: no texts, parts that make no split, or as `split_classes`.
         """
         self._warn()
-        parts = {} if split else parts_of_classes(self._labels, self._parts)
+        parts = own_parts(self.place, split, parts_of_classes(self._labels, self._parts))
         if parts:
-            check_parts(self.place, parts)
             return by_names(self._bank(short, None), short, self.own, parts)
         return split_classes(self._bank(short, None), split, "give more, or --task all-way, which takes all of them")
 
@@ -89,7 +88,7 @@ class Table:
             DataError: no texts, some rows say it and others do not, or a class without texts for one of the two.
         """
         self._warn()
-        if not says_tests(self.place, [None if part is None else part == "test" for part in self._parts]):
+        if not says_tests(self.place, self._parts):
             return halves(self._bank(short, None))
         training, test_bank = self._bank(f"{short}/train", False), self._bank(f"{short}/test", True)
         refuse_alone(self.place, training.noun, training.class_names, test_bank.class_names)

@@ -18,7 +18,7 @@ from episodes import (
     load,
 )
 from metabench.errors import RunError
-from metabench.evaluation.cost import classify_latency
+from metabench.evaluation.cost import classify_latency, task_multiply_adds
 from metabench.evaluation.loop import evaluate, evaluate_until, predict_episodes
 from metabench.learner import EmbeddingLearner, Learner, Problem, TrainingOptions
 from metabench.stats.stopping import FixedWidth
@@ -211,6 +211,8 @@ def test_only_a_learner_that_says_so_is_shown_unlabelled_images(toy: Dataset) ->
     source = EpisodeSampler(toy.test, replace(TASK, unlabelled=1), 0)
     learner = Shown(problem(toy), TrainingOptions())
     evaluate(learner, source, 2)
+    assert learner.pool is None
+    task_multiply_adds(learner, source)
     assert learner.pool is None
     learner.semi_supervised = True
     evaluate(learner, source, 2)
