@@ -14,6 +14,11 @@ PROJECT = Path(__file__).parent.parent
 DATA = os.environ.get("METABENCH_DATA")  # read here, since no test is to see it
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first, so that no process waits for it in the end."""
+    items.sort(key=lambda item: item.name != "test_the_checks_pass")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One fresh cache folder for the whole run, so that nothing left on the machine is tested.

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -94,15 +93,14 @@ def _all_characters(options: DataOptions, data: dict[str, Any]) -> ImageBank:
     names = list(dict.fromkeys("/".join(path.split("/")[1:3]) for path, _ in drawings))
 
     def decode() -> dict[str, np.ndarray[Any, Any]]:
-        with ThreadPoolExecutor() as pool:
-            masks = list(pool.map(lambda drawing: decode_drawing(root, *drawing), drawings))
-            digest = hashlib.sha256(b"".join(np.packbits(mask).tobytes() for mask in masks)).hexdigest()
-            if digest != data["pixels"]:
-                raise DataError(
-                    f"the drawings in '{root}' are not Omniglot's: pixel digest {digest[:16]}, "
-                    f"expected {data['pixels'][:16]}; download images_background.zip and images_evaluation.zip again"
-                )
-            return {"images": np.stack(list(pool.map(lambda mask: shrink(mask, size), masks)))}
+        masks = [decode_drawing(root, *drawing) for drawing in drawings]
+        digest = hashlib.sha256(b"".join(np.packbits(mask).tobytes() for mask in masks)).hexdigest()
+        if digest != data["pixels"]:
+            raise DataError(
+                f"the drawings in '{root}' are not Omniglot's: pixel digest {digest[:16]}, "
+                f"expected {data['pixels'][:16]}; download images_background.zip and images_evaluation.zip again"
+            )
+        return {"images": np.stack([shrink(mask, size) for mask in masks])}
 
     images = cached_arrays(f"omniglot-{size}-{_stamp(root)}", decode)["images"]
     return ImageBank(

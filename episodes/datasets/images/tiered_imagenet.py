@@ -14,7 +14,6 @@ Classes have readable names, `brambling`; a class's group is its superclass, `pa
 from __future__ import annotations
 
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -196,8 +195,6 @@ def _images(path: Path, size: int, channels: int) -> Tensor:
             raise DataError(f"cannot read '{path}': {error}; download it again") from None
     encoded: Any = read_pickle(path)
     check_memory(str(path), (len(encoded), channels, size, size))
-    with ThreadPoolExecutor() as pool:
-        decoded = pool.map(
-            lambda item: decode_picture(bytes(item[1]), path / str(item[0]), size, channels), enumerate(encoded)
-        )
-        return torch.stack(list(decoded))
+    return torch.stack(
+        [decode_picture(bytes(item), path / str(number), size, channels) for number, item in enumerate(encoded)]
+    )
