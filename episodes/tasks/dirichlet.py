@@ -71,6 +71,13 @@ def shared(uniform: NDArray[np.float64], alpha: float, total: int, most: NDArray
         full |= over
 
 
+def cut_share(alpha: float, ways: int, total: int, most: int) -> float:
+    """The share of 1,000 tasks in which a class's part of `total` is more than `most`, which `shared` would cut."""
+    logs = log_proportions(np.random.default_rng(0).random((1000, ways)), alpha)
+    weights = np.exp(logs - logs.max(1, keepdims=True))
+    return float((total * (weights / weights.sum(1, keepdims=True)).max(1) > most + 0.5).mean())
+
+
 def apportioned(quotas: NDArray[np.float64], totals: NDArray[np.int64]) -> NDArray[np.int64]:
     """Quotas `[tasks, classes]` as whole numbers that add up to `totals` `[tasks, 1]`, by the largest remainders.
 

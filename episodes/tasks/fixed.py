@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from episodes.episode import EpisodeIndices
 from episodes.errors import DataError, counted
-from episodes.tasks.dirichlet import canonical, concentration, shared
+from episodes.tasks.dirichlet import canonical, concentration, cut_share, shared
 from episodes.tasks.task import Groups, padded
 from episodes.uniforms import Uniforms, below, by_weight, distinct
 
@@ -145,6 +145,17 @@ class FixedTask:
                 f"{left} {bank.noun} beside its support and pool, and tasks would have {self.queries} queries of each "
                 f"class; lower {prefix}queries"
             )
+
+    def cut_shares(self, bank: ItemBank) -> dict[str, float]:
+        """In how many of the tasks, from 0 to 1, a class has too few items for each Dirichlet imbalance that is on."""
+        most, shares = int(bank.sizes.max()) - self.unlabelled, {}
+        if self.imbalance == "dirichlet":
+            rest = self.ways * (self.shots - 1)
+            shares["imbalance"] = cut_share(1.0, self.ways, rest, most - self.queries - 1)
+        if alpha := concentration(self.query_imbalance):
+            shots = self.shots if self.imbalance == "none" else 1
+            shares["query-imbalance"] = cut_share(alpha, self.ways, self.ways * self.queries, most - shots)
+        return shares
 
     def _check_held_out(self, bank: ItemBank, prefix: str) -> None:
         """Raise DataError unless it is a task of as many shots and queries for each class, and there are so many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from metabench.stats.stopping import MOST
 
 VALIDATION_SEED, SELECTION_SEED = 0, 1
 EPISODES = 600  # test tasks, where nothing else is asked for; what papers report on
+MOST_CUT = 0.2  # of tasks, before a run says that they are less uneven than was asked for
 DRAWS = 10  # of `--task all-way`, likewise
 
 
@@ -156,6 +158,8 @@ def scored_tasks(
         source = EpisodeList(dataset.test, dataset.test_episodes, device)
     else:
         source = sampler(dataset.test, recipe, config.test.test_seed, device)
+    if isinstance(recipe, FixedTask):
+        _warn_of_cuts(recipe, dataset.test)
     most = len(source) if isinstance(source, EpisodeList) else None
     if isinstance(recipe, AllWayTask) and recipe.has_one_draw(dataset.test):
         _refuse_other_draws(config, dataset)
@@ -167,6 +171,17 @@ def scored_tasks(
     draws = DRAWS if config.task.task == "all-way" else EPISODES
     unlimited = MOST if config.test.until_interval else draws
     return config.changed(episodes=config.test.episodes or most or unlimited), source
+
+
+def _warn_of_cuts(recipe: FixedTask, bank: Any) -> None:
+    """Say so where many tasks are less uneven than was asked for, since classes have too few items."""
+    for name, share in recipe.cut_shares(bank).items():
+        if share > MOST_CUT:
+            warnings.warn(
+                f"{share:.0%} of tasks are less uneven than --{name} says: no class of '{bank.name}' has more than "
+                f"{int(bank.sizes.max())} {bank.noun}; a lower --queries leaves them room",
+                stacklevel=4,
+            )
 
 
 def validation_tasks(

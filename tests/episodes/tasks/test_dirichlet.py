@@ -194,6 +194,24 @@ def test_queries_of_no_class_come_first() -> None:
     assert stats.kstest(places / TOTAL, "uniform").pvalue > 1e-3
 
 
+@pytest.mark.parametrize("alpha", [0.5, 2.0])
+def test_so_many_tasks_are_cut_where_classes_are_small(alpha: float) -> None:
+    """Queries of 5 classes, and shots beside them: as many as ask for more, where classes have enough, than 14 or 29.
+
+    Of shots that are each shared in turn, the number is not quite that of the shares.
+    """
+    task, small = uneven(alpha, queries=5), numbered_bank((15,) * WAYS)
+    assert task.cut_shares(small) == {
+        "query-imbalance": pytest.approx((counted(task, 3000) > 14).any(1).mean(), abs=0.03)
+    }
+    assert uneven(alpha, queries=1).cut_shares(ROOM) == {"query-imbalance": 0}
+    shots = FixedTask(WAYS, 10, 10, imbalance="dirichlet")
+    labels = EpisodeSampler(ROOM, shots, 0).indices(range(3000)).support_labels
+    most = np.stack([(labels == label).sum(1) for label in range(WAYS)]).max(0)
+    assert shots.cut_shares(numbered_bank((30,) * WAYS)) == {"imbalance": pytest.approx((most > 20).mean(), abs=0.05)}
+    assert FixedTask(WAYS, 2).cut_shares(small) == {}
+
+
 @pytest.mark.parametrize("imbalance", ["none", "step", "dirichlet"])
 def test_a_class_gives_no_more_than_it_has(imbalance: str) -> None:
     """Twenty images: beside the support, and two for the pool, all the others may be queries, and some are."""

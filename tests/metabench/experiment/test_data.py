@@ -99,6 +99,16 @@ def test_files_of_balanced_tasks_know_nothing_of_imbalance(tmp_path: Path) -> No
         metabench.run(tasks=tmp_path / "u.parquet", query_imbalance="dirichlet:0.5")
 
 
+def test_tasks_that_are_cut_to_what_classes_have_are_said(tmp_path: Path) -> None:
+    """Of 40 images 35 are queries, so that a class may have 5 shots, where it should have up to 16."""
+    said = (
+        "9.% of tasks are less uneven than --imbalance says: no class of 'glyphs/test' has more than 40 images; a lower"
+    )
+    with pytest.warns(UserWarning, match=said):
+        freeze(tmp_path / "t.parquet", shots=4, queries=35, episodes=2, imbalance="dirichlet")
+    freeze(tmp_path / "u.parquet", shots=4, queries=10, episodes=2, imbalance="dirichlet")
+
+
 def test_frozen_tasks_are_of_classes(tmp_path: Path) -> None:
     freeze(tmp_path / "t.parquet", ways=3, queries=5, episodes=4)
     with pytest.raises(UsageError, match="--tasks does not go with --dataset sinusoid, whose tasks are functions"):
