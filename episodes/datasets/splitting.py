@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ from episodes.banks.bank import ItemBank
 from episodes.dataset import PARTS, Dataset
 from episodes.errors import DataError, counted, nearest
 from episodes.files.archives import user_path
+from episodes.files.json_text import json_fault, keys_once
 
 DEFAULT, SMALL = "seed=0", "small-seed=0"  # for as many classes as ENOUGH, and for fewer
 ALL = "all"  # every class in every part, for a test on classes of another dataset than that of training
@@ -252,12 +252,13 @@ def _content(path: Path) -> bytes:
 
 
 def _read_list(path: Path, bank: ItemBank) -> dict[str, list[str]]:
+    content = _content(path)
     try:
-        content = json.loads(_content(path), object_pairs_hook=_no_key_twice)  # UTF-8, 16 or 32, by its first bytes
-    except DataError:
-        raise
+        content = json.loads(content, object_pairs_hook=keys_once)  # UTF-8, 16 or 32, by its first bytes
+    except DataError as error:
+        raise DataError(f"--split '{path}' {error}") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"--split '{path}' is not valid JSON: {error}") from None
+        raise DataError(f"--split '{path}' is not valid JSON: {json_fault(error)}") from None
     must = f"--split '{path}' must hold lists of class names under train, validation and test"
     if not isinstance(content, dict):
         raise DataError(f"{must}; found {type(content).__name__}")
@@ -290,10 +291,3 @@ def _known(path: Path, bank: ItemBank, parts: dict[str, list[str]]) -> dict[str,
                 raise DataError(f"--split '{path}': class '{name}' is {where}; leave it in one")
             seen[name] = part
     return {part: [known[name] for name in parts[part]] for part in PARTS}
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    for key, times in Counter(key for key, _ in pairs).items():
-        if times > 1:
-            raise DataError(f"the file of --split has '{key}' {times} times; leave it once")
-    return dict(pairs)

@@ -14,9 +14,10 @@ from typing import Any
 
 from episodes.banks.text import TextBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets.text.reading import json_fault, json_kind, lines, opened
+from episodes.datasets.text.reading import lines, opened
 from episodes.datasets.text.table import NEEDED, POSSIBLE, Table, find_file, load_all_table, load_table
 from episodes.errors import DataError, renamed
+from episodes.files.json_text import json_fault, json_kind, keys_once
 
 KIND = "text"
 TAKES = "FILE"  # as users write it: jsonl:FILE
@@ -74,7 +75,7 @@ def read_objects(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[tuple[s
 
 def _values(path: Path, where: str, line: str, needed: Sequence[str]) -> dict[str, str | None]:
     try:
-        content = json.loads(line, object_pairs_hook=_each_once)
+        content = json.loads(line, object_pairs_hook=keys_once)
     except DataError as error:
         raise DataError(f"'{path}', {where}: {error}") from None
     except (ValueError, RecursionError) as error:
@@ -89,14 +90,6 @@ def _values(path: Path, where: str, line: str, needed: Sequence[str]) -> dict[st
             advice = meant or f"; name {'it' if len(needed) == 1 else 'them'} {' and '.join(needed)}"
             raise DataError(f"'{path}', {where}: no '{name}': found {found}{advice}")
     return {name: _text(path, where, name, content.get(name)) for name in (*NEEDED, *POSSIBLE)}
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise DataError(f"has the key '{next(name for name in names if names.count(name) > 1)}' twice; leave it once")
-    return content
 
 
 def _text(path: Path, where: str, name: str, value: Any) -> str | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, TextIO, cast
 
 from episodes.errors import DataError, counted, renamed
+from episodes.files.json_text import json_fault, keys_once
 
 GZIP = b"\x1f\x8b"
 PACKED_OTHERWISE = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "ZIP", b"\x28\xb5\x2f\xfd": "Zstandard"}
@@ -107,24 +108,13 @@ def read_json(path: Path, advice: str = "download it again", most: int | None = 
         if most is not None and len(text) > most:
             raise DataError(f"'{path}' has more than {most:,} characters; {advice}")
         try:
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=keys_once)
+        except DataError as error:
+            raise DataError(f"'{path}' {error}") from None
         except UnicodeDecodeError:  # a ValueError too, of which the context knows more
             raise
         except (ValueError, RecursionError) as error:
             raise DataError(f"'{path}' is not valid JSON: {json_fault(error)}; {advice}") from None
-
-
-def json_fault(error: ValueError | RecursionError) -> str:
-    """Why a text is no JSON."""
-    if isinstance(error, json.JSONDecodeError | RecursionError):
-        return str(error)
-    return "it has a number of thousands of digits"  # the one ValueError besides, which names a setting of Python's
-
-
-def json_kind(value: Any) -> str:
-    """What JSON calls a value, with an article where it has one."""
-    names = {type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a string"}
-    return names.get(type(value), "a list" if isinstance(value, list) else "an object")
 
 
 class Row(NamedTuple):

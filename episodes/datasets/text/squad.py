@@ -19,9 +19,10 @@ from typing import Any
 from episodes.banks.spans import QuestionBank, Sentence
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.splitting import refuse_split
-from episodes.datasets.text.reading import clean, json_kind, read_json
+from episodes.datasets.text.reading import clean, read_json
 from episodes.datasets.text.sources import own_file
 from episodes.errors import DataError, counted, renamed
+from episodes.files.json_text import json_kind
 from episodes.files.remembered import remember
 from episodes.names import short_name
 

@@ -58,6 +58,8 @@ def test_a_list_is_followed_in_its_order(tmp_path: Path) -> None:
     [
         ("{", "is not valid JSON"),
         ("[" * 100_000, "is not valid JSON"),
+        ('{"train": ' + 5000 * "1" + "}", "is not valid JSON: it has a number of thousands of digits"),
+        ('{"train": ["animal01"], "train": ["animal02"]}', "mine.json' has the key 'train' twice; leave it once"),
         ("[]", "must hold lists of class names under train, validation and test"),
         ('{"train": ["animal01"], "validation": ["animal02"]}', "must hold lists"),
         ('{"train": [], "validation": ["animal02"], "test": ["animal03"]}', "must hold lists"),

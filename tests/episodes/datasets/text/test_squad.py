@@ -114,6 +114,7 @@ def test_a_question_without_words_is_left_out(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", "is not valid JSON"),
+        ('{"data": [], "data": [1]}', "has the key 'data' twice; leave it once"),
         ("{", "is not valid JSON: .*; give a file of SQuAD's form"),
         ("[]", "is not of SQuAD's form: the file needs 'data', a list; found a list in place of"),
         ('{"Data": []}', "the file needs 'data', a list; found keys 'Data'; rename 'Data' to 'data'"),
