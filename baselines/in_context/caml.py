@@ -134,7 +134,14 @@ class Reader(nn.Module):
         tasks, queries = asked.shape[:2]
         context = known[:, None].expand(-1, queries, -1, -1)
         sequences = torch.cat([asked[:, :, None], context], dim=2).flatten(0, 1)
-        logits: Tensor = self.last(self.encoder(sequences)[:, 0])
+        *layers, last = self.encoder.layers
+        for layer in layers:
+            sequences = layer(sequences)
+        # Of the last layer only the query's item is read, so that the others need but their keys and values.
+        normed = last.norm1(sequences)
+        read = sequences[:, :1] + last.self_attn(normed[:, :1], normed, normed, need_weights=False)[0]
+        read = read + last.linear2(last.activation(last.linear1(last.norm2(read))))
+        logits: Tensor = self.last(self.encoder.norm(read[:, 0]))  # type: ignore[misc]
         return logits.view(tasks, queries, -1)
 
 
