@@ -430,4 +430,5 @@ def _with_full_names(config: RunConfig) -> RunConfig:
                 f"'{other}' and '{path}' are two {noun} with the same name, and records know {noun} by their names; "
                 "rename one of them"
             )
-    return config.changed(**names)
+    # A name that is left as it is stays a default where it was one.
+    return config.changed(**{name: value for name, value in names.items() if value != config[name]})

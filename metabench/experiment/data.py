@@ -231,6 +231,11 @@ def freeze(path: str | Path, **settings: object) -> Manifest:
     """
     config = make_config(**settings)
     config, dataset = load_data(config)
+    if dataset.kind in SPANS:
+        raise UsageError(
+            f"the tasks of '{config.data.dataset}' are of words and cannot be frozen; --test-seed alone says which "
+            "they are"
+        )
     config, source = scored_tasks(config, dataset, None, "cpu")
     assert config.test.episodes is not None
     if not isinstance(source, BankSource):

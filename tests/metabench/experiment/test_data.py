@@ -64,6 +64,18 @@ def test_a_run_on_frozen_tasks_is_the_run_that_draws_them(settings: dict[str, An
     assert set(frame(entries(runs))["task"]) == {variant, f"{variant}; tasks={manifest.digest[:8]}"}
 
 
+def test_the_file_sets_the_dataset_whatever_it_is(tmp_path: Path) -> None:
+    """It was `glyphs` whatever the file said, as long as a default counted as given."""
+    rows = "".join(f"text {n} of {label},{label}\n" for label in "abcdef" for n in range(4))
+    (tmp_path / "t.csv").write_text(f"text,label\n{rows}")
+    name = f"csv:{tmp_path / 't.csv'}"
+    freeze(tmp_path / "t.parquet", dataset=name, ways=2, queries=2, episodes=3)
+    record = metabench.run(tasks=tmp_path / "t.parquet", learner="tfidf", output=tmp_path)
+    assert (record.dataset.name, record.config.task.ways) == ("csv:t.csv", 2)
+    assert "dataset" not in make_config(learner="nearest").given
+    assert "dataset" in make_config(dataset="glyphs").given
+
+
 def test_what_does_not_fit_frozen_tasks_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     freeze(path, ways=3, queries=5, episodes=4)
@@ -109,8 +121,10 @@ def test_tasks_that_are_cut_to_what_classes_have_are_said(tmp_path: Path) -> Non
     freeze(tmp_path / "u.parquet", shots=4, queries=10, episodes=2, imbalance="dirichlet")
 
 
-def test_frozen_tasks_are_of_classes(tmp_path: Path) -> None:
+def test_frozen_tasks_are_of_classes(tmp_path: Path, data_root: Path) -> None:
     freeze(tmp_path / "t.parquet", ways=3, queries=5, episodes=4)
+    with pytest.raises(UsageError, match="the tasks of 'wnut17' are of words and cannot be frozen; --test-seed alone"):
+        freeze(tmp_path / "w.parquet", dataset="wnut17", data_root=data_root, task="all-way", episodes=2)
     with pytest.raises(UsageError, match="--tasks does not go with --dataset sinusoid, whose tasks are functions"):
         metabench.run(tasks=tmp_path / "t.parquet", dataset="sinusoid", learner="maml", output=tmp_path)
 
