@@ -49,7 +49,9 @@ def part_called(name: str) -> str | None:
 
 
 def parts_of_classes(labels: Sequence[str], parts: Sequence[str | None]) -> dict[str, list[str]]:
-    """The class names of each part, where parts share no class; nothing where they do, or some items are in none.
+    """The class names of each part, where parts share no class; nothing where they do, or no item is in one.
+
+    Items in no part are in one called "", so that their classes are not lost where the others are a split.
 
     Args:
         labels: the class of each item.
@@ -57,11 +59,10 @@ def parts_of_classes(labels: Sequence[str], parts: Sequence[str | None]) -> dict
     """
     names: dict[str, set[str]] = {}
     for label, part in zip(labels, parts, strict=True):
-        if part is None:
-            return {}
-        names.setdefault(part, set()).add(label)
-    shared = sum(map(len, names.values())) - len(set().union(*names.values()))
-    return {part: sorted(of_part) for part, of_part in names.items()} if len(names) > 1 and not shared else {}
+        names.setdefault(part or "", set()).add(label)
+    said = [of_part for part, of_part in names.items() if part]
+    shared = sum(map(len, said)) - len(set().union(*said))
+    return {part: sorted(of_part) for part, of_part in names.items()} if len(said) > 1 and not shared else {}
 
 
 def own_parts(root: Path, split: str | None, parts: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -73,6 +74,8 @@ def own_parts(root: Path, split: str | None, parts: dict[str, list[str]]) -> dic
     if split or not parts:
         return {}
     around = "give --split seed=0 to shuffle the classes of all its parts, or a .json file"
+    if "" in parts:
+        raise DataError(f"'{root}' has rows with a split and rows without; give every row one, or {around}")
     if missing := [part for part in PARTS if part not in parts]:
         raise DataError(
             f"'{root}' has classes for {' and '.join(sorted(parts))} and none for {' and '.join(missing)}; "
@@ -238,9 +241,9 @@ def _shuffled(bank: ItemBank, seed: int, *, small: bool, otherwise: str) -> dict
 
 def _content(path: Path) -> bytes:
     """A split file's bytes; raises DataError where there are none, or too many."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"cannot read --split '{path}': it is not a file; give a .json file of class names")
     try:
-        if path.exists() and not path.is_file():
-            raise DataError(f"cannot read --split '{path}': it is not a file; give a .json file of class names")
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -104,7 +104,7 @@ class _Folder:
         listing, root = Listing(), self.root
         above = {str(root): frozenset([os.path.realpath(root)])}  # the folders on the way to each, as they really are
         for folder, inner, names in os.walk(root, onerror=_refuse, followlinks=True):
-            here = above.pop(folder)
+            here = above.pop(str(Path(folder)))  # os.walk says `./c` below `.`
             for name in names:
                 path = Path(folder, name)
                 shown = path.relative_to(root).as_posix()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.labelled import Labelled
 from episodes.datasets.images.layout import Layout, read_layout
+from episodes.datasets.item_split import halves
+from episodes.datasets.rows import refuse_alone
+from episodes.datasets.splitting import ALL, refuse_split
 from episodes.errors import DataError
 from episodes.files.archives import is_archive
 from episodes.files.pictures import Pictures, describe_left_out
@@ -33,16 +37,45 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
     Raises:
         DataError: missing or empty folder, a class without pictures, or pictures that cannot be read.
     """
+    root, short, labelled = _read(name, options)
+    dataset = labelled.load(short, options, OWN)
+    remember(short, root)
+    return dataset
+
+
+def load_all(name: str, options: DataOptions) -> tuple[ImageBank, ImageBank]:
+    """All classes for training and for test: as folders train and test say, or else the halves of each class.
+
+    Where these folders have different classes, as a split of classes has, those of the test part are taken.
+
+    Raises:
+        DataError: as `load`, a split, or a class that has pictures only for training or only for test.
+    """
+    root, short, labelled = _read(name, options)
+    refuse_split(short, options.split)
+    classes, parts = labelled.layout.classes, labelled.layout.part_of
+    test = [row for row, part in enumerate(parts) if part == "test"]
+    training = [row for row, part in enumerate(parts) if part != "test"]
+    of_training, of_test = ({classes[row] for row in rows} for rows in (training, test))
+    if of_training & of_test:
+        refuse_alone(root, ImageBank.noun, of_training, of_test)
+        banks = labelled.load_all(short, options, training, test)
+    else:
+        asked = options if parts else replace(options, split=ALL)
+        banks = halves(labelled.load(short, asked, OWN).test.renamed(short))
+    remember(short, root)
+    return banks
+
+
+def _read(name: str, options: DataOptions) -> tuple[Path, str, Labelled]:
+    """The folder or archive, its short name, and its pictures with their classes."""
     root = find(name, options)
     pictures = Pictures(root)
     left_out = pictures.left_out
     layout = read_layout(pictures)
     if left_out:
-        warnings.warn(f"'{root}': left out {describe_left_out(left_out)}", stacklevel=2)
-    short = short_name(full_name(f"folder:{root}"))
-    dataset = Labelled(pictures, pictures.paths, layout).load(short, options, OWN)
-    remember(short, root)
-    return dataset
+        warnings.warn(f"'{root}': left out {describe_left_out(left_out)}", stacklevel=3)
+    return root, short_name(full_name(f"folder:{root}")), Labelled(pictures, pictures.paths, layout)
 
 
 def find(name: str, options: DataOptions) -> Path:

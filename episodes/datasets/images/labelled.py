@@ -13,6 +13,7 @@ from torch import Tensor
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.layout import Layout
+from episodes.datasets.rows import warn_of_case
 from episodes.datasets.splitting import by_names, own_parts, split_classes, split_key, split_name
 from episodes.errors import counted
 from episodes.files.bank_cache import cached_dataset
@@ -57,6 +58,7 @@ class Labelled:
         parts = own_parts(self.pictures.root, options.split, self.layout.parts)
         asked = own if parts else options.split or split_name(None, len(self.layout.groups))
         size, channels = _shape(options)
+        warn_of_case(self.pictures.root, "classes", self.layout.groups, 1)
 
         def make() -> Dataset[ImageBank]:
             bank = self.bank(name, self._images(size, channels))

@@ -21,11 +21,13 @@ class Layout:
         classes: of each picture.
         groups: of each class, by its name: the folder that it is in; itself where it is in none.
         parts: the class names of train, validation and test, where the tree says so itself; else nothing.
+        part_of: each picture's, likewise.
     """
 
     classes: list[str]
     groups: dict[str, str]
     parts: dict[str, list[str]]
+    part_of: Sequence[str] = ()
 
 
 def read_layout(pictures: Pictures) -> Layout:
@@ -75,6 +77,7 @@ def _of_parts(
             + "; leave train, validation and test, or put all class folders side by side"
         )
     classes = [""] * len(folders)
+    part_of = [parts[folder[above]] for folder in folders]
     groups: dict[str, str] = {}
     of_part: dict[str, list[str]] = {}
     for name, part in parts.items():
@@ -90,7 +93,7 @@ def _of_parts(
             classes[row] = _composed(label)
         groups |= {_composed(one): _composed(group) for one, group in its_groups.items()}
         of_part[part] = sorted({classes[row] for row in rows})
-    return Layout(classes, groups, of_part)
+    return Layout(classes, groups, of_part, part_of)
 
 
 def _classes(

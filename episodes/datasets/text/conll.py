@@ -49,6 +49,7 @@ def load(name: str, options: DataOptions) -> Dataset[SpanBank]:
             f"'{bank.name}' has {counted(bank.classes, 'types')} ({', '.join(bank.class_names)}), too few to train on "
             "some and test on others; give --task all-way, which takes all of them"
         )
+    _refuse_mentions_alone(path, bank.sentences)
     remember(bank.name, path)
     return split_classes(bank, options.split)
 
@@ -62,6 +63,7 @@ def load_spans(name: str, options: DataOptions) -> Dataset[SpanBank]:
     path = find(name, options)
     short = short_name(f"{PREFIX}{path}")
     sentences, types = read_conll(path)
+    _refuse_mentions_alone(path, sentences)
     count = len(sentences) // QUERIES
     if not count:
         raise DataError(f"'{path}' has too few sentences ({len(sentences)}); --task all-way needs at least {QUERIES}")
@@ -105,6 +107,14 @@ def read_conll(path: Path) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
             stacklevel=2,
         )
     return sentences, tuple(types)
+
+
+def _refuse_mentions_alone(path: Path, sentences: Sequence[Sentence]) -> None:
+    if all(sum(end - start for start, end, _ in each.mentions) == len(each.words) for each in sentences):
+        raise DataError(
+            f"'{path}' has no word outside of mentions, with the label O; give each word in the first column and its "
+            "label in the last"
+        )
 
 
 def _refuse_other_form(path: Path, types: Sequence[str]) -> None:

@@ -212,6 +212,10 @@ def _places(
             raise DataError(f"'{path}' has column '{name}' {header.count(name)} times; leave it once")
     if missing := [name for name in needed if name not in header]:
         raise no_column(path, f"column '{missing[0]}'", missing[:1], header, advice)
+    for name in possible:
+        spelt = [column for column in header if column.strip().lower() == name]
+        if name not in header and spelt:
+            raise DataError(f"'{path}' has column '{spelt[0]}'; rename it to '{name}', or to a name that is not alike")
     return [header.index(name) if name in header else None for name in (*needed, *possible)]
 
 

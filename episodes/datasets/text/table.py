@@ -40,6 +40,8 @@ class Table:
         self._parts: list[str | None] = []  # of each text; None where nothing says so
         self._groups: dict[str, str] = {}
         self._empty: Counter[str] = Counter()  # how many texts of each class were left out
+        self._first_single: object = None  # where the first text that is no pair is, and the first that is one
+        self._first_pair: object = None
 
     def add(self, where: object, values: Mapping[str, str | None]) -> None:
         """Add one text; one that is empty or white space, or a pair that has such a part, is counted and left out.
@@ -49,12 +51,13 @@ class Table:
             values: by column; None where there is no such column.
 
         Raises:
-            DataError: no label, a label in two groups, or a split that is none.
+            DataError: no label, a label in two groups, a split that is none, or a pair among single texts.
         """
         label = label_of(self.place, where, values["label"])
         texts = [clean(values["text"] or "").strip()]
         if values["text_b"] is not None:
             texts.append(clean(values["text_b"]).strip())
+        self._refuse_mixed(where, pair=len(texts) > 1)
         if not all(texts):
             self._empty[label] += 1
             return
@@ -62,6 +65,18 @@ class Table:
         self._texts.append(PARTS.join(texts))
         self._labels.append(label)
         self._parts.append(part_of(self.place, where, values["split"]))
+
+    def _refuse_mixed(self, where: object, pair: bool) -> None:
+        """Raise DataError for a pair of texts where others are single, or the other way round."""
+        if pair:
+            self._first_pair = self._first_pair or where
+        else:
+            self._first_single = self._first_single or where
+        if self._first_pair and self._first_single:
+            raise DataError(
+                f"'{self.place}', {self._first_pair} has a text_b, and {self._first_single} has none; give one to "
+                "every text or to none"
+            )
 
     def load(self, short: str, split: str | None) -> Dataset[TextBank]:
         """Its classes as train, validation and test: as asked, by its own parts, or as `splitting.split_classes` says.

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from episodes import DataError, DataOptions, Dataset, ImageBank, load
+from episodes.datasets.all_way import all_way
 from episodes.datasets.images.folder import find
 
 
@@ -156,6 +157,40 @@ def test_a_folder_has_one_name_however_it_is_spelt(
                 f"folder:{known}/{part}" for part in ("train", "validation", "test")
             ]
     assert len(list((cache / "banks").iterdir())) == before + 1
+
+
+def test_the_current_folder_is_one_too(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pictures)
+    for name in (".", "./", "../colours"):
+        assert load(f"folder:{name}", DataOptions(image_size=16)).name == "folder:colours"
+
+
+def test_classes_that_differ_in_case_alone_are_named(pictures: Path) -> None:
+    (pictures / "colour5").rename(pictures / "Colour4")
+    with pytest.warns(UserWarning, match="has classes that differ in case alone, 'Colour4' and 'colour4' first"):
+        load(f"folder:{pictures}", DataOptions(image_size=16))
+
+
+def test_all_classes_at_once(pictures: Path, tmp_path: Path) -> None:
+    """Of a folder without parts the halves of every class; of train and test with the same classes, each its own."""
+    whole = all_way(f"folder:{pictures}", DataOptions(image_size=16))
+    assert (whole.test.classes, whole.test.class_sizes, whole.test.held_out) == (6, (3,) * 6, (1,) * 6)
+    both = tmp_path / "both"
+    for part, names in (("train", "ab"), ("test", "c")):
+        for folder in pictures.iterdir():
+            (both / part / folder.name).mkdir(parents=True)
+            for name in names:
+                file = folder / "more" / "c.JPG" if name == "c" else folder / f"{name}.png"
+                file.rename(both / part / folder.name / file.name)
+    dataset = all_way(f"folder:{both}", DataOptions(image_size=16))
+    assert (dataset.test.classes, dataset.test.class_sizes, dataset.test.held_out) == (6, (3,) * 6, (1,) * 6)
+    assert dataset.train.class_sizes == (2,) * 6
+    (both / "test" / "colour3" / "c.JPG").rename(both / "test" / "colour2" / "d.JPG")
+    (both / "test" / "colour3").rmdir()
+    with pytest.raises(DataError, match=r"class 'colour3' \(1 in all\) in train alone, and --task all-way takes all"):
+        all_way(f"folder:{both}", DataOptions(image_size=16))
+    with pytest.raises(DataError, match="has no split 'seed=0'"):
+        all_way(f"folder:{both}", DataOptions(image_size=16, split="seed=0"))
 
 
 def test_links_are_classes_of_their_own_name(pictures: Path, tmp_path: Path) -> None:

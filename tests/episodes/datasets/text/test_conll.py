@@ -146,6 +146,9 @@ def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
     path = write(tmp_path, PLAIN)
     with pytest.raises(DataError, match=r"has 3 types \(MISC, ORG, PER\), too few to train on some .* --task all-way"):
         load(f"conll:{path}")
+    swapped = write(tmp_path, "".join(f"B-type{n % 2}\tword{n}\n\n" for n in range(52)), "swapped.conll")
+    with pytest.raises(DataError, match="has no word outside of mentions, with the label O; give each word in the"):
+        all_way_spans(f"conll:{swapped}", DataOptions())
     one = write(tmp_path, "a\tB-x\n", "one.conll")
     with pytest.raises(DataError, match=r"has 1 type \(x\), too few"):
         load(f"conll:{one}")

@@ -160,6 +160,19 @@ def test_a_column_says_which_texts_are_for_test(write: Write, tmp_path: Path) ->
         all_way(write(tmp_path / "t", [*rows, {**more, "split": ""}]))
 
 
+def test_pairs_and_single_texts_are_not_mixed(tmp_path: Path) -> None:
+    lines = [json.dumps({**row, "text_b": "then"} if row["label"] == "b" else row) for row in classes()]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"line \d+ has a text_b, and line 1 has none; give one to every"):
+        load(f"jsonl:{tmp_path / 't.jsonl'}")
+
+
+def test_a_column_that_is_spelt_otherwise_is_no_column_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,label,Split\na,b,train\n")
+    with pytest.raises(DataError, match="has column 'Split'; rename it to 'split', or to a name that is not alike"):
+        load(f"csv:{tmp_path / 't.csv'}")
+
+
 def test_a_column_splits_classes_where_no_class_is_in_two_parts(write: Write, tmp_path: Path) -> None:
     part = {"a": "novel", "b": "novel", "c": "val", "d": "val", "e": "base", "f": "base"}
     rows = [{**row, "split": part[row["label"]]} for row in classes()]
@@ -169,6 +182,8 @@ def test_a_column_splits_classes_where_no_class_is_in_two_parts(write: Write, tm
         *(("e", "f"), ("c", "d"), ("a", "b"))
     ]
     assert load(write(tmp_path / "t", rows), DataOptions(split="seed=1")).split == "seed=1"
+    with pytest.raises(DataError, match=r"has rows with a split and rows without; give every row one, or give --split"):
+        load(write(tmp_path / "t", [{**rows[0], "split": ""}, *rows[1:]]))
     with pytest.raises(DataError, match="has classes for test and train and none for validation; add some there"):
         load(write(tmp_path / "t", [row for row in rows if row["split"] != "val"]))
 
