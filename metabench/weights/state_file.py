@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,12 +121,31 @@ def read_state_file(path: Path, digest: str) -> StateFile:
     """
     try:
         tensors, origin = (_pickled(path), None) if path.suffix.lower() in PICKLED else _safe(path)
-    except (OSError, SafetensorError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UsageError(
-            f"--weights '{path}' is no file of tensors ({plain(first_line(error), 150)}); give safetensors, or what "
-            f"torch.save made of a state dict ({', '.join(PICKLED)})"
-        ) from None
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        raise _no_tensors(path, plain(first_line(error), 150)) from None
+    except Exception:  # torch's reader lets whatever bytes may lead to pass, or a page on how to trust the file
+        raise _no_tensors(path, "torch reads no tensors from it, or it holds more than tensors") from None
+    for name, value in tensors.items():
+        _refuse_values(path, name, value)
     return StateFile(path, digest, tensors, origin)
+
+
+def _no_tensors(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"--weights '{path}' is no file of tensors ({reason}); give safetensors, or what torch.save made of a state "
+        f"dict ({', '.join(PICKLED)})"
+    )
+
+
+def _refuse_values(path: Path, name: str, value: Tensor) -> None:
+    """Raise UsageError for a tensor that no network's weights are."""
+    what = f"--weights '{path}': tensor '{plain(name, 80)}'"
+    if value.layout != torch.strided or value.is_meta:
+        raise UsageError(f"{what} is not stored as plain values; save it dense, from a CPU")
+    if value.is_complex():
+        raise UsageError(f"{what} has complex numbers ({value.dtype}); give real ones")
+    if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        raise UsageError(f"{what} has values that are not finite; the training that it is from failed")
 
 
 def _safe(path: Path) -> tuple[dict[str, Tensor], TrainedOn | None]:
@@ -184,7 +202,12 @@ class _Fit:
     @property
     def _matching(self) -> list[str]:
         there = [name for name in self._needed if name in self.tensors]
-        return [name for name in there if self.tensors[name].shape == self.own[name].shape]
+        return [name for name in there if self._alike(name)]
+
+    def _alike(self, name: str) -> bool:
+        """Whether the file's tensor can take the place of the network's: in shape, and numbers for numbers."""
+        there, here = self.tensors[name], self.own[name]
+        return there.shape == here.shape and there.is_floating_point() == here.is_floating_point()
 
     @property
     def share(self) -> float:
@@ -209,7 +232,9 @@ class _Fit:
             if name in matching:
                 continue
             if name in self.tensors:
-                here, there = list(self.own[name].shape), list(self.tensors[name].shape)
+                own, read = self.own[name], self.tensors[name]
+                alike = own.shape == read.shape
+                here, there = (each.dtype if alike else list(each.shape) for each in (own, read))
                 return f"{share}; '{name}' is {here} in the network and {there} in the file; nothing was loaded"
             nearest = difflib.get_close_matches(name, spare, n=1, cutoff=0)
             instead = f", the nearest is '{plain(nearest[0], 80)}'" if nearest else ""

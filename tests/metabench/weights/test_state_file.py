@@ -80,6 +80,10 @@ def test_every_spelling_of_the_same_tensors_is_loaded(name: str, tmp_path: Path)
             r"'first.weight' is \[4, 3, 3, 3\] in the network and \[4, 1, 3, 3\] in the file; nothing was loaded",
         ),
         (
+            tensors(first__weight=torch.ones(4, 3, 3, 3, dtype=torch.int64)),
+            "'first.weight' is torch.float32 in the network and torch.int64 in the file; nothing was loaded",
+        ),
+        (
             tensors(extra=2),
             r"6 of its 6 tensors are in the file \(100%\), and 4 more that the network lacks, the first "
             "'more0.bias'; nothing was loaded: is the file of a larger network",
@@ -134,6 +138,24 @@ def test_an_object_that_torch_saved_is_refused(tmp_path: Path) -> None:
         read_state_file(tmp_path / "w.pth", "")
     torch.save([torch.rand(2)], tmp_path / "w.pth")
     with pytest.raises(UsageError, match="it has no tensors by name"):
+        read_state_file(tmp_path / "w.pth", "")
+    for text in ("hello\n", "a,b\n1,2\n", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"):
+        (tmp_path / "w.pth").write_text(text)
+        with pytest.raises(UsageError, match=r"torch reads no tensors from it.*; give safetensors"):
+            read_state_file(tmp_path / "w.pth", "")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.zeros(2, dtype=torch.complex64), r"tensor 'a' has complex numbers \(torch.complex64\); give real ones"),
+        (torch.full((2,), torch.nan), "tensor 'a' has values that are not finite; the training that it is from failed"),
+        (torch.zeros(3, device="meta"), "tensor 'a' is not stored as plain values; save it dense"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_named(tensor: torch.Tensor, message: str, tmp_path: Path) -> None:
+    torch.save({"a": tensor}, tmp_path / "w.pth")
+    with pytest.raises(UsageError, match=message):
         read_state_file(tmp_path / "w.pth", "")
 
 
