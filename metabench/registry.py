@@ -8,6 +8,7 @@ A plug-in may raise anything: here it becomes one line that says where.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -134,6 +135,10 @@ def _checked(found: Any, what: str) -> type[Learner]:
         raise UsageError(
             f"{what}: its source is {found.source!r:.100}; give a metabench.learner.Source, or leave it out"
         )
+    for name in ("transductive", "label_equivariant", "semi_supervised", "outside_data", "regression"):
+        said = inspect.getattr_static(found, name)
+        if not isinstance(said, bool) and not hasattr(type(said), "__get__"):
+            raise UsageError(f"{what}: its {name} is {said!r:.100}; give True or False")
     return found
 
 

@@ -146,7 +146,7 @@ class Whole:
 
     @staticmethod
     def get_learner(name):
-        return {"means": ProtoNet, "number": 3}[name]
+        return {"means": ProtoNet, "number": 3, "yes": type("Yes", (ProtoNet,), {"transductive": "no"})}[name]
 
 half = Whole.learner_names
 """
@@ -156,6 +156,7 @@ half = Whole.learner_names
     ("name", "message"),
     [
         ("whole:number", r"^learner 'whole:number' is 3, which is not a subclass of metabench.learner.Learner$"),
+        ("whole:yes", r"^learner 'whole:yes': its transductive is 'no'; give True or False$"),
         ("whole:mean", r"^learner 'whole:mean' cannot be made: KeyError: 'mean'$"),
         ("half:means", r"^adapter 'half' of package 'many-methods' has no learner_names\(\) and get_learner\(name\)$"),
     ],
