@@ -15,6 +15,7 @@ from metabench.checks import broken_points
 from metabench.errors import RunError
 from metabench.escape import plain
 from metabench.evaluation.score import Scored, score_learner
+from metabench.experiment.pretrained import test_classes_seen
 from metabench.metrics.metric import METRICS
 from metabench.records.predictions import predictions_file, read_predictions
 from metabench.records.provenance import VERIFIED_FILE, mark
@@ -107,7 +108,12 @@ def _facts(run: TrainedRun) -> Iterator[str]:
         "transductive": (record.transductive, learner.transductive),
         "outside_data": (record.outside_data, learner.outside_data),
         "parameters": (record.score.parameters, learner.scoring_parameters()),
+        "split": (record.dataset.split, run.dataset.split),
     }
+    if ":" not in record.dataset.name:  # a folder may have another name here
+        found["dataset"] = (record.dataset.name, run.dataset.name)
+    if record.test_classes != "unknown":  # of what earlier versions did not know, this one may know more
+        found["test_classes"] = (record.test_classes, test_classes_seen(learner, run.dataset))
     for name, (recorded, holds) in found.items():
         if recorded != holds:
             yield f"{name}: the record has {plain(str(recorded), 100)}, and it is {plain(str(holds), 100)}"

@@ -85,6 +85,9 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
         "transductive: the record has True, and it is False",
     ),
     "outside data": (lambda folder: edit(folder, outside_data=True), "outside_data: the record has True"),
+    "split": (lambda folder: edit(folder, dataset__split="lake"), "split: the record has lake, and it is scripts-2"),
+    "dataset": (lambda folder: edit(folder, dataset__name="omniglot"), "dataset: the record has omniglot, and it is "),
+    "test classes": (lambda folder: edit(folder, test_classes="yes"), "test_classes: the record has yes, and it is no"),
     "parameters": (lambda folder: edit(folder, score__parameters=7), "parameters: the record has 7, and it is "),
 }
 
