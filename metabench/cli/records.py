@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from metabench.cli.options import RUN_ERROR, given, terminal
+from metabench.errors import UsageError
 
 
 @click.command()
@@ -58,7 +59,12 @@ def leaderboard(
     from metabench.board.rows import read_entries
     from metabench.escape import plain
 
-    refused = _add(add, results) if add else []
+    files = [file.resolve() for file in (csv, markdown, latex, html) if file]
+    if len(set(files)) < len(files):
+        raise UsageError("two of --csv, --markdown, --latex and --html name the same file; give each one of its own")
+    refused = _add(add, results) if add else False
+    if refused and not results.is_dir():
+        sys.exit(RUN_ERROR)
     wanted = given(filters)
     rows, problems = read_entries(results, reference=reference, **wanted)
     targets = {tables.csv: csv, tables.markdown: markdown, latex_tables: latex, page: html}
@@ -70,13 +76,15 @@ def leaderboard(
             if target:
                 write_bytes(target, make(rows).encode())
                 click.echo(f"wrote {target}")
-    for problem in (*refused, *problems):
+    for problem in problems:
         click.echo(f"metabench: {plain(problem)}; it is skipped", err=True)
     if refused or problems:
         sys.exit(RUN_ERROR)
 
 
-def _add(theirs: Path, results: Path) -> list[str]:
+def _add(theirs: Path, results: Path) -> bool:
+    """Whether any of them was refused."""
+    from metabench.escape import plain
     from metabench.records.submissions import add_records
 
     done = add_records(theirs, results)
@@ -86,7 +94,9 @@ def _add(theirs: Path, results: Path) -> list[str]:
     click.echo(f"added records of '{theirs}' to '{results}': {counts}{there}")
     if kinds["unverified"]:
         click.echo(f"`metabench verify {done.folders[0]}` scores its weights again; so for each")
-    return done.problems
+    for problem in done.problems:
+        click.echo(f"metabench: {plain(problem)}; it is skipped", err=True)
+    return bool(done.problems)
 
 
 @click.command()

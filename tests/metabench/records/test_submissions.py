@@ -98,6 +98,19 @@ def test_a_record_that_is_not_valid_is_named_and_not_copied(
     (line,) = printed.err.splitlines()
     assert "same/record.json' is not a valid record: " in line
     assert not (results / "added" / "theirs" / "same").exists()
+    for record in theirs.rglob("record.json"):
+        record.write_text("{}")
+    with pytest.raises(SystemExit) as ended:
+        main(["leaderboard", "--results", str(results / "none"), "--add", str(theirs)])
+    assert ended.value.code == 1
+    assert len(capsys.readouterr().err.splitlines()) == len(list(theirs.rglob("record.json")))
+
+
+def test_two_tables_do_not_go_to_one_file(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = results / ".." / results.name / "a"
+    with pytest.raises(SystemExit):
+        main(["leaderboard", "--reference", "--csv", str(results / "a"), "--html", str(other)])
+    assert "two of --csv, --markdown, --latex and --html name the same file" in capsys.readouterr().err
 
 
 def test_page_and_markdown_mark_it(theirs: Path, results: Path) -> None:
