@@ -69,7 +69,10 @@ def _pretrain(config: PretrainConfig, resume: bool, stop: Stop) -> About:
     corpus: Corpus[Any] = read_corpus(config) if kind.kind == "text" else read_pictures(config)
     if options.batch_size > len(corpus.train):
         found = f"{len(corpus.train)} {corpus.train.noun}"
-        raise UsageError(f"--batch-size {options.batch_size} is too large: there are {found}")
+        raise UsageError(
+            f"--batch-size {options.batch_size} is too large: there are {found}; give --batch-size {len(corpus.train)} "
+            "or less"
+        )
     # There is nothing for a test: the validation's stands there again.
     dataset: Dataset[Any] = Dataset(corpus.name, "", corpus.train, corpus.validation, corpus.validation)
     if kind.kind == "text":

@@ -254,8 +254,17 @@ def _fits(point: Point, entry: Mapping[str, list[Any]]) -> bool:
 def _is_one(name: str, value: Any, wanted: Sequence[Any]) -> bool:
     """Whether it is one of those that are wanted, as values of that setting, whatever way they are written."""
     if name not in SETTINGS:
-        return str(value) in map(str, wanted)
+        number = _number(value)
+        return str(value) in map(str, wanted) or (number is not None and number in map(_number, wanted))
     return make_config(**{name: value})[name] in [make_config(**{name: each})[name] for each in wanted]
+
+
+def _number(value: Any) -> str | None:
+    """A number in the one way of writing it; None of what is none."""
+    try:
+        return repr(float(str(value)))
+    except ValueError:
+        return None
 
 
 def imports(point: Point, registered: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:

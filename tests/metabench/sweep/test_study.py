@@ -77,7 +77,7 @@ shots: [1, 5]
 seed: [0, 1]
 exclude:
 - {learner: protonet, shots: 05}
-- {inner-steps: 3, seed: [0, 1], shots: 1}
+- {inner-steps: 3.0, seed: [0, 1], shots: 1}
 """
     found = {point.title for point in read(tmp_path, study)}
     assert found == {
