@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from episodes.banks.images import ImageBank
-from episodes.dataset import DataOptions, Dataset
+from episodes.dataset import PARTS, DataOptions, Dataset
 from episodes.datasets.images.labelled import Labelled
 from episodes.datasets.images.layout import Layout, read_layout
 from episodes.datasets.item_split import halves
@@ -46,7 +46,7 @@ def load(name: str, options: DataOptions) -> Dataset[ImageBank]:
 def load_all(name: str, options: DataOptions) -> tuple[ImageBank, ImageBank]:
     """All classes for training and for test: as folders train and test say, or else the halves of each class.
 
-    Where these folders have different classes, as a split of classes has, those of the test part are taken.
+    Where train, validation and test have different classes, as a split of classes has, those of test are taken.
 
     Raises:
         DataError: as `load`, a split, or a class that has pictures only for training or only for test.
@@ -61,7 +61,7 @@ def load_all(name: str, options: DataOptions) -> tuple[ImageBank, ImageBank]:
         refuse_alone(root, ImageBank.noun, of_training, of_test)
         banks = labelled.load_all(short, options, training, test)
     else:
-        asked = options if parts else replace(options, split=ALL)
+        asked = options if len({*parts}) == len(PARTS) else replace(options, split=ALL)
         banks = halves(labelled.load(short, asked, OWN).test.renamed(short))
     remember(short, root)
     return banks

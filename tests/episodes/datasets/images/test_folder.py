@@ -175,6 +175,14 @@ def test_all_classes_at_once(pictures: Path, tmp_path: Path) -> None:
     """Of a folder without parts the halves of every class; of train and test with the same classes, each its own."""
     whole = all_way(f"folder:{pictures}", DataOptions(image_size=16))
     assert (whole.test.classes, whole.test.class_sizes, whole.test.held_out) == (6, (3,) * 6, (1,) * 6)
+    apart = tmp_path / "apart"
+    for number in range(6):
+        shutil.copytree(pictures / f"colour{number}", apart / ("train" if number % 2 else "test") / f"colour{number}")
+    assert all_way(f"folder:{apart}", DataOptions(image_size=16)).test.classes == 6
+    for number in (1, 3):
+        (apart / "validation").mkdir(exist_ok=True)
+        (apart / "train" / f"colour{number}").rename(apart / "validation" / f"colour{number}")
+    assert all_way(f"folder:{apart}", DataOptions(image_size=16)).test.class_names == ("colour0", "colour2", "colour4")
     both = tmp_path / "both"
     for part, names in (("train", "ab"), ("test", "c")):
         for folder in pictures.iterdir():
