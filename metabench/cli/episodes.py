@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from metabench.cli.options import Group, data_settings, given, terminal
+from metabench.cli.options import Group, OutputFile, data_settings, given, terminal
 
 
 @click.group(cls=Group)
@@ -18,7 +18,7 @@ def episodes() -> None:
 @episodes.command()
 @data_settings
 @click.option("--episodes", type=int, help="How many.  [default: 600, or as many as there are]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file, e.g. tasks.parquet.")
+@click.option("-o", "--output", type=OutputFile(), required=True, help="The file, e.g. tasks.parquet.")
 def freeze(output: Path, **settings: Any) -> None:
     """Write test tasks to a file, for `metabench run --tasks` here and elsewhere."""
     from metabench.experiment.data import freeze as write
@@ -36,7 +36,7 @@ def freeze(output: Path, **settings: Any) -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="The picture: .png, .pdf or .svg. Texts go to .html or .txt, and without it to the terminal.",
 )
 def show(episode: int, run_folder: Path | None, output: Path | None, **settings: Any) -> None:

@@ -16,6 +16,24 @@ USAGE_ERROR, RUN_ERROR = 2, 1  # exit codes
 TRACEBACK = "METABENCH_TRACEBACK"  # the environment variable with which errors show theirs
 
 
+class OutputFile(click.Path):
+    """A file to write, which is none of a run's own: those hold what no command makes again."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from metabench.records.record import RECORD_FILE
+
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if (path.parent / RECORD_FILE).is_file():
+            from metabench.records.bundle import MOST_BYTES_OF
+
+            if path.name in MOST_BYTES_OF:
+                self.fail(f"'{path}' is a file of a run, which would be lost; name another", param, ctx)
+        return path
+
+
 class ReaderLeft(Exception):  # noqa: N818 - not an error: a reader such as `head` has seen enough
     """The reader of a pipe has closed it. Click would end the program as a failure."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from metabench.cli.options import given, parse_options
+from metabench.cli.options import OutputFile, given, parse_options
 
 SHORT = ("backbone", "weights", "steps", "batch_size", "learning_rate", "whole_word")
 
@@ -22,9 +22,7 @@ SHORT = ("backbone", "weights", "steps", "batch_size", "learning_rate", "whole_w
     help="Read a file of texts, one per line, also .gz. Repeatable.",
 )
 @click.option("--without", help="Leave out what this dataset's validation and test classes have; several with +.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write, e.g. simclr.safetensors."
-)
+@click.option("-o", "--output", type=OutputFile(), required=True, help="The file to write, e.g. simclr.safetensors.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the datasets' files.")
 @click.option("--split", help="Class split: a name that the dataset has, or a JSON file of class names.")
 @click.option("--image-size", type=int, help="Resize images to this height and width, 16 to 1024.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from metabench.cli.options import RUN_ERROR, given, terminal
+from metabench.cli.options import RUN_ERROR, OutputFile, given, terminal
 from metabench.errors import UsageError
 
 
@@ -23,10 +23,10 @@ from metabench.errors import UsageError
     help="First copy the runs below this folder, or in this bundle, to --results.",
 )
 @click.option("--reference", is_flag=True, help="Put the reference records that ship with metabench among them.")
-@click.option("--csv", type=click.Path(path_type=Path), help="Write the table as CSV.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write a table for each dataset and task.")
-@click.option("--latex", type=click.Path(path_type=Path), help="Write a booktabs table for each dataset and task.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots: one file, for any browser.")
+@click.option("--csv", type=OutputFile(), help="Write the table as CSV.")
+@click.option("--markdown", type=OutputFile(), help="Write a table for each dataset and task.")
+@click.option("--latex", type=OutputFile(), help="Write a booktabs table for each dataset and task.")
+@click.option("--html", type=OutputFile(), help="Write a page with plots: one file, for any browser.")
 @click.option("--dataset", multiple=True, help="Only this dataset. Repeatable.")
 @click.option("--ways", type=int, multiple=True, help="Only tasks with this number of classes. Repeatable.")
 @click.option("--shots", type=int, multiple=True, help="Only tasks with this number of shots. Repeatable.")
@@ -101,7 +101,7 @@ def _add(theirs: Path, results: Path) -> bool:
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file, e.g. bundle.zip.")
+@click.option("-o", "--output", required=True, type=OutputFile(), help="The file, e.g. bundle.zip.")
 def submit(runs: tuple[Path, ...], output: Path) -> None:
     """Put finished runs into one file for somebody else's leaderboard.
 
@@ -196,7 +196,7 @@ def compare(records: tuple[Path, ...], reference: bool, diagram: Path | None) ->
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="Draw it to this picture too: .png, .pdf or .svg. Of texts also a page: .html.",
 )
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the data of a run of texts.")
@@ -220,8 +220,8 @@ def inspect(run_folder: Path, output: Path | None, **settings: Any) -> None:
 
 @click.command("distillation-report")
 @click.argument("records", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw accuracy against size: .png, .pdf or .svg.")
-@click.option("--csv", type=click.Path(path_type=Path), help="Write the table as CSV.")
+@click.option("-o", "--output", type=OutputFile(), help="Draw accuracy against size: .png, .pdf or .svg.")
+@click.option("--csv", type=OutputFile(), help="Write the table as CSV.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the runs' data.")
 @click.option("--tasks", type=click.Path(path_type=Path), help="The file of frozen tasks that they were tested on.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The file of weights that they began with.")
@@ -251,7 +251,7 @@ def distillation_report(records: tuple[Path, ...], output: Path | None, csv: Pat
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="The file: .onnx or .safetensors.",
 )
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the run's data, where they are needed.")
@@ -276,9 +276,7 @@ def export(run_folder: Path, output: Path, **settings: Any) -> None:
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The file of weights that they began with.")
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Draw all runs to this picture: .png, .pdf, .svg."
-)
+@click.option("-o", "--output", type=OutputFile(), help="Draw all runs to this picture: .png, .pdf, .svg.")
 def curve(
     run_folders: tuple[Path, ...],
     shots: str | None,

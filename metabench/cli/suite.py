@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metabench.cli.options import RUN_ERROR, given, learner_settings, of_learner
+from metabench.cli.options import RUN_ERROR, OutputFile, given, learner_settings, of_learner
 from metabench.cli.sweep import Means, carry_out, making, say_missing
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--device", help="auto, cpu or cuda.  [default: auto]")
 @click.option("--threads", type=int, help="CPU threads of each run.  [default: all cores, shared by --workers]")
 @click.option("--reference", is_flag=True, help="Put the reference records that ship with metabench in the table.")
-@click.option("--csv", type=click.Path(path_type=Path), help="Write the table as CSV.")
+@click.option("--csv", type=OutputFile(), help="Write the table as CSV.")
 @making
 def suite(
     name: str,
