@@ -148,6 +148,9 @@ def _unpack(archive: zipfile.ZipFile, bundle: Path, place: Path) -> None:
     members = {info.filename: info for info in archive.infolist()}
     manifest = _manifest(members, archive, bundle)
     _check_sizes(manifest, min(MOST_BYTES_OF_ALL, MOST_TIMES * bundle.stat().st_size), bundle)
+    for name, of_run in manifest.runs.items():
+        if RECORD_FILE not in of_run:
+            raise _refused(bundle, f"its run '{name}' has no {RECORD_FILE}")
     wanted = {f"{name}/{file}": entry for name, of_run in manifest.runs.items() for file, entry in of_run.items()}
     if len(members) != len(archive.infolist()) or set(members) != {MANIFEST_FILE, *wanted}:
         raise _refused(bundle, "its files are not those of its manifest")

@@ -71,6 +71,9 @@ def add_records(theirs: Path, results: Path) -> Added:
 
 
 def _check_values(folder: Path) -> None:
+    for file in (*value_files(folder), folder / WEIGHTS_FILE):
+        if file.is_symlink():
+            raise UsageError(f"'{file}' is a link, and a run is taken with files of its own; put the file there")
     _, of_tasks = read_record(folder / RECORD_FILE)
     if (file := predictions_file(folder)).exists():
         read_predictions(file, of_tasks)

@@ -122,6 +122,11 @@ REFUSED: dict[str, tuple[Callable[[Members, dict[str, Any]], None], bool, str]] 
     "another file": (changed, False, "scores.csv is not the file of the manifest"),
     "one more": (extra, False, "its files are not those of its manifest"),
     "one fewer": (missing, False, "its files are not those of its manifest"),
+    "a run without a record": (
+        lambda _, manifest: manifest["runs"].update({"empty": {}}),
+        False,
+        "its run 'empty' has no record.json",
+    ),
     "a later version": (later, True, "manifest.json: version: "),
     "out of the folder": (moved("../evil"), True, "manifest.json: runs.../evil"),
     "from the root": (moved("/evil"), True, "manifest.json: runs./evil"),

@@ -106,6 +106,39 @@ def test_a_record_that_is_not_valid_is_named_and_not_copied(
     assert len(capsys.readouterr().err.splitlines()) == len(list(theirs.rglob("record.json")))
 
 
+@pytest.mark.parametrize("name", ["record.json", "scores.csv", "learner.pt"])
+def test_a_run_of_links_is_not_taken(theirs: Path, results: Path, tmp_path: Path, name: str) -> None:
+    """They would lead anywhere, and a copy without them is no run."""
+    file = theirs / "same" / name
+    file.rename(tmp_path / name)
+    file.symlink_to(tmp_path / name)
+    done = add_records(theirs, results)
+    assert [folder.name for folder in done.folders] == ["better"]
+    (problem,) = done.problems
+    assert f"same/{name}' is a link, and a run is taken with files of its own" in problem
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "submit RUN -o RUN/record.json",
+        "leaderboard --reference --csv RUN/scores.csv",
+        "leaderboard --reference --html RUN/record.json",
+        "pretrain simclr -o RUN/learner.pt",
+    ],
+)
+def test_no_command_writes_over_a_runs_own_files(
+    theirs: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = theirs / "same"
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    with pytest.raises(SystemExit) as ended:
+        main(command.replace("RUN", str(run)).split())
+    assert ended.value.code == 2
+    assert "is a file of a run, which would be lost; name another" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+
+
 def test_two_tables_do_not_go_to_one_file(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = results / ".." / results.name / "a"
     with pytest.raises(SystemExit):
