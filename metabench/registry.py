@@ -135,7 +135,7 @@ def _checked(found: Any, what: str) -> type[Learner]:
         raise UsageError(
             f"{what}: its source is {found.source!r:.100}; give a metabench.learner.Source, or leave it out"
         )
-    for name in ("transductive", "label_equivariant", "semi_supervised", "outside_data", "regression"):
+    for name in (name for name, default in vars(Learner).items() if isinstance(default, bool)):
         said = inspect.getattr_static(found, name)
         if not isinstance(said, bool) and not hasattr(type(said), "__get__"):
             raise UsageError(f"{what}: its {name} is {said!r:.100}; give True or False")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,6 @@ def leaderboard(
     from metabench.board.latex import latex as latex_tables
     from metabench.board.page import page
     from metabench.board.rows import read_entries
-    from metabench.escape import plain
 
     files = [file.resolve() for file in (csv, markdown, latex, html) if file]
     if len(set(files)) < len(files):
@@ -76,15 +76,13 @@ def leaderboard(
             if target:
                 write_bytes(target, make(rows).encode())
                 click.echo(f"wrote {target}")
-    for problem in problems:
-        click.echo(f"metabench: {plain(problem)}; it is skipped", err=True)
+    _say_skipped(problems)
     if refused or problems:
         sys.exit(RUN_ERROR)
 
 
 def _add(theirs: Path, results: Path) -> bool:
     """Whether any of them was refused."""
-    from metabench.escape import plain
     from metabench.records.submissions import add_records
 
     done = add_records(theirs, results)
@@ -94,9 +92,15 @@ def _add(theirs: Path, results: Path) -> bool:
     click.echo(f"added records of '{theirs}' to '{results}': {counts}{there}")
     if kinds["unverified"]:
         click.echo(f"`metabench verify {done.folders[0]}` scores its weights again; so for each")
-    for problem in done.problems:
-        click.echo(f"metabench: {plain(problem)}; it is skipped", err=True)
+    _say_skipped(done.problems)
     return bool(done.problems)
+
+
+def _say_skipped(problems: Sequence[str]) -> None:
+    from metabench.escape import plain
+
+    for problem in problems:
+        click.echo(f"metabench: {plain(problem)}; it is skipped", err=True)
 
 
 @click.command()

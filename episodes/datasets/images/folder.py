@@ -13,7 +13,6 @@ from episodes.dataset import PARTS, DataOptions, Dataset
 from episodes.datasets.images.labelled import Labelled
 from episodes.datasets.images.layout import Layout, read_layout
 from episodes.datasets.item_split import halves
-from episodes.datasets.rows import refuse_alone
 from episodes.datasets.splitting import ALL, refuse_split
 from episodes.errors import DataError
 from episodes.files.archives import is_archive
@@ -58,7 +57,6 @@ def load_all(name: str, options: DataOptions) -> tuple[ImageBank, ImageBank]:
     training = [row for row, part in enumerate(parts) if part != "test"]
     of_training, of_test = ({classes[row] for row in rows} for rows in (training, test))
     if of_training & of_test:
-        refuse_alone(root, ImageBank.noun, of_training, of_test)
         banks = labelled.load_all(short, options, training, test)
     else:
         asked = options if len({*parts}) == len(PARTS) else replace(options, split=ALL)

@@ -13,7 +13,7 @@ from torch import Tensor
 from episodes.banks.images import ImageBank
 from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.layout import Layout
-from episodes.datasets.rows import warn_of_case
+from episodes.datasets.rows import refuse_alone, warn_of_case
 from episodes.datasets.splitting import by_names, own_parts, split_classes, split_key, split_name
 from episodes.errors import counted
 from episodes.files.bank_cache import cached_dataset
@@ -70,8 +70,10 @@ class Labelled:
         self, name: str, options: DataOptions, training: Collection[int], test: Collection[int]
     ) -> tuple[ImageBank, ImageBank]:
         """All classes for training and for test, from the pictures of the given numbers; arguments and errors as of
-        `load`, and every class has pictures in both."""
+        `load`, and DataError for a class that has pictures for one of the two alone."""
         size, channels = _shape(options)
+        place = self.source[0] if self.source else self.pictures.root
+        refuse_alone(place, ImageBank.noun, *({self.layout.classes[row] for row in rows} for rows in (training, test)))
 
         def make() -> Dataset[ImageBank]:
             images = self._images(size, channels)

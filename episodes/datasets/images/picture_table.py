@@ -21,7 +21,7 @@ from episodes.dataset import DataOptions, Dataset
 from episodes.datasets.images.labelled import Labelled
 from episodes.datasets.images.picture_list import PictureList
 from episodes.datasets.item_split import halves
-from episodes.datasets.rows import part_of, refuse_alone, says_tests
+from episodes.datasets.rows import part_of, says_tests
 from episodes.datasets.splitting import ALL, PART_NAMES, part_called, refuse_split
 from episodes.datasets.text.reading import no_column, read_header, read_json, read_rows
 from episodes.datasets.text.sources import own_file
@@ -86,8 +86,6 @@ def load_all(name: str, options: DataOptions) -> tuple[ImageBank, ImageBank]:
         learn = ("train",) if _is_json(place) else ("train", "validation")
         training = [row for row, part in enumerate(parts) if part in learn]
         test = [row for row, part in enumerate(parts) if part == "test"]
-        classes = labelled.layout.classes
-        refuse_alone(place, ImageBank.noun, *({classes[row] for row in rows} for rows in (training, test)))
         banks = labelled.load_all(short, options, training, test)
     else:
         banks = halves(labelled.load(short, replace(options, split=ALL), OWN).test.renamed(short))

@@ -196,9 +196,9 @@ def test_queries_of_no_class_come_first() -> None:
 
 @pytest.mark.parametrize("alpha", [0.5, 2.0])
 def test_so_many_tasks_are_cut_where_classes_are_small(alpha: float) -> None:
-    """Queries of 5 classes, and shots beside them: as many as ask for more, where classes have enough, than 14 or 29.
+    """As many as ask for more, where classes have enough: for more than 14 queries, or than 20 shots.
 
-    Of shots that are each shared in turn, the number is not quite that of the shares.
+    Shots are drawn one by one, so that their number is not quite that of the shares.
     """
     task, small = uneven(alpha, queries=5), numbered_bank((15,) * WAYS)
     assert task.cut_shares(small) == {
