@@ -13,22 +13,26 @@ from metabench.errors import UsageError
 LETTER = 0.075  # inches that a letter of a title or legend takes
 
 
+def check_picture(path: Path) -> None:
+    """Raise UsageError unless the name of a picture has an ending that can be drawn to. Call it before long work."""
+    endings = FigureCanvasAgg.get_supported_filetypes()
+    if path.suffix.lower().removeprefix(".") not in endings:
+        raise UsageError(f"cannot write the picture '{path}': its name must end in .png, .pdf or .svg")
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a picture.
 
     Raises:
         UsageError: the file cannot be written, or its ending is unknown or missing.
     """
-    if not path.suffix:
-        raise UsageError(f"cannot write the picture '{path}': its name needs an ending, e.g. .png")
+    check_picture(path)
     try:
         figure.savefig(path)
     except OSError as error:
         raise UsageError(
             f"cannot write the picture '{path}': {error.strerror or error}; choose a folder that can be written"
         ) from None
-    except ValueError as error:  # names the endings that there are
-        raise UsageError(f"cannot write the picture '{path}': {error}") from None
 
 
 def short(name: str, most: int = 32) -> str:

@@ -21,6 +21,7 @@ from metabench.experiment.data import scored_tasks
 from metabench.learner import Learner
 from metabench.metrics.metric import METRICS, Metric, with_interval
 from metabench.pictures.charts import STEPS, draw_curve, panels
+from metabench.pictures.figure import check_picture
 from metabench.records.keys import settings
 from metabench.records.reader import read_record, record_file
 from metabench.registry import faults_of
@@ -44,6 +45,8 @@ def curves(folders: Sequence[Path], picture: Path | None = None, **asked: Any) -
     """
     records = [read_record(record_file(folder))[0] for folder in folders]
     data = {record.dataset.fingerprints.test: record.dataset.name for record in records}
+    if picture:
+        check_picture(picture)
     if picture and len(data) > 1:
         raise UsageError(
             "one picture is of the same test data, and these runs have others each, of "

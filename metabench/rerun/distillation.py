@@ -17,6 +17,7 @@ from metabench.evaluation.loop import predicted_logits
 from metabench.evaluation.size import own_networks, stored_bytes
 from metabench.learner import Learner
 from metabench.pictures.charts import draw_sizes
+from metabench.pictures.figure import check_picture
 from metabench.registry import faults_of
 from metabench.reports.distillation import STUDENT, TEACHER, Distillation, Measured, distillations, table
 from metabench.rerun.load import TrainedRun, load_trained
@@ -51,6 +52,8 @@ def distillation_report(*runs: str | Path, picture: str | Path | None = None, **
 
 def reports(runs: Sequence[Path], picture: Path | None = None, **settings: Any) -> list[Distillation]:
     """The same, in parts; arguments and errors are those of `distillation_report`."""
+    if picture:
+        check_picture(picture)
     found = distillations(runs, lambda folder: _measured(load_trained(folder, **settings)))
     if picture:
         boards = {f"{each.dataset}, {each.task}": each.metric for each in found}

@@ -14,6 +14,7 @@ from metabench.errors import RunError, UsageError
 from metabench.experiment.data import config_here, with_frozen
 from metabench.experiment.prepare import Prepared, prepare, prepare_tasks
 from metabench.experiment.pretrained import with_weights
+from metabench.pictures.figure import check_picture
 from metabench.pictures.hardest import draw_predicted
 from metabench.records.folder import load_run, restore
 from metabench.records.reader import read_record, record_file
@@ -97,6 +98,8 @@ def _check_path(config: RunConfig, path: Path | None) -> bool:
         raise UsageError(
             f"-o {path}: tasks of '{name}' are no texts, and are drawn to .png, .pdf or .svg; name such a file"
         )
+    if path and not of_texts:
+        check_picture(path)
     return of_texts
 
 

@@ -88,6 +88,7 @@ def test_a_task_alone_is_printed_in_the_terminals_width(
     [
         ({"dataset": "csv:none", "path": "a.png"}, r"-o a.png: tasks of 'csv:none' are texts, .* to .html or .txt"),
         ({"path": "a.html"}, r"-o a.html: tasks of 'glyphs' are no texts, and are drawn to .png, .pdf or .svg"),
+        ({"path": "a.doc"}, r"cannot write the picture 'a.doc': its name must end in .png, .pdf or .svg"),
         ({}, r"Missing option '-o' / '--output'. Tasks of 'glyphs' are drawn to .png"),
     ],
 )

@@ -237,7 +237,7 @@ def test_wins_ties_and_losses_are_counted() -> None:
     assert found.to_numpy().tolist() == [["", "2/1/0"], ["0/1/2", ""]]
 
 
-def test_the_diagram_joins_those_that_are_not_told_apart(tmp_path: Path) -> None:
+def test_the_diagram_joins_those_that_do_not_differ_significantly(tmp_path: Path) -> None:
     path = tmp_path / "ranks.svg"
     draw_critical_differences(rank(DEMSAR), path)
     drawn = path.read_text(encoding="utf-8")
@@ -246,8 +246,9 @@ def test_the_diagram_joins_those_that_are_not_told_apart(tmp_path: Path) -> None
     draw_critical_differences(rank(DEMSAR), tmp_path / "ranks.png")
     with Image.open(tmp_path / "ranks.png") as picture:
         assert picture.width > 1000
-    with pytest.raises(UsageError, match="its name needs an ending"):
-        draw_critical_differences(rank(DEMSAR), tmp_path / "ranks")
+    for name in ("ranks", "ranks.txt"):
+        with pytest.raises(UsageError, match="its name must end in .png, .pdf or .svg"):
+            draw_critical_differences(rank(DEMSAR), tmp_path / name)
 
 
 def untrained(scores: np.ndarray) -> list[Entrant]:
@@ -309,7 +310,7 @@ def test_few_differences_that_are_alike_say_nothing() -> None:
     assert outcomes(untrained(np.stack([np.full(10, 0.6), np.full(10, 0.5)]))).tolist() == [[0, 1], [-1, 0]]
 
 
-def test_learners_without_common_tasks_are_not_told_apart() -> None:
+def test_learners_without_common_tasks_do_not_differ_significantly() -> None:
     """Nor by one; a third, on all tasks, is significantly different from each."""
     tasks = np.linspace(0.1, 0.9, 9)
     early, late = np.where(np.arange(9) < 5, tasks, np.nan), np.where(np.arange(9) > 3, tasks - 0.05, np.nan)
