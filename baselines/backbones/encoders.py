@@ -169,8 +169,8 @@ class Pretrained:
         """Whether the encoder is one of texts; else of pictures."""
         try:
             config = _transformers().AutoConfig.from_pretrained(self.place(path), trust_remote_code=False)
-        except (OSError, ValueError, ImportError):
-            return True  # which is said when it is loaded
+        except (OSError, ValueError, ImportError) as error:
+            raise UsageError(f"encoder '{path}' cannot be loaded: {first_line(error)}{NEEDED}") from None
         return not hasattr(config, "num_channels")
 
     def place(self, path: str) -> str:

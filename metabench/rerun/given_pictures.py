@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,10 +39,10 @@ def read_pictures(
         images, labels = _class_folders(Path(support), shape)
     else:
         paths, labels = by_label(support)
-        images = torch.stack([_one(Path(path), shape) for path in paths])
+        images = torch.stack([_one(_path(path), shape) for path in paths])
     names: list[str] = []
     parts: list[Tensor] = []
-    for query in map(Path, queries):
+    for query in map(_path, queries):
         found, decoded = _queries(query, shape)
         names += found
         parts.append(decoded)
@@ -50,6 +51,12 @@ def read_pictures(
     called = [*classes, "queries"]
     keys = [str(number) for number in range(len(called))]
     return classes, names, ImageBank.from_labels("pictures", torch.cat([images, *parts]), together, keys, keys)
+
+
+def _path(given: Any) -> Path:
+    if not isinstance(given, str | Path):
+        raise UsageError(f"a picture is of type {type(given).__name__}; give the path of its file, a str or Path")
+    return Path(given)
 
 
 def _class_folders(root: Path, shape: tuple[int, ...]) -> tuple[Tensor, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,8 @@ def predict(
 
 
 def _listed(queries: Queries) -> list[str | Path]:
+    if not isinstance(queries, str | Path | Iterable):
+        raise UsageError(f"the queries are of type {type(queries).__name__}; give a str, a Path, or a list of them")
     listed: list[str | Path] = [queries] if isinstance(queries, str | Path) else list(queries)
     if not listed:
         raise UsageError("there are no queries; give at least one")

@@ -59,12 +59,16 @@ class Labelled:
         asked = own if parts else options.split or split_name(None, len(self.layout.groups))
         size, channels = _shape(options)
         warn_of_case(self.pictures.root, "classes", self.layout.groups, 1)
+        copies: list[list[str]] = []
 
         def make() -> Dataset[ImageBank]:
-            bank = self.bank(name, self._images(size, channels))
+            bank = self.bank(name, self._images(size, channels, copies))
             return by_names(bank, bank.name, own, parts) if parts else split_classes(bank, asked)
 
-        return cached_dataset(name, split_name(asked, 0), self._key(size, channels, split_key(asked)), make)
+        key = self._key(size, channels, split_key(asked))
+        dataset = cached_dataset(name, split_name(asked, 0), key, make, copies)
+        self._warn_of_copies(copies)
+        return dataset
 
     def load_all(
         self, name: str, options: DataOptions, training: Collection[int], test: Collection[int]
@@ -74,16 +78,18 @@ class Labelled:
         size, channels = _shape(options)
         place = self.source[0] if self.source else self.pictures.root
         refuse_alone(place, ImageBank.noun, *({self.layout.classes[row] for row in rows} for rows in (training, test)))
+        copies: list[list[str]] = []
 
         def make() -> Dataset[ImageBank]:
-            images = self._images(size, channels)
+            images = self._images(size, channels, copies)
             learn, tell = (
                 self.bank(f"{name}/{part}", images, rows) for part, rows in (("train", training), ("test", test))
             )
             return Dataset(name, "", learn, learn, tell)
 
         key = self._key(size, channels, repr((sorted(training), sorted(test))))
-        dataset = cached_dataset(name, "", key, make)
+        dataset = cached_dataset(name, "", key, make, copies)
+        self._warn_of_copies(copies)
         return dataset.train, dataset.test
 
     def bank(self, name: str, images: Tensor, rows: Collection[int] | None = None) -> ImageBank:
@@ -96,22 +102,21 @@ class Labelled:
         groups = [self.layout.groups[each] for each in classes]
         return ImageBank.from_labels(name, images, labels, classes, groups)
 
-    def _images(self, size: int, channels: int) -> Tensor:
+    def _images(self, size: int, channels: int, copies: list[list[str]]) -> Tensor:
+        """All pictures; `copies` gets those with the content of an earlier one, each with that one."""
         images = self.pictures.decode(self.paths, size, channels)
-        self._warn_of_copies()
+        copies[:] = map(list, self.pictures.copies)
         return images
 
-    def _warn_of_copies(self) -> None:
+    def _warn_of_copies(self, copies: Sequence[Sequence[str]]) -> None:
         """A picture that is twice in a class may be support and query of a task; in two classes, it has two labels."""
         class_of = dict(zip(self.paths, self.layout.classes, strict=True))
-        for what, copies in {
-            "the same class": [pair for pair in self.pictures.copies if class_of[pair[0]] == class_of[pair[1]]],
-            "different classes": [pair for pair in self.pictures.copies if class_of[pair[0]] != class_of[pair[1]]],
-        }.items():
-            if copies:
+        for what, alike in (("the same class", True), ("different classes", False)):
+            found = [pair for pair in copies if (class_of[pair[0]] == class_of[pair[1]]) == alike]
+            if found:
                 warnings.warn(
-                    f"'{self.pictures.root}' has {counted(len(copies), 'pictures')} with the content of others in "
-                    f"{what}, such as '{copies[0][0]}' of '{copies[0][1]}'; scores are too high or too low by them: "
+                    f"'{self.pictures.root}' has {counted(len(found), 'pictures')} with the content of others in "
+                    f"{what}, such as '{found[0][0]}' of '{found[0][1]}'; scores are too high or too low by them: "
                     "remove copies",
                     stacklevel=2,
                 )

@@ -161,6 +161,7 @@ def test_networks_without_published_weights_are_refused() -> None:
         ("torchvision:resnet81", "torchvision has no network 'resnet81'; did you mean 'resnet18'"),
         ("timm:resnot18", "timm has no network 'resnot18'; did you mean 'resnet18'"),
         ("timm:resnet18:9", "asks for images of '9' pixels; give 16 to 1024, e.g. timm:resnet18:64"),
+        ("efficientnet_lite0:2", "asks for images of '2' pixels; give 16 to 1024, e.g. efficientnet_lite0:64"),
         ("torchvision:resnet18:wide", "asks for images of 'wide' pixels"),
         ("torchvision", "needs a folder or a name: torchvision:NAME"),
         (

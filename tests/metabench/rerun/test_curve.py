@@ -128,7 +128,7 @@ def test_learners_without_gradient_steps_and_runs_on_several_datasets_say_so(
     other, _ = quick(tmp_path, dataset="glyphs", image_size=32, learner="nearest", episodes=4)
     with pytest.raises(UsageError, match=r"is of the same test data, .* of glyphs, glyphs; leave -o"):
         curves([folder, other], tmp_path / "both.png")
-    with pytest.raises(UsageError, match="its name must end in .png, .pdf or .svg"):
+    with pytest.raises(UsageError, match=r"its name must end in \.png, \.pdf or \.svg"):
         curves([folder], tmp_path / "both.txt")
 
 

@@ -79,5 +79,5 @@ def test_one_picture_is_of_the_same_tasks(folder: Path, distilled: Path, tmp_pat
         UsageError, match="one picture is of the same test tasks, and these runs are of glyphs, 3-way 2"
     ):
         distillation_report(distilled, folder, picture=tmp_path / "x.png")
-    with pytest.raises(UsageError, match="its name must end in .png, .pdf or .svg"):
+    with pytest.raises(UsageError, match=r"its name must end in \.png, \.pdf or \.svg"):
         distillation_report(folder, picture=tmp_path / "x.doc")

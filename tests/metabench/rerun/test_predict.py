@@ -241,6 +241,11 @@ def test_what_is_wrong_with_pictures_is_said(
     )
     (tmp_path / "none").mkdir()
     assert "there are no pictures in" in said([of_pictures, "--support", support, tmp_path / "none"], capsys)
+    for given in (np.zeros((8, 8)), 3):
+        with pytest.raises(UsageError, match=r"type (ndarray|int)"):
+            metabench.predict(of_pictures, support, given)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a picture is of type ndarray; give the path of its file"):
+        metabench.predict(of_pictures, {"a": [np.zeros((8, 8))], "b": [queries[0]]}, queries[0])
     assert "there are no queries; give them as arguments" in said([of_pictures, "--support", support], capsys)
     both = [of_pictures, "--support", support, queries[0], "--queries", tmp_path / "queries"]
     assert "not both ways" in said(both, capsys)

@@ -247,7 +247,7 @@ def test_the_diagram_joins_those_that_do_not_differ_significantly(tmp_path: Path
     with Image.open(tmp_path / "ranks.png") as picture:
         assert picture.width > 1000
     for name in ("ranks", "ranks.txt"):
-        with pytest.raises(UsageError, match="its name must end in .png, .pdf or .svg"):
+        with pytest.raises(UsageError, match=r"its name must end in \.png, \.pdf or \.svg"):
             draw_critical_differences(rank(DEMSAR), tmp_path / name)
 
 
