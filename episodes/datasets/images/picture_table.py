@@ -217,8 +217,10 @@ def _read_json(path: Path) -> PictureList:
     labels: dict[str, int] = {}
     for key, items in content.items():
         part = part_called(key)
-        if part is None or not isinstance(items, list):
+        if part is None:
             raise DataError(f"{must}; found '{key[:40]}'{nearest(key, PART_NAMES) or ''}")
+        if not isinstance(items, list):
+            raise DataError(f"{must}; '{key}' is {str(items)[:80]}")
         for number, item in enumerate(items, 1):
             where = f"entry {number:,} of '{key}'"
             if not isinstance(item, list) or [type(each) for each in item] != [str, int, str]:

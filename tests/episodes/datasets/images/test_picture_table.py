@@ -257,12 +257,12 @@ def refusal(table: Path, content: str) -> str:
 
 
 ROWS: dict[str, str] = {
-    "../a.png,x": "line 2: the path '../a.png' leaves the folder of the table; write paths below it",
-    "colour0/../../a.png,x": "line 2: the path 'colour0/../../a.png' leaves the folder",
-    "/etc/a.png,x": "line 2: the path '/etc/a.png' leaves the folder",
-    "..\\a.png,x": "line 2: the path '../a.png' leaves the folder",
-    "C:\\a.png,x": "line 2: the path 'C:/a.png' leaves the folder",
-    "~/a.png,x": "line 2: the path '~/a.png' leaves the folder",
+    "../a.png,x": "line 2: the path '../a.png' does not begin below the table's folder, or has '..'; write where",
+    "colour0/../../a.png,x": "line 2: the path 'colour0/../../a.png' does not begin below the table's folder",
+    "/etc/a.png,x": "line 2: the path '/etc/a.png' does not begin below the table's folder",
+    "..\\a.png,x": "line 2: the path '../a.png' does not begin below the table's folder",
+    "C:\\a.png,x": "line 2: the path 'C:/a.png' does not begin below the table's folder",
+    "~/a.png,x": "line 2: the path '~/a.png' does not begin below the table's folder",
     ",x": "line 2: no picture; give its path, or remove the row",
     "./,x": "line 2: no picture; give its path",
     "colour0/a.png,": "line 2: no label; give it one, or remove the row",
@@ -300,12 +300,12 @@ def test_the_columns_that_are_needed_are_named(header: str, pictures: Path) -> N
 JSON: dict[str, str] = {
     "[]": 'must be {"train": [[path, number, class], ...], "val": [...], "test": [...]}; found list',
     '{"tran": []}': "; found 'tran'; did you mean 'train'?",
-    '{"train": {}}': "; found 'train'",
+    '{"train": {}}': "; 'train' is {}",
     '{"train": [["a.png", 0]]}': "; entry 1 of 'train' is ['a.png', 0]",
     '{"train": [["a.png", true, "x"]]}': "; entry 1 of 'train' is ",
     '{"train": [["a.png", 0, "x"], ["b.png", 0, "y"]]}': "entry 2 of 'train': class 0 is called 'y', and 'x' before",
     '{"train": [["a.png", 0, "x"]], "val": [["b.png", 1, "x"]]}': "class 1 is called 'x', and so is class 0",
-    '{"train": [["../a.png", 0, "x"]]}': "entry 1 of 'train': the path '../a.png' leaves the folder",
+    '{"train": [["../a.png", 0, "x"]]}': "the path '../a.png' does not begin below the table's folder",
     '{"train": [["colour0/a.png", 0, "x"]], "test": [["colour0/a.png", 0, "x"]]}': "part 'test', and in part 'train'",
     '{"train": [["\\ud800.png", 0, "x"]]}': "lists 1 of 1 pictures that are nowhere in",
     '{"train": []}': "lists no pictures",
