@@ -128,8 +128,8 @@ class PictureList:
             raise DataError(f"'{self.place}', {where}: no picture; give its path, or remove the row")
         if path.startswith(("/", "~")) or ".." in parts or re.match(r"[A-Za-z]:/", path):
             raise DataError(
-                f"'{self.place}', {where}: the path '{path[:200]}' does not begin below the table's folder, or has '..'; "
-                "write where the picture lies below that folder, e.g. roses/1.jpg"
+                f"'{self.place}', {where}: the path '{path[:200]}' does not begin below the table's folder, or has "
+                "'..'; write where the picture lies below that folder, e.g. roses/1.jpg"
             )
         return "/".join(parts)
 

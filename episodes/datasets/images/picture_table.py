@@ -171,11 +171,14 @@ def _read_table(path: Path) -> PictureList:
 
 
 def _columns(path: Path, header: list[str]) -> Columns:
-    """Which columns are read; raises DataError where there is none of files, or none of classes."""
+    """Which columns are read; raises DataError where there is none of files, none of classes, or two of one name."""
     plain = {name: name.lower().replace(" ", "_").replace("-", "_") for name in header if name}
 
     def named(names: tuple[str, ...]) -> str | None:
-        return next((column for each in names for column, called in plain.items() if called == each), None)
+        found = [column for each in names for column, called in plain.items() if called == each]
+        if len(found) > 1 and plain[found[0]] == plain[found[1]]:
+            raise DataError(f"'{path}' has both a column '{found[0]}' and a column '{found[1]}'; leave one of them")
+        return found[0] if found else None
 
     file, label, group, split = map(named, (FILE, CLASS, GROUP, SPLIT))
     if file is None:
