@@ -49,9 +49,9 @@ def part_called(name: str) -> str | None:
 
 
 def parts_of_classes(labels: Sequence[str], parts: Sequence[str | None]) -> dict[str, list[str]]:
-    """The class names of each part, where parts share no class; nothing where they do, or no item is in one.
+    """The class names of each part, where parts share no class; nothing where they do, or all items are in one.
 
-    Items in no part are in one called "", so that their classes are not lost where the others are a split.
+    Where some items are in no part and others are, the former are in one called "", which `own_parts` refuses.
 
     Args:
         labels: the class of each item.
@@ -62,7 +62,8 @@ def parts_of_classes(labels: Sequence[str], parts: Sequence[str | None]) -> dict
         names.setdefault(part or "", set()).add(label)
     said = [of_part for part, of_part in names.items() if part]
     shared = sum(map(len, said)) - len(set().union(*said))
-    return {part: sorted(of_part) for part, of_part in names.items()} if len(said) > 1 and not shared else {}
+    some = bool(said) and "" in names
+    return {part: sorted(of_part) for part, of_part in names.items()} if some or (len(said) > 1 and not shared) else {}
 
 
 def own_parts(root: Path, split: str | None, parts: dict[str, list[str]]) -> dict[str, list[str]]:

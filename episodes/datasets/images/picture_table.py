@@ -23,7 +23,7 @@ from episodes.datasets.images.picture_list import PictureList
 from episodes.datasets.item_split import halves
 from episodes.datasets.rows import part_of, says_tests
 from episodes.datasets.splitting import ALL, PART_NAMES, part_called, refuse_split
-from episodes.datasets.text.reading import no_column, read_header, read_json, read_rows
+from episodes.datasets.text.reading import no_column, read_header, read_json, read_rows, refuse_alike
 from episodes.datasets.text.sources import own_file
 from episodes.errors import DataError, nearest
 from episodes.files.pictures import Pictures
@@ -183,6 +183,8 @@ def _columns(path: Path, header: list[str]) -> Columns:
     file, label, group, split = map(named, (FILE, CLASS, GROUP, SPLIT))
     if file is None:
         raise no_column(path, "column of the pictures' files", FILE, header, ADVICE)
+    if label:
+        refuse_alike(f"'{path}' has column", SPLIT, plain.values())
     others = [name for name in plain if name not in (file, group, split)]
     if label is None and len(others) < 2:
         raise _no_classes(path, header)

@@ -14,7 +14,7 @@ from typing import Any
 
 from episodes.banks.text import TextBank
 from episodes.dataset import DataOptions, Dataset
-from episodes.datasets.text.reading import lines, opened
+from episodes.datasets.text.reading import lines, opened, refuse_alike
 from episodes.datasets.text.table import NEEDED, POSSIBLE, Table, find_file, load_all_table, load_table
 from episodes.errors import DataError, renamed
 from episodes.files.json_text import json_fault, json_kind, keys_once
@@ -89,6 +89,7 @@ def _values(path: Path, where: str, line: str, needed: Sequence[str]) -> dict[st
             meant = renamed(name, content) if len(content) > 1 else ""
             advice = meant or f"; name {'it' if len(needed) == 1 else 'them'} {' and '.join(needed)}"
             raise DataError(f"'{path}', {where}: no '{name}': found {found}{advice}")
+    refuse_alike(f"'{path}', {where}: found the key", POSSIBLE, content)
     return {name: _text(path, where, name, content.get(name)) for name in (*NEEDED, *POSSIBLE)}
 
 

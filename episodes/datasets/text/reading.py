@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -212,11 +212,21 @@ def _places(
             raise DataError(f"'{path}' has column '{name}' {header.count(name)} times; leave it once")
     if missing := [name for name in needed if name not in header]:
         raise no_column(path, f"column '{missing[0]}'", missing[:1], header, advice)
-    for name in possible:
-        spelt = [column for column in header if column.strip().lower() == name]
-        if name not in header and spelt:
-            raise DataError(f"'{path}' has column '{spelt[0]}'; rename it to '{name}', or to a name that is not alike")
+    refuse_alike(f"'{path}' has column", possible, header)
     return [header.index(name) if name in header else None for name in (*needed, *possible)]
+
+
+def refuse_alike(found: str, possible: Iterable[str], names: Collection[str]) -> None:
+    """Raise DataError, which begins with `found`, for a name that was probably meant to be one of those possible."""
+    for name in possible:
+        alike = [each for each in names if _letters(each) == _letters(name)]
+        if name not in names and alike:
+            raise DataError(f"{found} '{alike[0]}'; rename it to '{name}', or to a name that is not alike")
+
+
+def _letters(name: str) -> str:
+    """Without what spellings of one word differ in: case, separators and a plural's s."""
+    return re.sub(r"[\W_]", "", name.lower()).removesuffix("s")
 
 
 def no_column(path: Path, what: str, names: Sequence[str], header: Sequence[str], advice: str) -> DataError:

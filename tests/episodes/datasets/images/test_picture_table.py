@@ -287,6 +287,7 @@ HEADERS = {
     "file,lebel": "no column of classes, nor columns of 0 and 1 for each class: found columns 'file', 'lebel'; rename",
     "file;label": "no column of the pictures' files: found columns 'file;label'; name the columns in the first line",
     "": "no column of the pictures' files: found an empty first line; name the columns",
+    "file,label,splits": "has column 'splits'; rename it to 'split', or to a name that is not alike",
     "file,label,Label": "has both a column 'label' and a column 'Label'; leave one of them",
     "file,label,file": "has column 'file' 2 times; leave it once",
     'file,"label': "the row of line 1: unexpected end of data",

@@ -167,10 +167,14 @@ def test_pairs_and_single_texts_are_not_mixed(tmp_path: Path) -> None:
         load(f"jsonl:{tmp_path / 't.jsonl'}")
 
 
-def test_a_column_that_is_spelt_otherwise_is_no_column_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("text,label,Split\na,b,train\n")
-    with pytest.raises(DataError, match="has column 'Split'; rename it to 'split', or to a name that is not alike"):
-        load(f"csv:{tmp_path / 't.csv'}")
+@pytest.mark.parametrize(
+    ("spelt", "name"), [("Split", "split"), ("splits", "split"), ("Text-B", "text_b"), ("GROUP", "group")]
+)
+def test_a_column_that_is_spelt_otherwise_is_no_column_of_ours(
+    write: Write, tmp_path: Path, spelt: str, name: str
+) -> None:
+    with pytest.raises(DataError, match=f" '{spelt}'; rename it to '{name}', or to a name that is not alike"):
+        load(write(tmp_path / "t", [{"text": "a", "label": "b", spelt: "train"}]))
 
 
 def test_a_column_splits_classes_where_no_class_is_in_two_parts(write: Write, tmp_path: Path) -> None:
@@ -184,6 +188,9 @@ def test_a_column_splits_classes_where_no_class_is_in_two_parts(write: Write, tm
     assert load(write(tmp_path / "t", rows), DataOptions(split="seed=1")).split == "seed=1"
     with pytest.raises(DataError, match=r"has rows with a split and rows without; give every row one, or give --split"):
         load(write(tmp_path / "t", [{**rows[0], "split": ""}, *rows[1:]]))
+    some = [{**row, "split": "train" if row["split"] == "base" else ""} for row in rows]
+    with pytest.raises(DataError, match=r"has rows with a split and rows without; give every row one, or give --split"):
+        load(write(tmp_path / "t", some))
     with pytest.raises(DataError, match="has classes for test and train and none for validation; add some there"):
         load(write(tmp_path / "t", [row for row in rows if row["split"] != "val"]))
 
