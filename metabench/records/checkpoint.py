@@ -20,6 +20,8 @@ CHECKPOINT_FILE, WEIGHTS_FILE = "checkpoint.pt", "learner.pt"
 
 def kept(checkpoint: Path) -> str:
     """What a run that stops leaves behind, and how to go on: the end of its error."""
+    if (record := checkpoint.with_name(RECORD_FILE)).exists():
+        return f"the run itself is complete, with its record in '{record}'"
     if not checkpoint.exists():
         return "nothing is kept, as there is no checkpoint yet"
     return f"'{checkpoint}' keeps it: the same command with --resume goes on"

@@ -68,6 +68,9 @@ def test_an_interruption_says_what_is_kept_and_leaves_no_empty_folder(tmp_path: 
     save_tensors(kept / CHECKPOINT_FILE, {})
     with pytest.raises(RunError, match=r"interrupted; '.*checkpoint.pt' keeps it: .* --resume"), in_folder(kept):
         raise KeyboardInterrupt
+    (kept / "record.json").write_text("{}")
+    with pytest.raises(RunError, match=r"interrupted; the run itself is complete, .*record.json'"), in_folder(kept):
+        raise KeyboardInterrupt
     assert names(tmp_path) == ["kept"]
 
 
