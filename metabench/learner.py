@@ -27,6 +27,7 @@ from episodes.sampling.batches import LabelledBatch
 from episodes.sampling.texts import TextBatch
 from episodes.tasks.fixed import FixedTask
 from episodes.tasks.regression import RegressionTask
+from metabench.errors import RunError
 from metabench.metrics.metric import ACCURACY, ANSWER_F1, SPAN_F1, SQUARED_ERROR, Metric
 from metabench.paper import Paper, Source
 
@@ -285,7 +286,8 @@ class Learner(Trainable):
 
         `run` refuses them where they were given, as they would make a row of their own in the leaderboard.
         """
-        if self.stages():
+        stages = self.stages()
+        if stages or not isinstance(stages, Sequence):  # what is no list of stages is refused later
             return {}
         of_training = [item.name for item in fields(TrainingOptions) if item.name not in ("backbone", "weights")]
         return dict.fromkeys(of_training, "the learner has no training")
@@ -308,6 +310,16 @@ def given_to(learner: Learner, episodes: LabelledEpisodeBatch) -> EpisodeBatch:
     return asked if learner.semi_supervised else replace(asked, unlabelled=None)
 
 
+def features_of(learner: EmbeddingLearner, images: Tensor, count: int) -> Tensor:
+    """The features of so many images; raises RunError where `embed` gives anything else."""
+    features: Any = learner.embed(images)
+    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != count:
+        found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        name = type(learner).__name__
+        raise RunError(f"learner {name} breaks its contract: embed gives {found} for {count} images, not [n, D]")
+    return features
+
+
 class EmbeddingLearner(Learner):
     """A learner whose embedding no test task changes: the evaluator embeds every distinct image once."""
 
@@ -327,8 +339,8 @@ class EmbeddingLearner(Learner):
         """As `embed`, where nothing is learned in parts: a task may have a whole test split, more than memory takes."""
         at_once = rows_at_once(images)
         if torch.is_grad_enabled() or len(images) <= at_once:
-            return self.embed(images)
-        return torch.cat([self.embed(part) for part in torch.split(images, at_once)])
+            return features_of(self, images, len(images))
+        return torch.cat([features_of(self, part, len(part)) for part in torch.split(images, at_once)])
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
         """Logits `[B, Q, N]` from the features of B tasks, each task on its own."""

@@ -13,7 +13,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -135,6 +136,13 @@ def _checked(found: Any, what: str) -> type[Learner]:
         raise UsageError(
             f"{what}: its source is {found.source!r:.100}; give a metabench.learner.Source, or leave it out"
         )
+    if not isinstance(found.kinds, tuple) or not found.kinds or not all(kind in get_args(Kind) for kind in found.kinds):
+        raise UsageError(f"{what}: its kinds are {found.kinds!r:.100}; give a tuple of {', '.join(get_args(Kind))}")
+    if not isinstance(found.presets, Mapping) or not all(isinstance(each, Mapping) for each in found.presets.values()):
+        raise UsageError(
+            f"{what}: its presets are {found.presets!r:.100}; give options by the dataset's name, such as "
+            "{'omniglot': {'steps': 5000}}"
+        )
     for name in (name for name, default in vars(Learner).items() if isinstance(default, bool)):
         said = inspect.getattr_static(found, name)
         if not isinstance(said, bool) and not hasattr(type(said), "__get__"):
@@ -216,10 +224,13 @@ def parsed_options(what: str, kind: type[AnyOptions], presets: Mapping[str, Any]
         given: values by name, as text or as they are.
     """
     known = [item.name for item in fields(kind)]
-    for key in given:
-        if key not in known:
-            advice = nearest(key, known) or f"; it has {', '.join(sorted(known))}"
-            raise UsageError(f"{what} has no option '{key}'{advice}")
+    for values, but in ((given, ""), (presets, ", which its presets set")):
+        for key in values:
+            if key not in known:
+                advice = nearest(str(key), known) or f"; it has {', '.join(sorted(known))}"
+                raise UsageError(f"{what} has no option '{key}'{but}{advice}")
+    if problem := _problem_of_defaults(kind):  # type: ignore[arg-type] - a class is hashable
+        raise UsageError(f"{what}: the default of its option {problem}")
     types = get_type_hints(kind)
     check_given(given, types, f"{what}: --set ")
     no_value = {name for name, value in given.items() if value == "none" and type(None) in get_args(types[name])}
@@ -228,6 +239,17 @@ def parsed_options(what: str, kind: type[AnyOptions], presets: Mapping[str, Any]
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise UsageError(f"{what}: {first_problem(error, '--set ')}") from None
+
+
+@cache
+def _problem_of_defaults(kind: type[TrainingOptions]) -> str:
+    """What is wrong with the first default that does not fit its option; nothing where all do."""
+    try:
+        defaults = {item.name: item.default for item in fields(kind) if item.default is not MISSING}
+        TypeAdapter(kind).validate_python(defaults)
+    except ValidationError as error:
+        return first_problem(error, " ").strip()
+    return ""
 
 
 def without_training(config: RunConfig, learner: type[Learner], options: TrainingOptions) -> TrainingOptions:

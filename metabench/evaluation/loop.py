@@ -21,7 +21,15 @@ from metabench.checks import logits_problem
 from metabench.errors import NotFiniteError, RunError
 from metabench.evaluation.features import CHECKED, given_features, may_be_given, network_as_it_came, network_features
 from metabench.evaluation.progress import Progress
-from metabench.learner import ITEMS_AT_ONCE, SENTENCES_AT_ONCE, EmbeddingLearner, EpisodeFeatures, Learner, given_to
+from metabench.learner import (
+    ITEMS_AT_ONCE,
+    SENTENCES_AT_ONCE,
+    EmbeddingLearner,
+    EpisodeFeatures,
+    Learner,
+    features_of,
+    given_to,
+)
 from metabench.stats.stopping import FixedWidth
 
 EPISODES_AT_ONCE = 16
@@ -235,7 +243,7 @@ class _Embedded:
         features = self._from_kept(bank, rows) if isinstance(bank, ImageBank) else None
         if features is None:
             own = ranks.share(list(zip(parts, items, strict=True)))
-            embedded = [(self._embed(to_float(bank.gather(part)), len(of)),) for part, of in own]
+            embedded = [(features_of(self.learner, to_float(bank.gather(part)), len(of)),) for part, of in own]
             (features,) = _of_all_ranks(embedded)
             features = features.to(rows.device)
         table = features.new_zeros(len(bank.labels), features.shape[1])
@@ -251,15 +259,7 @@ class _Embedded:
         if not may_be_given(learner, network, to_float(bank.gather(rows[:CHECKED])), kept[:CHECKED]):
             return None
         with given_features(learner, network):
-            return torch.cat([self._embed(part, len(part)) for part in torch.split(kept, ITEMS_AT_ONCE)])
-
-    def _embed(self, images: Tensor, items: int) -> Tensor:
-        features = self.learner.embed(images)
-        if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != items:
-            found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-            name = type(self.learner).__name__
-            raise RunError(f"learner {name} breaks its contract: embed gives {found} for {items} images, not [n, D]")
-        return features
+            return torch.cat([features_of(learner, part, len(part)) for part in torch.split(kept, ITEMS_AT_ONCE)])
 
 
 def _predictor(learner: Learner, sampler: EpisodeSource, episodes: range, progress: bool) -> _Direct | _Embedded:

@@ -121,7 +121,7 @@ def check_run(folder: Path) -> None:
         with zipfile.ZipFile(weights) as archive:  # as torch writes it, nothing of which is compressed
             if sum(info.file_size for info in archive.infolist()) > weights.stat().st_size:
                 raise unusable(weights, "it holds more than its size")
-    load_run(folder)
+    load_run(folder, record)
 
 
 @contextmanager

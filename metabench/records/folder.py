@@ -18,8 +18,9 @@ from episodes.errors import DataError
 from episodes.files.atomic import write_bytes
 from episodes.names import short_name
 from metabench import ranks
-from metabench.config import RunConfig
+from metabench.config import RunConfig, flat
 from metabench.errors import InterruptionError, LostRankError, RunError, UsageError
+from metabench.escape import plain
 from metabench.learner import Learner
 from metabench.records.checkpoint import CHECKPOINT_FILE, WEIGHTS_FILE, kept, load_tensors, save_tensors
 from metabench.records.migrations import with_new_options
@@ -127,11 +128,15 @@ def save_run(
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
-def load_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def load_run(folder: Path, record: RunRecord | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration and the trained weights of a finished run.
 
+    Args:
+        folder: of the run.
+        record: whose learner it must be.
+
     Raises:
-        UsageError: the folder has none that can be read.
+        UsageError: the folder has none that can be read, or that of another run.
     """
     path = folder / WEIGHTS_FILE
     if not path.is_file():
@@ -147,10 +152,23 @@ def load_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     config: dict[str, Any] = saved["config"]
     if isinstance(options := config.get("options"), dict):
         config["options"] = with_new_options(options)
+    if record:
+        _refuse_others(path, flat(config), flat(record.config.model_dump(mode="json")))
     return config, saved["learner"]
 
 
-def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> None:
+def _refuse_others(path: Path, trained: dict[str, Any], recorded: dict[str, Any]) -> None:
+    """Raise UsageError where a trained learner has other settings than the record beside it."""
+    mine, theirs = ({**values, **(values.get("options") or {})} for values in (trained, recorded))
+    for name in ("learner", "seed", *(trained.get("options") or {})):
+        if name in mine and name in theirs and mine[name] != theirs[name]:
+            raise UsageError(
+                f"'{path}' is the learner of another run: its {name} is {plain(str(mine[name]), 60)}, and "
+                f"{plain(str(theirs[name]), 60)} in the record beside it; put this run's own there"
+            )
+
+
+def restore(learner: Learner, weights: dict[str, Any], folder: Path) -> None:
     """Give the learner the weights of a run.
 
     Raises:
@@ -160,7 +178,8 @@ def restore(learner: Learner, weights: dict[str, Any], folder: Path | None) -> N
         learner.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError, KeyError):  # the file may come from anyone
         raise UsageError(
-            f"the learner of '{folder}' does not fit these images or ways; leave --dataset, --image-size and --ways out"
+            f"the weights in '{folder}' do not fit the learner for these images and ways: they are damaged, or were "
+            "trained for others"
         ) from None
 
 

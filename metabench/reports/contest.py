@@ -121,6 +121,7 @@ def contests(paths: Sequence[Path]) -> list[Contest]:
     records = [(path, *read_record(record_file(path))) for path in paths]
     names = [learner_name(record) for _, record, _ in records]
     if len(records) == 2 and names[0] == names[1]:
+        _refuse_copies(records)
         names = [str(path) for path in paths]
     if len(set(names)) < 2:
         raise UsageError(
@@ -162,6 +163,12 @@ def _contest(group: dict[tuple[str, int], tuple[Path, RunRecord, NDArray[np.floa
     seedless = frozenset(name for (name, _), (_, each, _) in group.items() if not each.seeded)
     transductive = frozenset(name for (name, _), (_, each, _) in group.items() if each.transductive)
     return Contest(dataset, task, record.scored_by, in_order, max(counts), seedless, transductive)
+
+
+def _refuse_copies(records: Sequence[tuple[Path, RunRecord, NDArray[np.float64]]]) -> None:
+    (first, one, scores), (second, other, others) = records
+    if one.seeded and one.config.training.seed == other.config.training.seed and np.array_equal(scores, others):
+        raise UsageError(f"'{first}' and '{second}' are the same run; give a run of another learner or seed")
 
 
 def _refuse(records: Sequence[tuple[Path, RunRecord, NDArray[np.float64]]]) -> None:

@@ -70,7 +70,7 @@ def load_learner(
     """
     file = record_file(path)
     folder, (record, _) = file.parent, read_record(file)
-    _, trained = load_run(folder)
+    _, trained = load_run(folder, record)
     places = {} if data_root is None else {"data_root": data_root}
     config = config_here(record.config.model_dump(mode="json"), device=device, **places)
     learner_class = get_learner(config.learner)

@@ -51,7 +51,7 @@ def load_trained(path: str | Path, device: str = "auto", *, same_tasks: bool = T
     """
     file = record_file(path)
     record, of_tasks = read_record(file)
-    _, weights = load_run(file.parent)
+    _, weights = load_run(file.parent, record)
     config = config_again(file.parent, record, same_tasks=same_tasks, device=device, **settings)
     made = prepare(config, again=(file.parent, record))
     with faults_of(made.learner_class, config.learner, UsageError):

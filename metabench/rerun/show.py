@@ -66,12 +66,11 @@ def show(
         draw_predicted(tasks.test, episode, path, title=tasks.dataset.test.name)
         return ""
     run_folder = Path(run_folder)
-    recorded, trained = load_run(run_folder)
-    config = config_here(recorded, **{**settings, "device": "cpu"})
+    record, _ = read_record(record_file(run_folder))
+    _, trained = load_run(run_folder, record)
+    config = config_here(record.config.model_dump(mode="json"), **{**settings, "device": "cpu"})
     of_texts = _check_path(config, path)
-    if config.options.get("weights"):
-        record, _ = read_record(record_file(run_folder))
-        config = with_weights(config, record, run_folder, weights)
+    config = with_weights(config, record, run_folder, weights)
     run = prepare(config)
     with faults_of(run.learner_class, run.config.learner, RunError):
         restore(run.learner, trained, run_folder)

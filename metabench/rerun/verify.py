@@ -69,7 +69,7 @@ def verify(path: str | Path, device: str = "auto", **settings: Any) -> Verificat
     record says that it does not). What training took, times and memory cannot be verified, nor what else was tried
     where options were chosen.
 
-    On success `verified.json` is written to the folder, else removed.
+    If all holds `verified.json` is written to the folder; if something does not, it is removed.
 
     Args:
         path: the run's folder, or the record in it.

@@ -6,7 +6,7 @@ import copy
 import math
 import operator
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -217,8 +217,8 @@ class _StageRun:
         mixed = self.plan.precision == "bfloat16"
         images, batch = self.draw(self.step)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
-            loss = self.stage.loss(batch)
-            for part in [loss] if isinstance(loss, Tensor) else loss:
+            loss: Any = self.stage.loss(batch)
+            for part in loss if isinstance(loss, Iterable) and not isinstance(loss, Tensor) else [loss]:
                 self._check_loss(part)
                 part.backward()
                 total += part.item()

@@ -177,7 +177,7 @@ BAD: list[tuple[str, str]] = [
     ("leaderboard --results none", "there is no folder 'none'"),
     ("show -o picture.xyz", "cannot write the picture 'picture.xyz'"),
     ("show -o none/picture.png", "cannot write the picture 'none/picture.png': No such file or directory; choose"),
-    ("show --run none -o picture.png", "there is no trained learner in 'none'"),
+    ("show --run none -o picture.png", "cannot read record 'none"),
     ("curve none --shots 1;2", "--shots 1;2 is not a list of numbers, e.g. --shots 1,2,5"),
     ("curve none --gradient-steps -1", "--gradient-steps -1 is not a list of numbers, e.g. --gradient-steps 1,2,5"),
     ("curve none", "cannot read record"),
@@ -346,7 +346,7 @@ def test_a_learner_of_other_ways_does_not_fit(tmp_path: Path, capsys: pytest.Cap
     assert call("run", "--learner", "maml", "--steps", "1", *QUICK, *options, "--output", tmp_path) == 0
     run = next(tmp_path.glob("*maml*"))
     assert call("show", "--run", run, "--ways", "4", "-o", tmp_path / "x.png") == 2
-    assert "does not fit these images or ways" in capsys.readouterr().err
+    assert "do not fit the learner for these images and ways" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,7 @@ from metabench.learner import (
     Learner,
     Stage,
     TrainingOptions,
+    option,
 )
 from metabench.records.runs import read_runs
 from metabench.reports.summary import summary
@@ -164,6 +166,13 @@ def with_method(base: type[Learner], name: str, result: Any) -> type[Learner]:
 
 NO_INIT = type("NoInit", (Healthy,), {"__init__": lambda self, problem, options: nn.Module.__init__(self)})
 STAGE = Stage("a", Episodes(FixedTask(2, 1, 3)), lambda episodes: torch.zeros(()), nn.Linear(1, 1), TrainingOptions())
+
+
+@dataclass(frozen=True)
+class OfText(TrainingOptions):
+    size: int = option("many", "a number")
+
+
 RESULTS: dict[str, tuple[object, str]] = {
     "options are none": (type("A", (Healthy,), {"Options": None}), "its Options must be a dataclass"),
     "options are a dict": (type("A", (Healthy,), {"Options": {}}), "its Options must be a dataclass"),
@@ -185,14 +194,28 @@ RESULTS: dict[str, tuple[object, str]] = {
         with_method(Healthy, "stages", [Stage("a", STAGE.data, len, nn.ReLU(), TrainingOptions())]),  # type: ignore[arg-type]
         "no parameter to train",
     ),
-    "loss none": (with_method(Healthy, "loss", None), "NoneType"),
+    "loss none": (with_method(Healthy, "loss", None), "gives NoneType; the contract is a scalar tensor"),
+    "loss a number": (with_method(Healthy, "loss", 0.5), "gives float; the contract is a scalar tensor"),
     "loss of one per query": (with_method(Healthy, "loss", torch.zeros(3, requires_grad=True)), "a scalar tensor"),
     "loss of a number": (with_method(Healthy, "loss", [1.0]), "gives float; the contract is a scalar tensor"),
     "loss without gradient": (with_method(Healthy, "loss", torch.zeros(())), "without a gradient"),
     "logits none": (with_method(Healthy, "classify", None), "classify gives NoneType"),
     "logits of one shape for all": (with_method(Healthy, "classify", torch.zeros(2, 6, 2)), "neighbours|contract is"),
-    "features none": (with_method(Embedding, "embed", None), "failed in classify"),
-    "features of images": (type("A", (Embedding,), {"embed": lambda self, images: images}), "failed in|contract"),
+    "features none": (with_method(Embedding, "embed", None), "embed gives NoneType for .* images, not"),
+    "features of images": (type("A", (Embedding,), {"embed": lambda self, images: images}), "embed gives .*, not"),
+    "features of one image": (
+        type("A", (Embedding,), {"embed": lambda self, images: images[:1].flatten(1)}),
+        r"embed gives \(1, 256\) for .* images, not \[n, D\]",
+    ),
+    "kinds of a name": (type("A", (Healthy,), {"kinds": "images"}), "its kinds are 'images'; give a tuple of images,"),
+    "kinds unknown": (type("A", (Healthy,), {"kinds": ("pictures",)}), r"its kinds are \('pictures',\); give a tuple"),
+    "presets a number": (type("A", (Healthy,), {"presets": 3}), "its presets are 3; give options by the dataset's"),
+    "presets of options": (type("A", (Healthy,), {"presets": {"steps": 3}}), "its presets are {'steps': 3}; give"),
+    "preset unknown": (
+        type("A", (Healthy,), {"presets": {"images": {"step": 3}}}),
+        "has no option 'step', which its presets set; did you mean 'steps'",
+    ),
+    "default of another type": (type("A", (Healthy,), {"Options": OfText}), "default of its option size: give a whole"),
     "adapt in an embedding learner": (
         type("A", (Embedding,), {"adapt": lambda self, *_: None}),
         r"adapt\(\) is never called; derive from Learner",

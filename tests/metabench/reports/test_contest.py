@@ -1,5 +1,6 @@
 """Records to verdicts, on made records and on the real ones."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,8 @@ def test_two_runs_of_one_learner_are_compared_as_they_are(tmp_path: Path) -> Non
     paths = [write_run(tmp_path / name, TASKS + lead, seed=5) for name, lead in (("one", 0.0), ("two", 0.05))]
     (found,) = contests(paths)
     assert list(found.scores) == [str(path) for path in paths]
+    with pytest.raises(UsageError, match="are the same run; give a run of another learner or seed"):
+        contests([paths[0], shutil.copytree(paths[0].parent, tmp_path / "copy")])
 
 
 def test_of_runs_with_different_numbers_of_tasks_the_common_ones_count(tmp_path: Path) -> None:

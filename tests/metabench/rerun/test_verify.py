@@ -14,7 +14,9 @@ import metabench
 from episodes import DataError
 from episodes.banks.vocabulary import Vocabulary
 from metabench.errors import UsageError
+from metabench.records.bundle import check_run
 from metabench.records.provenance import ADDED_FILE, VERIFIED_FILE, mark, origin_of
+from metabench.rerun.alone import load_learner
 from metabench.rerun.verify import verify
 from tests.made_records import edit_record as edit
 from tests.made_texts import saved_encoder
@@ -156,8 +158,30 @@ def test_what_cannot_be_verified_says_why(folder: Path, tmp_path: Path) -> None:
 def test_weights_of_any_kind_are_refused(weights: object, folder: Path) -> None:
     saved = torch.load(folder / "learner.pt", weights_only=True)
     torch.save({**saved, "learner": weights}, folder / "learner.pt")
-    with pytest.raises(UsageError, match=r"does not fit|is not a complete"):
+    with pytest.raises(UsageError, match=r"do not fit|is not a complete"):
         verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [("seed", 7, "its seed is 7, and 0"), ("learner", "maml", "its learner is maml"), ("steps", 9, "its steps is 9")],
+)
+def test_the_learner_of_another_run_is_refused_by_all_that_read_it(
+    name: str, value: object, found: str, folder: Path, tmp_path: Path
+) -> None:
+    saved = torch.load(folder / "learner.pt", weights_only=True)
+    config = saved["config"]
+    section = {"seed": config["training"], "steps": config["options"]}.get(name, config)
+    section[name] = value
+    torch.save(saved, folder / "learner.pt")
+    for read in (
+        lambda: verify(folder),
+        lambda: metabench.show(tmp_path / "x.png", run_folder=folder),
+        lambda: load_learner(folder),
+        lambda: check_run(folder),
+    ):
+        with pytest.raises(UsageError, match=f"learner.pt' is the learner of another run: {found}"):
+            read()
 
 
 def test_a_run_on_a_folder_is_verified_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
