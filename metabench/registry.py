@@ -229,7 +229,7 @@ def parsed_options(what: str, kind: type[AnyOptions], presets: Mapping[str, Any]
             if key not in known:
                 advice = nearest(str(key), known) or f"; it has {', '.join(sorted(known))}"
                 raise UsageError(f"{what} has no option '{key}'{but}{advice}")
-    if problem := _problem_of_defaults(kind):  # type: ignore[arg-type] - a class is hashable
+    if problem := _problem_of_defaults(kind):  # type: ignore[arg-type]
         raise UsageError(f"{what}: the default of its option {problem}")
     types = get_type_hints(kind)
     check_given(given, types, f"{what}: --set ")
