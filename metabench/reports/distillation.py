@@ -61,10 +61,12 @@ class Network:
         return next((dict(each.sizes) for each in self.measured if each), {})
 
     def agreement(self) -> Estimate | None:
-        """With the teacher; None where it is not known."""
+        """With the teacher; None where it is not known of every seed, over which it is an interval."""
         found = [each.agreement for each in self.measured if each and each.agreement is not None]
-        fewest = min(map(len, found), default=0)
-        return over(np.stack([each[:fewest] for each in found]), bounded=True) if found else None
+        if len(found) < len(self.measured):
+            return None
+        fewest = min(map(len, found))
+        return over(np.stack([each[:fewest] for each in found]), bounded=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,9 +237,11 @@ def describe(found: Sequence[Distillation]) -> str:
 def _described(each: Distillation) -> str:
     seeds = f", {each.seeds} training seeds" if each.seeds > 1 else ""
     covered = "training seeds and test tasks" if each.seeds > 1 else "test tasks"
+    sizes = any(network.sizes() for network in each.networks.values())
+    unknown = f" {'Agreement is' if sizes else 'Sizes and agreement are'} not here, {each.problem}"
     notes = [
         f"± is a 95% interval over {covered}. Cost is of adapting to a task and predicting its queries, on "
-        f"{each.device}. {SIZES if not each.problem else f'Sizes and agreement are not here, {each.problem}'}",
+        f"{each.device}.{f' {SIZES}' if sizes else ''}{unknown if each.problem else ''}",
         *(_difference(each, name) for name in (TEACHER, ALONE) if name in each.networks),
     ]
     if ALONE not in each.networks:

@@ -90,6 +90,23 @@ def test_what_is_measured_stands_below(tmp_path: Path) -> None:
     assert re.search(r"agreement with teacher, % +- +80\.00 ± \d\.\d\d +60\.00 ± \d\.\d\d\n", text)
 
 
+def test_agreement_is_of_all_seeds_or_not_there(tmp_path: Path) -> None:
+    paths = [student_run(tmp_path / str(seed), TASKS, COMPANIONS, seed=seed) for seed in range(2)]
+    agreement = np.linspace(0.7, 0.9, 40)
+
+    def of_the_first(folder: Path) -> dict[str, Measured]:
+        if folder.name != "0":
+            return missing(folder)
+        return {name: Measured({"float32": 4_000}, agreement) for name in ("teacher", "student", "network alone")}
+
+    found = distillations(paths, of_the_first)
+    assert "agreement_mean" not in table(found)
+    text = " ".join(describe(found).split())
+    assert "kB on disk, float32" in text
+    assert "Agreement is not here, of" in text
+    assert "agreement with teacher" not in text
+
+
 def test_seeds_of_one_student_are_one_report_over_seeds(tmp_path: Path) -> None:
     paths = [
         student_run(
