@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 USAGE_ERROR, RUN_ERROR = 2, 1  # exit codes
 TRACEBACK = "METABENCH_TRACEBACK"  # the environment variable with which errors show theirs
@@ -154,6 +155,14 @@ def of_learner(options: tuple[str, ...], **short: str | int | None) -> dict[str,
 def given(settings: dict[str, Any]) -> dict[str, Any]:
     """Those settings that the user gave."""
     return {name: value for name, value in settings.items() if value is not None and value != ()}
+
+
+def refuse_given(names: Sequence[str], why: str) -> None:
+    """Raise click.UsageError, which ends with `why`, if one of these options of the command was given."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}; leave it out")
 
 
 def terminal() -> tuple[int, bool]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metabench.cli.options import RUN_ERROR, with_options
+from metabench.cli.options import RUN_ERROR, refuse_given, with_options
 from metabench.escape import plain
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def making(command: Callable[..., None]) -> Any:
 
     @functools.wraps(command)
     def with_means(**values: Any) -> None:
+        if values["dry_run"]:
+            refuse_given(["retries", "timeout", "live"], "does nothing with --dry-run")
         command(means=Means(**{item.name: values.pop(item.name) for item in fields(Means)}), **values)
 
     return with_options(with_means, options)
@@ -124,6 +126,7 @@ def sweep(study: Path, means: Means, allow_import: bool, output: Path | None) ->
     study in --output.
     """
     if str(study) == STATUS:
+        refuse_given([*(item.name for item in fields(Means)), "allow_import"], f"does nothing for `sweep {STATUS}`")
         from metabench.sweep.status import describe_status
 
         click.echo(describe_status(output or Path("results")))

@@ -18,7 +18,7 @@ from metabench.backbone import Layers, TrainedOn
 from metabench.errors import UsageError, first_line
 from metabench.escape import plain
 from metabench.outside import PictureNetwork
-from metabench.weights.encoder_file import Weights
+from metabench.weights.encoder_file import STATISTICS, Weights
 
 PUBLISHED = "pretrained"  # what `--weights` says for them
 NOTE = "metabench"  # the key of what `metabench export` says of a file
@@ -182,7 +182,8 @@ class _Fit:
 
     Attributes:
         own: the network's tensors.
-        tensors: those of the file, without a classifier's, by names without what they all begin with.
+        tensors: those of the file, by names without what they all begin with; not a classifier's, nor statistics of
+            batch normalisation where the network, as `maml`'s, keeps none.
     """
 
     own: dict[str, Tensor]
@@ -192,8 +193,12 @@ class _Fit:
     def of(cls, network: Layers, tensors: Mapping[str, Tensor]) -> _Fit:
         own = _model_of(network).state_dict()
         classifier = getattr(network[0], "classifier", ())
-        named = _without_prefix(tensors, own)
-        return cls(own, {name: value for name, value in named.items() if name.rpartition(".")[0] not in classifier})
+        named = {
+            name: value
+            for name, value in _without_prefix(tensors, own).items()
+            if name.rpartition(".")[0] not in classifier and (name in own or not name.endswith(STATISTICS))
+        }
+        return cls(own, named)
 
     @property
     def _needed(self) -> list[str]:

@@ -179,6 +179,8 @@ def test_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(0, "study.yaml", "--dry-run").startswith("     done  nearest on glyphs\n1 run, 1 done, 0 to make")
     assert said(0, "study.yaml") == "0 of 1 runs made; 1 there already; records: results\n"
     assert said(0, "status") == "study: 1 run, 0 running, 0 failed, 0 waiting, 1 done\n"
+    assert "--live does nothing with --dry-run; leave it out" in said(2, "study.yaml", "--dry-run", "--live")
+    assert "--workers does nothing for `sweep status`; leave it out" in said(2, "status", "--workers", "2")
     assert "Invalid value for '--retries'" in said(2, "study.yaml", "--retries", "-1")
     assert "--timeout 3 days is not a time; give seconds" in said(2, "study.yaml", "--timeout", "3 days")
     assert "cannot read study 'missing.yaml'" in said(2, "missing.yaml")

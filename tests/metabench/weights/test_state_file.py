@@ -1,6 +1,7 @@
 """Files of tensors from elsewhere: loaded as a whole, or refused with what does not fit; nothing in them is run."""
 
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,15 @@ def test_a_network_of_our_own_takes_its_state_too(tmp_path: Path) -> None:
     network = build_backbone("conv4", (3, 32, 32))
     read_state_file(saved(tmp_path / "w.safetensors", state), "").load("protonet", [network])
     assert torch.equal(network[0].weight, state["0.weight"])
+
+
+def test_a_network_without_statistics_does_without_those_of_a_file(tmp_path: Path) -> None:
+    """As maml's, whose batch normalisation is by the batch at hand."""
+    state = {name: value.contiguous() for name, value in build_backbone("conv4", (3, 32, 32)).state_dict().items()}
+    network = build_backbone("conv4", (3, 32, 32), partial(nn.BatchNorm2d, track_running_stats=False))
+    assert len(network.state_dict()) < len(state)
+    read_state_file(saved(tmp_path / "w.safetensors", state), "").load("maml", [network])
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
 class Bomb:
