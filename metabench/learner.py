@@ -85,7 +85,7 @@ class TrainingOptions:
     """The options that every learner with a training stage has; a learner's own `Options` derive from them."""
 
     backbone: str = option("conv4", "network, one of `metabench list backbones`")
-    steps: Annotated[int, Field(ge=0)] = option(1000, "training steps")
+    steps: Annotated[int, Field(ge=0, le=10**9)] = option(1000, "training steps")
     weights: str | None = option(None, "file that the backbone begins with, or `pretrained` for published weights")
     optimizer: Literal["adam", "adamw", "sgd"] = option("adam", "adam, adamw, or sgd with Nesterov momentum 0.9")
     learning_rate: Positive = option(1e-3, "learning rate at the start")

@@ -75,7 +75,9 @@ def split_questions(name: str, articles: Articles) -> Dataset[QuestionBank]:
     """
     units = articles if len(articles) >= len(PART_OF) else [[each] for article in articles for each in article]
     if len(units) < len(PART_OF):
-        raise DataError(f"'{name}' has questions about {len(units)} texts; it needs at least {len(PART_OF)}: give more")
+        raise DataError(
+            f"'{name}' has questions about {counted(len(units), 'texts')}; it needs at least {len(PART_OF)}: give more"
+        )
     parts: dict[str, list[Sentence]] = {part: [] for part in PART_OF}
     for number, unit in enumerate(units):
         parts[PART_OF[number % len(PART_OF)]] += [question for paragraph in unit for question in paragraph]

@@ -87,6 +87,7 @@ def test_what_a_command_cannot_take_is_one_line(
         (["run", "--set", "steps=1", "--steps", "2"], "--set steps comes twice"),
         (["run", "--set", "steps=true"], "--set steps: give a whole number; found 'true'"),
         (["run", "--set", "steps=1e3"], "--set steps: give a whole number"),
+        (["run", "--set", "steps=99999999999"], "--set steps: give at most 1000000000; found"),
         (["run", "--set", "learning_rate=nan"], "--set learning_rate: give a finite number"),
         (["run", "--set", "learning_rate=1e999"], "--set learning_rate: give a finite number"),
         (["run", "--set", "learing_rate=1"], "did you mean 'learning_rate'?"),
