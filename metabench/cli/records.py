@@ -171,8 +171,8 @@ def compare(records: tuple[Path, ...], reference: bool, diagram: Path | None) ->
     """Say which learner is better, and whether the difference is significant.
 
     A, B and so on are run folders, or their record.json, of the same test tasks. Runs that differ only in the training
-    seed are one learner. Give two seeds or more of each: one seed each only compares two networks. Five datasets or
-    more give a ranking over datasets.
+    seed are one learner. Give two seeds or more of each: one seed each only compares two networks, and so do two runs
+    of one learner alone. Five datasets or more give a ranking over datasets.
     """
     from metabench.reports import compare as texts
     from metabench.reports import contest
