@@ -31,4 +31,9 @@ def renamed(name: str, known: Iterable[str]) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), "")
+    """Whatever the case, in which people often err."""
+    spelt: dict[str, str] = {}
+    for each in known:
+        spelt.setdefault(each.lower(), each)
+    found = difflib.get_close_matches(name.lower(), list(spelt), n=1, cutoff=0.5)
+    return spelt[found[0]] if found else ""
