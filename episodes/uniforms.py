@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from episodes.errors import DataError
 
 
 def generator_key(*parts: object) -> int:
@@ -35,11 +38,24 @@ def _words(key: int, numbers: Iterable[int], count: int) -> NDArray[np.uint64]:
     The generator is Philox (Salmon et al. 2011). A run of consecutive episodes is one call, which is what makes
     sampling fast.
     """
-    episodes = np.fromiter(numbers, dtype=np.int64)
+    episodes = np.array(_whole(numbers), dtype=np.int64)
     blocks = -(-count // 4)  # a Philox block is four 64-bit words
     runs = np.split(episodes, np.flatnonzero(np.diff(episodes) != 1) + 1)
     raw = [np.random.Philox(key=key, counter=int(run[0]) * blocks).random_raw(len(run) * blocks * 4) for run in runs]
     return np.concatenate(raw).reshape(len(episodes), blocks * 4)[:, :count]
+
+
+def _whole(numbers: Iterable[int]) -> list[int]:
+    """The numbers of episodes; raises DataError unless they are some whole numbers from 0 on."""
+    found = []
+    for number in numbers:
+        whole = operator.index(number) if hasattr(number, "__index__") else -1
+        if not 0 <= whole < 2**63:
+            raise DataError(f"there is no episode {number!r:.40}; number episodes 0, 1, 2, ... up to 2^63 - 1")
+        found.append(whole)
+    if not found:
+        raise DataError("no episode was asked for; give the number of at least one")
+    return found
 
 
 def unit(words: NDArray[np.uint64]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from episodes.errors import DataError
 from episodes.uniforms import (
     Uniforms,
     below,
@@ -25,6 +26,20 @@ def test_an_episodes_numbers_are_its_own_whatever_is_drawn_with_it() -> None:
     assert np.array_equal(uniform_numbers(1, [9, 3, 4, 80], 7), together[[9, 3, 4, 80]])
     assert len(np.unique(together)) == together.size
     assert not np.array_equal(uniform_numbers(2, range(100), 7), together)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ([], "no episode was asked for"),
+        ([3, -1], "no episode -1"),
+        ([1.5], "no episode 1.5"),
+        (["a"], "no episode 'a'"),
+    ],
+)
+def test_what_is_the_number_of_no_episode_is_refused(numbers: list[int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        uniform_numbers(1, numbers, 7)
 
 
 def test_they_are_uniform() -> None:
