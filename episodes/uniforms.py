@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from collections.abc import Iterable
 
 import numpy as np
@@ -38,24 +37,20 @@ def _words(key: int, numbers: Iterable[int], count: int) -> NDArray[np.uint64]:
     The generator is Philox (Salmon et al. 2011). A run of consecutive episodes is one call, which is what makes
     sampling fast.
     """
-    episodes = np.array(_whole(numbers), dtype=np.int64)
+    episodes = _whole(numbers)
     blocks = -(-count // 4)  # a Philox block is four 64-bit words
     runs = np.split(episodes, np.flatnonzero(np.diff(episodes) != 1) + 1)
     raw = [np.random.Philox(key=key, counter=int(run[0]) * blocks).random_raw(len(run) * blocks * 4) for run in runs]
     return np.concatenate(raw).reshape(len(episodes), blocks * 4)[:, :count]
 
 
-def _whole(numbers: Iterable[int]) -> list[int]:
+def _whole(numbers: Iterable[int]) -> NDArray[np.int64]:
     """The numbers of episodes; raises DataError unless they are some whole numbers from 0 on."""
-    found = []
-    for number in numbers:
-        whole = operator.index(number) if hasattr(number, "__index__") else -1
-        if not 0 <= whole < 2**63:
-            raise DataError(f"there is no episode {number!r:.40}; number episodes 0, 1, 2, ... up to 2^63 - 1")
-        found.append(whole)
-    if not found:
-        raise DataError("no episode was asked for; give the number of at least one")
-    return found
+    given = list(numbers)
+    found = np.asarray(given)
+    if not given or found.ndim > 1 or found.dtype.kind not in "bi" or found.min() < 0:
+        raise DataError(f"give numbers of episodes, whole and from 0 to 2^63 - 1; found {given!r:.80}")
+    return found.astype(np.int64)
 
 
 def unit(words: NDArray[np.uint64]) -> NDArray[np.float64]:
