@@ -310,13 +310,18 @@ def given_to(learner: Learner, episodes: LabelledEpisodeBatch) -> EpisodeBatch:
     return asked if learner.semi_supervised else replace(asked, unlabelled=None)
 
 
-def features_of(learner: EmbeddingLearner, images: Tensor, count: int) -> Tensor:
-    """The features of so many images; raises RunError where `embed` gives anything else."""
-    features: Any = learner.embed(images)
-    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != count:
+def features_of(learner: EmbeddingLearner, items: Tensor, count: int | None = None) -> Tensor:
+    """The features of so many items, by default one of each row; RunError where `embed` gives anything else.
+
+    Of rows of words, whose number is not known here, any number will do.
+    """
+    if count is None and not marks_words(items):
+        count = len(items)
+    features: Any = learner.embed(items)
+    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != (count or len(features)):
         found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         name = type(learner).__name__
-        raise RunError(f"learner {name} breaks its contract: embed gives {found} for {count} images, not [n, D]")
+        raise RunError(f"learner {name} breaks its contract: embed gives {found} for {count} items, not [n, D]")
     return features
 
 
@@ -339,8 +344,8 @@ class EmbeddingLearner(Learner):
         """As `embed`, where nothing is learned in parts: a task may have a whole test split, more than memory takes."""
         at_once = rows_at_once(images)
         if torch.is_grad_enabled() or len(images) <= at_once:
-            return features_of(self, images, len(images))
-        return torch.cat([features_of(self, part, len(part)) for part in torch.split(images, at_once)])
+            return features_of(self, images)
+        return torch.cat([features_of(self, part) for part in torch.split(images, at_once)])
 
     def classify_features(self, features: EpisodeFeatures) -> Tensor:
         """Logits `[B, Q, N]` from the features of B tasks, each task on its own."""

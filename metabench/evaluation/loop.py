@@ -259,7 +259,7 @@ class _Embedded:
         if not may_be_given(learner, network, to_float(bank.gather(rows[:CHECKED])), kept[:CHECKED]):
             return None
         with given_features(learner, network):
-            return torch.cat([features_of(learner, part, len(part)) for part in torch.split(kept, ITEMS_AT_ONCE)])
+            return torch.cat([features_of(learner, part) for part in torch.split(kept, ITEMS_AT_ONCE)])
 
 
 def _predictor(learner: Learner, sampler: EpisodeSource, episodes: range, progress: bool) -> _Direct | _Embedded:

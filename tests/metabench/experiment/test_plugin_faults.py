@@ -201,11 +201,11 @@ RESULTS: dict[str, tuple[object, str]] = {
     "loss without gradient": (with_method(Healthy, "loss", torch.zeros(())), "without a gradient"),
     "logits none": (with_method(Healthy, "classify", None), "classify gives NoneType"),
     "logits of one shape for all": (with_method(Healthy, "classify", torch.zeros(2, 6, 2)), "neighbours|contract is"),
-    "features none": (with_method(Embedding, "embed", None), "embed gives NoneType for .* images, not"),
+    "features none": (with_method(Embedding, "embed", None), "embed gives NoneType for .* items, not"),
     "features of images": (type("A", (Embedding,), {"embed": lambda self, images: images}), "embed gives .*, not"),
     "features of one image": (
         type("A", (Embedding,), {"embed": lambda self, images: images[:1].flatten(1)}),
-        r"embed gives \(1, 256\) for .* images, not \[n, D\]",
+        r"embed gives \(1, 256\) for .* items, not \[n, D\]",
     ),
     "kinds of a name": (type("A", (Healthy,), {"kinds": "images"}), "its kinds are 'images'; give a tuple of images,"),
     "kinds unknown": (type("A", (Healthy,), {"kinds": ("pictures",)}), r"its kinds are \('pictures',\); give a tuple"),
