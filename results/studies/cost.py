@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import matplotlib.pyplot as plt
@@ -38,7 +39,7 @@ def main(table: Path, picture: Path, dataset: str, ways: int, shots: tuple[int, 
         _panel(axes, rows[rows.shots == number].sort_values("mean"), colours)
         axes.set_title(f"{dataset}, {ways}-way {number}-shot")
     panels[0][0].set_ylabel("error on unseen classes, %")
-    panels[0][0].legend(fontsize="small")
+    panels[0][0].legend(fontsize="small", loc="lower right")
     figure.savefig(picture, dpi=110)
 
 
@@ -58,14 +59,14 @@ def _panel(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, str]) -> None:
 
 
 def _write_names(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    """Each beside its dot, as near as the others leave room."""
+    """Each beside its dot, as near as the others and their dots leave room."""
     axes.figure.canvas.draw()  # by which the places in the picture are known
     places = axes.transData.transform(rows[["cost", "error"]]) / axes.figure.dpi * 72
     dots = zip(rows.cost, rows.error, strict=True)
     taken: list[tuple[float, float]] = []
     for name, family, dot, (x, y) in zip(rows.learner, rows.family, dots, places, strict=True):
         tries = [(side, y + HEIGHT * shift / 2) for shift in SHIFTS for side in (1, -1)]
-        side, height = next(each for each in tries if _free(x + WIDTH * each[0], each[1], taken))
+        side, height = next(each for each in tries if _free(x + WIDTH * each[0], each[1], taken, places))
         taken.append((x + WIDTH * side, height))
         axes.annotate(
             name,
@@ -80,9 +81,11 @@ def _write_names(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, str]) -> 
         ).set_in_layout(False)
 
 
-def _free(middle: float, height: float, taken: Sequence[tuple[float, float]]) -> bool:
-    """Whether a name there, its middle in points, is beside all others."""
-    return all(abs(height - other) >= HEIGHT or abs(middle - beside) >= 2 * WIDTH for beside, other in taken)
+def _free(middle: float, height: float, names: Sequence[tuple[float, float]], dots: Iterable[Any]) -> bool:
+    """Whether a name there, its middle in points, is beside all others and off all dots."""
+    return all(abs(height - other) >= HEIGHT or abs(middle - beside) >= 2 * WIDTH for beside, other in names) and all(
+        abs(height - y) >= HEIGHT / 2 or abs(middle - x) >= WIDTH - 1 for x, y in dots
+    )
 
 
 if __name__ == "__main__":
