@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from metabench.config import make_config
 from metabench.errors import UsageError
 from metabench.experiment.tokens import with_tokens
 from metabench.learner import TrainingOptions
+from tests.made_texts import saved_encoder
 
 TEXTS = ["the cat sat", "a dog ran home", "birds fly south in winter"]
 
@@ -55,7 +57,7 @@ def test_the_most_tokens_are_a_setting(texts: Dataset[TextBank]) -> None:
     assert shape_of(texts, TrainingOptions(), max_tokens=16) == (16,)
 
 
-def test_networks_of_one_learner_share_a_vocabulary(texts: Dataset[TextBank], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_of_one_learner_share_a_vocabulary(texts: Dataset[TextBank], tmp_path: Path) -> None:
     """A student of any vocabulary takes its teacher's; two of their own do not go together."""
     shape = shape_of(texts, Distill.Options(backbone="bert-tiny", teacher_backbone="minilm"))
     minilm = vocabulary_of("minilm")
@@ -65,10 +67,8 @@ def test_networks_of_one_learner_share_a_vocabulary(texts: Dataset[TextBank], mo
     @dataclass(frozen=True)
     class Two(TrainingOptions):
         backbone: str = "minilm"
-        other_backbone: str = "hf:other"
+        other_backbone: str = f"hf:{tmp_path}"
 
-    other = Vocabulary.trained(TEXTS)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("metabench.experiment.tokens.vocabulary_of", lambda name: minilm if name == "minilm" else other)
-    with pytest.raises(UsageError, match="backbones minilm and hf:other have different vocabularies"):
+    saved_encoder(tmp_path, Vocabulary.trained(TEXTS))
+    with pytest.raises(UsageError, match=f"backbones minilm and hf:{tmp_path} have different vocabularies"):
         shape_of(texts, Two())
