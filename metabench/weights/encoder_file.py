@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -261,13 +261,19 @@ def fits(weights: Weights, network: Layers) -> bool:
     return bool(network.name) and short_backbone(str(network.name)) == weights.about.backbone
 
 
-def check_tensors(weights: Weights, network: Layers) -> None:
-    """Raise UsageError unless the file has exactly the network's tensors, so that all can be loaded or none.
+def without_spare_statistics(tensors: Mapping[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
+    """A file's tensors but for the statistics of batch normalisation that the network, which has `own`, does without.
 
-    A network that normalises by the batch at hand, as `maml`'s, does without the statistics of batch normalisation.
+    One that normalises by the batch at hand, as `maml`'s, keeps none.
     """
+    return {name: value for name, value in tensors.items() if name in own or not name.endswith(STATISTICS)}
+
+
+def check_tensors(weights: Weights, network: Layers) -> None:
+    """Raise UsageError unless the file has exactly the network's tensors, so that all can be loaded or none; statistics
+    of batch normalisation aside (see `without_spare_statistics`)."""
     own = {name: (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()}
-    needed = {name: value for name, value in weights.tensors.items() if name in own or not name.endswith(STATISTICS)}
+    needed = without_spare_statistics(weights.tensors, own)
     found = {name: (tuple(value.shape), value.dtype) for name, value in needed.items()}
     for name in sorted({*own, *found}):
         if own.get(name) != found.get(name):

@@ -18,7 +18,7 @@ from metabench.backbone import Layers, TrainedOn
 from metabench.errors import UsageError, first_line
 from metabench.escape import plain
 from metabench.outside import PictureNetwork
-from metabench.weights.encoder_file import STATISTICS, Weights
+from metabench.weights.encoder_file import Weights, without_spare_statistics
 
 PUBLISHED = "pretrained"  # what `--weights` says for them
 NOTE = "metabench"  # the key of what `metabench export` says of a file
@@ -193,12 +193,8 @@ class _Fit:
     def of(cls, network: Layers, tensors: Mapping[str, Tensor]) -> _Fit:
         own = _model_of(network).state_dict()
         classifier = getattr(network[0], "classifier", ())
-        named = {
-            name: value
-            for name, value in _without_prefix(tensors, own).items()
-            if name.rpartition(".")[0] not in classifier and (name in own or not name.endswith(STATISTICS))
-        }
-        return cls(own, named)
+        named = without_spare_statistics(_without_prefix(tensors, own), own)
+        return cls(own, {name: value for name, value in named.items() if name.rpartition(".")[0] not in classifier})
 
     @property
     def _needed(self) -> list[str]:

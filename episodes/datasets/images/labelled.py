@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,39 +57,29 @@ class Labelled:
         """
         parts = own_parts(self.pictures.root, options.split, self.layout.parts)
         asked = own if parts else options.split or split_name(None, len(self.layout.groups))
-        size, channels = _shape(options)
         warn_of_case(self.pictures.root, "classes", self.layout.groups, 1)
-        copies: list[list[str]] = []
 
-        def make() -> Dataset[ImageBank]:
-            bank = self.bank(name, self._images(size, channels, copies))
+        def split(images: Tensor) -> Dataset[ImageBank]:
+            bank = self.bank(name, images)
             return by_names(bank, bank.name, own, parts) if parts else split_classes(bank, asked)
 
-        key = self._key(size, channels, split_key(asked))
-        dataset = cached_dataset(name, split_name(asked, 0), key, make, copies)
-        self._warn_of_copies(copies)
-        return dataset
+        return self._cached(name, split_name(asked, 0), options, split_key(asked), split)
 
     def load_all(
         self, name: str, options: DataOptions, training: Collection[int], test: Collection[int]
     ) -> tuple[ImageBank, ImageBank]:
         """All classes for training and for test, from the pictures of the given numbers; arguments and errors as of
         `load`, and DataError for a class that has pictures for one of the two alone."""
-        size, channels = _shape(options)
         place = self.source[0] if self.source else self.pictures.root
         refuse_alone(place, ImageBank.noun, *({self.layout.classes[row] for row in rows} for rows in (training, test)))
-        copies: list[list[str]] = []
 
-        def make() -> Dataset[ImageBank]:
-            images = self._images(size, channels, copies)
+        def parted(images: Tensor) -> Dataset[ImageBank]:
             learn, tell = (
                 self.bank(f"{name}/{part}", images, rows) for part, rows in (("train", training), ("test", test))
             )
             return Dataset(name, "", learn, learn, tell)
 
-        key = self._key(size, channels, repr((sorted(training), sorted(test))))
-        dataset = cached_dataset(name, "", key, make, copies)
-        self._warn_of_copies(copies)
+        dataset = self._cached(name, "", options, repr((sorted(training), sorted(test))), parted)
         return dataset.train, dataset.test
 
     def bank(self, name: str, images: Tensor, rows: Collection[int] | None = None) -> ImageBank:
@@ -102,11 +92,22 @@ class Labelled:
         groups = [self.layout.groups[each] for each in classes]
         return ImageBank.from_labels(name, images, labels, classes, groups)
 
-    def _images(self, size: int, channels: int, copies: list[list[str]]) -> Tensor:
-        """All pictures; `copies` gets those with the content of an earlier one, each with that one."""
-        images = self.pictures.decode(self.paths, size, channels)
-        copies[:] = map(list, self.pictures.copies)
-        return images
+    def _cached(
+        self, name: str, split: str, options: DataOptions, key: str, make: Callable[[Tensor], Dataset[ImageBank]]
+    ) -> Dataset[ImageBank]:
+        """What `make` gives of all pictures, or the cache; `key` is another for another split."""
+        size, channels = options.image_size or 84, options.channels or 3
+        copies: list[list[str]] = []  # pictures with the content of an earlier one, each with that one
+
+        def decoded() -> Dataset[ImageBank]:
+            images = self.pictures.decode(self.paths, size, channels)
+            copies[:] = map(list, self.pictures.copies)
+            return make(images)
+
+        files = [*self.pictures.files(self.paths), *self.source]
+        dataset = cached_dataset(name, split, content_key(files, size, channels, key), decoded, copies)
+        self._warn_of_copies(copies)
+        return dataset
 
     def _warn_of_copies(self, copies: Sequence[Sequence[str]]) -> None:
         """A picture that is twice in a class may be support and query of a task; in two classes, it has two labels."""
@@ -120,11 +121,3 @@ class Labelled:
                     "remove copies",
                     stacklevel=2,
                 )
-
-    def _key(self, size: int, channels: int, split: str) -> str:
-        return content_key([*self.pictures.files(self.paths), *self.source], size, channels, split)
-
-
-def _shape(options: DataOptions) -> tuple[int, int]:
-    """The size and the channels that are asked for."""
-    return options.image_size or 84, options.channels or 3

@@ -224,6 +224,7 @@ def refuse_alike(found: str, possible: Iterable[str], names: Collection[str]) ->
             raise DataError(f"{found} '{alike[0]}'; rename it to '{name}', or to a name that is not alike")
 
 
+@lru_cache(maxsize=1024)  # the keys of each line of a .jsonl are asked for
 def _letters(name: str) -> str:
     """Without what spellings of one word differ in: case, separators and a plural's s."""
     return re.sub(r"[\W_]", "", name.lower()).removesuffix("s")
